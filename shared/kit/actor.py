@@ -1,0 +1,34 @@
+"""Who acts: the value that commands record and permissions are decided on."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a verified bearer token says; the token's signature, issuer, audience and times have been checked."""
+
+    issuer: str
+    subject: str
+    email: str | None
+    email_verified: bool
+    name: str | None
+    is_super_admin: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A known user, or the guest (`user_id` None)."""
+
+    user_id: UUID | None
+    email: str | None
+    name: str | None
+    is_super_admin: bool = False
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether nobody is signed in."""
+        return self.user_id is None
+
+
+GUEST = Actor(user_id=None, email=None, name=None)

@@ -1,0 +1,69 @@
+"""One transaction a request or message; only the unit of work commits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self
+
+import psycopg
+from sqlalchemy.orm import Session
+
+from shared.kit.db.engine import autocommit_engine, engine
+
+type Hook = Callable[[], None]
+
+
+class UnitOfWork:
+    """A session that opens at its first use, and what shall happen right after the commit.
+
+    Leaving the `with` block without `commit()` rolls everything back.
+    """
+
+    def __init__(self, *, read_only: bool = False) -> None:
+        """`read_only` reads in autocommit: no transaction, no BEGIN and ROLLBACK round trips."""
+        self._read_only = read_only
+        self._session: Session | None = None
+        self._hooks: list[Hook] = []
+
+    @property
+    def session(self) -> Session:
+        """The session; its transaction begins with the first statement."""
+        if self._session is None:
+            bind = autocommit_engine() if self._read_only else engine()
+            self._session = Session(bind, expire_on_commit=False, autoflush=True)
+        return self._session
+
+    def after_commit(self, hook: Hook) -> None:
+        """Run `hook` once the effects are durable; it must not raise, and must not be needed for correctness."""
+        self._hooks.append(hook)
+
+    def commit(self) -> None:
+        """Make the effects durable, then run the hooks."""
+        if self._session is not None:
+            self._session.commit()
+        hooks, self._hooks = self._hooks, []
+        for hook in hooks:
+            hook()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session is not None:
+            self._session.close()  # rolls back what was not committed
+            self._session = None
+        self._hooks.clear()
+
+
+@contextmanager
+def raw_connection() -> Iterator[psycopg.Connection[Any]]:
+    """Lend a psycopg connection of the pool, in autocommit, for statements that are faster without the ORM."""
+    with autocommit_engine().connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        try:
+            yield driver
+        except psycopg.Error as error:
+            if driver.broken:  # its neighbours in the pool have met the same end: begin with a new pool
+                connection.invalidate(error)
+                engine().dispose(close=False)
+            raise

@@ -1,0 +1,69 @@
+"""What a handler gets to see of a request, and what it may answer with besides a model."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from shared.kit.actor import Actor
+from shared.kit.db.idempotency import Idempotency
+from shared.kit.db.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an endpoint: who, when, on which event, in which transaction."""
+
+    actor: Actor
+    now: datetime
+    request_id: str
+    unit_of_work: UnitOfWork
+    event: UUID | None = None
+    if_match: int | None = None
+    keyed: Idempotency | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def session(self) -> Session:
+        """The database session; the transaction begins at its first use and ends with the call."""
+        return self.unit_of_work.session
+
+    @property
+    def event_id(self) -> UUID:
+        """The event in the path; permissions were checked for it."""
+        assert self.event is not None, "the route has no {event_id}"
+        return self.event
+
+    @property
+    def idempotency(self) -> Idempotency:
+        """The request's Idempotency-Key, on routes that require one."""
+        assert self.keyed is not None, "the route is not declared idempotent"
+        return self.keyed
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file of a multipart form."""
+
+    file_name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """An answer that sends the client elsewhere (302)."""
+
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An answer that is not JSON."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    file_name: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)

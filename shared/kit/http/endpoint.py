@@ -1,0 +1,228 @@
+"""One endpoint at work: identify, admit, parse, run in one unit of work, answer.
+
+The order matters. Nobody learns what input an endpoint takes before being admitted to it, and nothing is written before
+all input is known to be good.
+"""
+
+import inspect
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+from uuid import UUID
+
+import azure.functions as func
+import psycopg
+from pydantic import BaseModel
+from sqlalchemy import exc
+from sqlalchemy.orm import Session
+
+from shared.kit.actor import GUEST, Actor, Identity
+from shared.kit.clock import utc_now
+from shared.kit.db.faults import is_deadlock, is_lost_connection, is_too_slow, violated_constraint
+from shared.kit.db.idempotency import Idempotency
+from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.errors import Refusal
+from shared.kit.http import request, response
+from shared.kit.http.call import Call, UploadedFile
+from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
+from shared.kit.http.tokens import verifier
+from shared.kit.metrics import REQUEST_SECONDS, RETRIES
+
+log = logging.getLogger(__name__)
+
+RUNS_AT_MOST = 3
+_NO_EVENT = UUID(int=0)
+_KEY_TAKEN = "pk_idempotency_keys"
+
+
+class Gate(Protocol):
+    """Decides who may do what; the domain brings it."""
+
+    def __call__(self, session: Session, identity: Identity, permission: StrEnum, event_id: UUID | None) -> Actor:
+        """Return the actor, or raise `Forbidden`, or `NotFound` for what the caller may not know of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a handler declared of itself: enough to serve it and to describe it."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    permission: StrEnum
+    public: bool
+    gate: Gate
+    status: int = 200
+    location: str | None = None
+    replay: Callable[[Call, UUID], BaseModel] | None = None
+    refusals: tuple[type[Refusal | EdgeProblem], ...] = ()
+    tag: str = ""
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    file: str | None = None
+    path_parameters: dict[str, type] = field(default_factory=dict)
+    result: Any = None
+
+    @property
+    def name(self) -> str:
+        """The function's name, unique in the app."""
+        return self.handler.__name__
+
+    @property
+    def writes(self) -> bool:
+        """Whether the method may change something."""
+        return self.method != "GET"
+
+
+def declare(handler: Callable[..., Any], **declared: Any) -> Route:
+    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, others are path."""
+    hints = inspect.get_annotations(handler, eval_str=True)
+    result = hints.pop("return", None)
+    known: dict[str, Any] = {"path_parameters": {}}
+    for name, hint in hints.items():
+        if name in {"body", "query"}:
+            known[name] = hint
+        elif hint is UploadedFile:
+            known["file"] = name
+        elif hint is not Call:
+            known["path_parameters"][name] = hint
+            assert f"{{{name}}}" in declared["path"], f"{handler.__name__}: {name} is not in the path"
+    return Route(handler=handler, result=result, **declared, **known)
+
+
+def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
+    """Answer one request; whatever goes wrong becomes a problem document."""
+    started = time.perf_counter()
+    request_id = request.request_id_of(req)
+    try:
+        answer = _run(route, req, request_id)
+    except (Refusal, EdgeProblem) as error:
+        answer = response.refuse(error, request_id)
+    except Exception:
+        log.exception("%s failed (request %s)", route.name, request_id)
+        answer = response.refuse(InternalError(), request_id)
+    REQUEST_SECONDS.labels(route.name, str(answer.status_code)).observe(time.perf_counter() - started)
+    return answer
+
+
+def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
+    """Run the handler in a unit of work of its own; deadlocks and lost connections get another one."""
+    token = request.bearer_token_of(req)
+    identity = verifier().verify(token) if token else None
+    if identity is None and not route.public:
+        raise Unauthenticated
+    parsed: dict[str, Any] | None = None
+    for run in range(1, RUNS_AT_MOST + 1):
+        with UnitOfWork(read_only=not route.writes) as unit_of_work:
+            committing = False
+            try:
+                call = _admit(route, req, identity, request_id, unit_of_work)
+                if parsed is None:
+                    parsed = _parse(route, req)
+                result = route.handler(call, **parsed)
+                committing = True
+                unit_of_work.commit()
+                return _answer(route, req, call, result, parsed)
+            except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
+                replayed = _replay(route, req, identity, request_id, error)
+                if replayed is not None:
+                    return replayed
+                _give_up_unless_another_run_helps(route, error, run=run, committing=committing)
+    raise Busy
+
+
+def _admit(
+    route: Route, req: func.HttpRequest, identity: Identity | None, request_id: str, unit_of_work: UnitOfWork
+) -> Call:
+    event_id = request.path_id(req.route_params, "event_id") if "{event_id}" in route.path else None
+    actor = route.gate(unit_of_work.session, identity, route.permission, event_id) if identity else GUEST
+    return Call(
+        actor=actor,
+        now=utc_now(),
+        request_id=request_id,
+        unit_of_work=unit_of_work,
+        event=event_id,
+        if_match=request.if_match_of(req) if route.writes else None,
+        keyed=_idempotency(route, req, actor, event_id) if route.replay else None,
+        headers={name.lower(): value for name, value in req.headers.items()},
+    )
+
+
+def _idempotency(route: Route, req: func.HttpRequest, actor: Actor, event_id: UUID | None) -> Idempotency:
+    return Idempotency.of(
+        event_id=event_id or _NO_EVENT,
+        operation=route.name,
+        caller=str(actor.user_id),
+        key=request.idempotency_key_of(req),
+        request=b"\0".join((*(value.encode() for _, value in sorted(req.route_params.items())), req.get_body())),
+    )
+
+
+def _parse(route: Route, req: func.HttpRequest) -> dict[str, Any]:
+    parsed: dict[str, Any] = {
+        name: request.path_id(req.route_params, name) if kind is UUID else req.route_params[name]
+        for name, kind in route.path_parameters.items()
+    }
+    if route.query is not None:
+        parsed["query"] = request.query_of(route.query, req)
+    if route.body is not None:
+        parsed["body"] = request.body_of(route.body, req)
+    if route.file is not None:
+        parsed[route.file] = request.file_of(req, route.file)
+    return parsed
+
+
+def _answer(
+    route: Route, req: func.HttpRequest, call: Call, result: object, parsed: dict[str, Any], *, replayed: bool = False
+) -> func.HttpResponse:
+    headers = {"X-Request-Id": call.request_id}
+    if route.location and isinstance(result, BaseModel):
+        headers["Location"] = response.location_of(route.location, result, {"event_id": call.event} | parsed)
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return response.answer(req, result, status=route.status, headers=headers)
+
+
+def _replay(
+    route: Route, req: func.HttpRequest, identity: Identity | None, request_id: str, error: Exception
+) -> func.HttpResponse | None:
+    """Return the earlier answer when this request's key has had its effect already.
+
+    Only asked after a refusal or a collision, so a first request pays nothing for it. A refusal has to be asked about
+    as well: the first request may have bought the very tickets that a retry now finds sold out.
+    """
+    if route.replay is None or not (isinstance(error, Refusal) or violated_constraint(error) == _KEY_TAKEN):
+        return None
+    with UnitOfWork(read_only=True) as unit_of_work:
+        call = _admit(route, req, identity, request_id, unit_of_work)
+        made = call.idempotency.find(call.session)
+        if made is None:
+            return None
+        return _answer(route, req, call, route.replay(call, made), _parse(route, req), replayed=True)
+
+
+def _give_up_unless_another_run_helps(route: Route, error: Exception, *, run: int, committing: bool) -> None:
+    """Return where running again is safe and promising; otherwise raise what the client is told."""
+    if isinstance(error, Refusal):
+        raise error
+    last = run >= RUNS_AT_MOST
+    if is_deadlock(error):
+        if last:
+            raise Busy from error
+        RETRIES.labels("deadlock").inc()
+    elif is_lost_connection(error):
+        # With an idempotency key even an effect whose answer was lost can't happen twice: run again and see.
+        if committing and route.writes and route.replay is None:
+            raise OutcomeUnknown from error
+        if last:
+            raise DependencyDown("The database is out of reach.", dependency="database") from error
+        RETRIES.labels("connection").inc()
+    elif is_too_slow(error):
+        raise Busy from error
+    elif violated_constraint(error) == _KEY_TAKEN:
+        raise Busy("A request with this Idempotency-Key is being worked on; repeat it in a moment.") from error
+    else:
+        raise error

@@ -1,0 +1,207 @@
+"""Problem details (RFC 9457) for every error, each with a stable `code`; nothing internal leaks."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shared.kit.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, Refusal, StaleVersion
+
+STATUS_OF: dict[type[Refusal], int] = {
+    InvalidInput: 422,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Gone: 410,
+    StaleVersion: 412,
+}
+
+
+class Fault(BaseModel):
+    """One fault in the input."""
+
+    pointer: str = Field(description="JSON pointer of the value (RFC 6901); query parameters as `/query/name`.")
+    detail: str
+    code: str
+
+
+class Problem(BaseModel):
+    """What went wrong, for people (`title`, `detail`) and for programs (`code`, and fields of its own)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="`about:blank`, or an address that explains the code.")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable name of the problem.")
+    request_id: str = ""
+    errors: list[Fault] | None = None
+
+
+class EdgeProblem(Exception):
+    """A refusal that the edge itself makes, before or instead of the domain."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str] = "bad_request"
+    headers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, detail: str | None = None, *, faults: Sequence[Fault] = (), **fields: object) -> None:
+        """`detail` is one sentence for people; the class's docstring is the title."""
+        super().__init__(detail or self.title())
+        self.detail = detail or self.title()
+        self.faults = faults
+        self.fields = fields
+
+    @classmethod
+    def title(cls) -> str:
+        """The class's own sentence."""
+        return (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
+
+
+class MalformedRequest(EdgeProblem):
+    """The request can't be read."""
+
+    code = "malformed_request"
+
+
+class MalformedJson(EdgeProblem):
+    """The body is not valid JSON."""
+
+    code = "malformed_json"
+
+
+class IdempotencyKeyRequired(EdgeProblem):
+    """This request needs an Idempotency-Key header of 1 to 255 printable characters."""
+
+    code = "idempotency_key_required"
+
+
+class Unauthenticated(EdgeProblem):
+    """Sign in first: a valid bearer token is needed."""
+
+    status = 401
+    code = "unauthenticated"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="boxoffice"'}
+
+
+class InvalidToken(Unauthenticated):
+    """The bearer token is not accepted."""
+
+    code = "invalid_token"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="boxoffice", error="invalid_token"'}
+
+
+class NoSuchRoute(EdgeProblem):
+    """There is nothing at this address."""
+
+    status = 404
+    code = "no_such_route"
+
+
+class MethodNotAllowed(EdgeProblem):
+    """This address does not take this method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class BodyTooLarge(EdgeProblem):
+    """The body is larger than this address takes."""
+
+    status = 413
+    code = "body_too_large"
+
+
+class WrongContentType(EdgeProblem):
+    """The body's content type is not the one expected here."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class Invalid(EdgeProblem):
+    """The input has faults; each is named."""
+
+    status = 422
+    code = "invalid_input"
+
+
+class InternalError(EdgeProblem):
+    """Something went wrong on our side; it has been logged under the request id."""
+
+    status = 500
+    code = "internal_error"
+
+
+class Busy(EdgeProblem):
+    """Too much is going on just now; nothing has changed, try again."""
+
+    status = 503
+    code = "busy"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+
+
+class DependencyDown(EdgeProblem):
+    """A service that this needs is out of reach; nothing has changed, try again."""
+
+    status = 503
+    code = "dependency_down"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "3"}
+
+
+class OutcomeUnknown(EdgeProblem):
+    """The connection broke at the last moment; look whether it happened before you repeat it."""
+
+    status = 503
+    code = "outcome_unknown"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "3"}
+
+
+def status_of(refusal: type[Refusal]) -> int:
+    """Return the HTTP status of a domain error's category."""
+    for category in refusal.__mro__:
+        if category in STATUS_OF:
+            return STATUS_OF[category]
+    return 400
+
+
+def problem_of(error: Refusal | EdgeProblem, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return an error as status, problem document and extra headers."""
+    faults: Sequence[Fault] = ()
+    if isinstance(error, EdgeProblem):
+        status, headers, faults = error.status, error.headers, error.faults
+    else:
+        status, headers = status_of(type(error)), {}
+        if isinstance(error, InvalidInput) and error.pointer:
+            faults = [Fault(pointer=error.pointer, detail=error.detail, code=error.code)]
+    document: dict[str, Any] = {
+        "type": "about:blank" if type(error) in {InternalError, NoSuchRoute} else f"urn:boxoffice:problem:{error.code}",
+        "title": error.title(),
+        "status": status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+        **error.fields,
+    }
+    if faults:
+        document["errors"] = [fault.model_dump() for fault in faults]
+    return status, document, headers
+
+
+def reason_phrase(status: int) -> str:
+    """Return the standard phrase of a status."""
+    return HTTPStatus(status).phrase
+
+
+def faults_of(error: ValidationError, *, prefix: str = "") -> list[Fault]:
+    """Return each fault pydantic found, with the JSON pointer of its value."""
+    return [
+        Fault(
+            pointer=prefix + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in fault["loc"]),
+            detail=fault["msg"].removeprefix("Value error, "),
+            code=fault["type"],
+        )
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+    ]

@@ -1,0 +1,129 @@
+"""From an HTTP request to typed values; every fault in the input is found at once and named by pointer."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from uuid import UUID
+
+import azure.functions as func
+from pydantic import BaseModel, ValidationError
+
+from shared.kit.errors import NotFound
+from shared.kit.http.call import UploadedFile
+from shared.kit.http.problems import (
+    BodyTooLarge,
+    Fault,
+    IdempotencyKeyRequired,
+    Invalid,
+    MalformedJson,
+    MalformedRequest,
+    Unauthenticated,
+    WrongContentType,
+    faults_of,
+)
+
+MAX_JSON_BYTES = 1_000_000
+MAX_FILE_BODY_BYTES = 6_000_000
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_ETAG = re.compile(r'(?:W/)?"(?:v(\d{1,18}))?[^"]*"|\*')
+
+
+def request_id_of(req: func.HttpRequest) -> str:
+    """Return the client's `X-Request-Id` if it is a harmless word, else a new one."""
+    given: str = req.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def bearer_token_of(req: func.HttpRequest) -> str | None:
+    """Return the bearer token, or None when there is no Authorization header."""
+    header = req.headers.get("authorization")
+    if not header:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("The Authorization header must read: Bearer <token>.")
+    return token.strip()
+
+
+def path_id(parameters: Mapping[str, str], name: str) -> UUID:
+    """Return an id of the path; what is no UUID names nothing: 404."""
+    try:
+        return UUID(parameters[name])
+    except ValueError:
+        raise NotFound from None
+
+
+def query_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Model:
+    """Return the query parameters as `model`; unknown ones are refused, so that a typing error shows."""
+    try:
+        return model.model_validate_strings(dict(req.params))
+    except ValidationError as error:
+        raise Invalid(faults=faults_of(error, prefix="/query")) from None
+
+
+def body_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Model:
+    """Return the JSON body as `model`, strictly."""
+    body = req.get_body()
+    if len(body) > MAX_JSON_BYTES:
+        raise BodyTooLarge(f"A JSON body may have at most {MAX_JSON_BYTES:,} bytes.", limit_bytes=MAX_JSON_BYTES)
+    content_type = req.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise WrongContentType("Send the body as application/json.")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise MalformedJson(first["msg"] + ".") from None
+        faults = faults_of(error)
+        raise Invalid(_summary(faults), faults=faults) from None
+
+
+def file_of(req: func.HttpRequest, field: str) -> UploadedFile:
+    """Return the file in `field` of a multipart form."""
+    if len(req.get_body()) > MAX_FILE_BODY_BYTES:
+        raise BodyTooLarge(
+            f"An upload may have at most {MAX_FILE_BODY_BYTES:,} bytes.", limit_bytes=MAX_FILE_BODY_BYTES
+        )
+    if not req.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise WrongContentType("Send the file as multipart/form-data.")
+    try:
+        part = req.files.get(field)
+        if part is not None:
+            return UploadedFile((part.filename or "")[:255], part.mimetype or "", part.read())
+    except ValueError:
+        raise MalformedRequest("The multipart body can't be read.") from None
+    missing = Fault(pointer=f"/{field}", detail="Field required", code="missing")
+    raise Invalid(f"The form has no file in the field `{field}`.", faults=[missing])
+
+
+def if_match_of(req: func.HttpRequest) -> int | None:
+    """Return the version that `If-Match` asks for; None when any will do. A tag that is none of ours never matches."""
+    header = req.headers.get("if-match")
+    if not header or header.strip() == "*":
+        return None
+    found = _ETAG.search(header)
+    return int(found.group(1)) if found and found.group(1) else -1
+
+
+def idempotency_key_of(req: func.HttpRequest) -> str:
+    """Return the `Idempotency-Key`; it is required where this is asked."""
+    key: str = req.headers.get("idempotency-key", "")
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise IdempotencyKeyRequired
+    return key
+
+
+def matches_etag(req: func.HttpRequest, etag: str) -> bool:
+    """Whether `If-None-Match` names this very representation (weak comparison, RFC 9110 §8.8.3.2)."""
+    header = req.headers.get("if-none-match", "")
+    return bool(header) and any(tag.strip().removeprefix("W/") in {etag, "*"} for tag in header.split(","))
+
+
+def _summary(faults: list[Fault]) -> str:
+    where = ", ".join(fault.pointer or "the body" for fault in faults[:5])
+    return (
+        f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in the input: {where}{', …' if len(faults) > 5 else ''}."
+    )

@@ -1,0 +1,71 @@
+"""From what a handler returns to an HTTP response."""
+
+import hashlib
+from typing import Any
+
+import azure.functions as func
+import orjson
+from pydantic import BaseModel
+
+from shared.kit.errors import Refusal
+from shared.kit.http.call import Content, Redirect
+from shared.kit.http.problems import EdgeProblem, problem_of
+from shared.kit.http.request import matches_etag
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+_SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+
+
+def etag_of(result: BaseModel, body: bytes) -> str:
+    """Return the ETag: `"v<version>-<hash>"` for a versioned thing, else `"<hash>"`.
+
+    `If-None-Match` compares the whole tag, for a sale changes the representation; `If-Match` compares the version
+    alone, for a sale must not spoil a coordinator's edit.
+    """
+    digest = hashlib.blake2b(body, digest_size=8).hexdigest()
+    version = getattr(result, "version", None)
+    return f'"{digest}"' if version is None else f'"v{version}-{digest}"'
+
+
+def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[str, str]) -> func.HttpResponse:
+    """Return a handler's result as a response; reads whose ETag the client has become 304."""
+    headers = _SAFE | headers
+    match result:
+        case None:
+            return func.HttpResponse(status_code=204, headers=headers)
+        case Redirect(location):
+            return func.HttpResponse(
+                status_code=302, headers=headers | {"Location": location, "Cache-Control": "no-store"}
+            )
+        case Content():
+            if result.file_name:
+                headers["Content-Disposition"] = f'attachment; filename="{result.file_name}"'
+            headers |= result.headers
+            return func.HttpResponse(
+                result.body, status_code=result.status, headers=headers, mimetype=result.content_type
+            )
+        case BaseModel():
+            body = result.__pydantic_serializer__.to_json(result)
+            etag = etag_of(result, body)
+            headers = {"Cache-Control": "no-cache"} | headers | {"ETag": etag}
+            if req.method == "GET" and matches_etag(req, etag):
+                return func.HttpResponse(status_code=304, headers=headers)
+            return func.HttpResponse(body, status_code=status, headers=headers, mimetype=JSON)
+    raise TypeError(f"a handler returned {type(result).__name__}")
+
+
+def refuse(error: Refusal | EdgeProblem, request_id: str) -> func.HttpResponse:
+    """Return an error as a problem document."""
+    status, document, headers = problem_of(error, request_id)
+    return func.HttpResponse(
+        orjson.dumps(document, default=str),
+        status_code=status,
+        headers=_SAFE | {"Cache-Control": "no-store", "X-Request-Id": request_id} | headers,
+        mimetype=PROBLEM,
+    )
+
+
+def location_of(template: str, result: Any, parameters: dict[str, Any]) -> str:
+    """Return the address of what was made: `template` filled from the path and from the result's own fields."""
+    return template.format_map({**parameters, **{name: getattr(result, name) for name in type(result).model_fields}})

@@ -1,0 +1,21 @@
+"""Identifiers and random words."""
+
+import secrets
+import time
+from uuid import UUID
+
+# Digits and capitals that nobody confuses on paper or on the telephone: no 0/O, 1/I/L, no U beside V.
+UNAMBIGUOUS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id() -> UUID:
+    """Return a UUIDv7 (RFC 9562 §5.7): ids made later sort later, so that inserts stay at one end of an index."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
+    value |= secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    return UUID(int=value)
+
+
+def random_word(length: int) -> str:
+    """Return `length` random unambiguous letters and digits, from the operating system's secure source."""
+    return "".join(secrets.choice(UNAMBIGUOUS) for _ in range(length))

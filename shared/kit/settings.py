@@ -1,0 +1,213 @@
+"""Every setting of the app, read once from the environment, typed and checked.
+
+A missing or bad one stops the start with its name and what is expected. The descriptions here are what
+`docs/settings.md` and `local.settings.example.json` say; a test holds them together.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class SettingsError(RuntimeError):
+    """A setting is missing or bad; the message names each one and what is expected."""
+
+
+def _key_of_32_bytes(text: str) -> str:
+    try:
+        size = len(base64.b64decode(text, validate=True))
+    except binascii.Error:
+        size = 0
+    if size != 32:
+        raise ValueError("must be 32 bytes in base64; make one with: openssl rand -base64 32")
+    return text
+
+
+def _http_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must be an http or https address")
+    return text.rstrip("/")
+
+
+def _threads() -> int:
+    """The size of the worker's thread pool, by the worker's own rule: the pool of connections is as large."""
+    configured = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(configured) if configured.isdigit() else min(32, (os.cpu_count() or 1) + 4)
+
+
+type Key = Annotated[str, AfterValidator(_key_of_32_bytes)]
+type Url = Annotated[str, AfterValidator(_http_url)]
+
+
+class Settings(BaseModel):
+    """What the app needs to know of its surroundings. Field names in capitals are the environment's names."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    environment: Literal["local", "production"] = Field(
+        "production", description="`local` allows the test payment provider; it is refused on Azure."
+    )
+    public_url: Url = Field(
+        description="Where buyers reach the app, for links in e-mails.", examples=["http://localhost:7071"]
+    )
+
+    database_url: str = Field(
+        pattern=r"^postgres(ql)?://",
+        description="PostgreSQL 15 or later: `postgresql://user:password@host:5432/boxoffice`.",
+        examples=["postgresql://postgres@127.0.0.1:5432/boxoffice"],
+    )
+    database_pool_size: int = Field(
+        default_factory=_threads,
+        ge=1,
+        le=100,
+        description="Connections a worker process may hold; by default as many as it has threads. "
+        "Instances × workers × this must fit the server's `max_connections`.",
+    )
+    database_pool_timeout_seconds: float = Field(
+        10, gt=0, le=60, description="How long a request waits for a connection before it answers 503."
+    )
+    database_connect_timeout_seconds: int = Field(5, ge=1, le=60, description="How long connecting may take.")
+    database_statement_timeout_ms: int = Field(
+        15_000, ge=100, le=600_000, description="The server ends a statement that runs longer."
+    )
+    database_lock_timeout_ms: int = Field(
+        5_000, ge=100, le=600_000, description="The server ends a statement that waits longer for a lock."
+    )
+    database_prepared_statements: bool = Field(
+        default=True,
+        description="Set to `false` behind a PgBouncer in transaction mode that does not track prepared statements.",
+    )
+
+    redis_url: str | None = Field(
+        None,
+        pattern=r"^(rediss?|unix)://",
+        description="The cache. Without it, or while it is down, everything works from the database, slower.",
+        examples=["redis://127.0.0.1:6379/0"],
+    )
+    redis_timeout_ms: int = Field(
+        100, ge=10, le=5_000, description="The longest that a call to Redis may hold up a request."
+    )
+
+    storage_connection: str | None = Field(
+        None,
+        alias="AzureWebJobsStorage",
+        description="Connection string of the storage account (images, reports, queues, tables).",
+        examples=["UseDevelopmentStorage=true"],
+    )
+    storage_account: str | None = Field(
+        None,
+        alias="AzureWebJobsStorage__accountName",
+        description="On Azure instead of the connection string: the account's name; access is by managed identity.",
+    )
+
+    oidc_issuer: Url = Field(
+        description="The OpenID Connect issuer whose bearer tokens are accepted; its keys are found by discovery.",
+        examples=["http://127.0.0.1:8090"],
+    )
+    oidc_audience: str = Field("boxoffice", min_length=1, description="The `aud` that a token must carry.")
+    oidc_algorithms: str = Field("RS256,ES256", description="The signature algorithms accepted, asymmetric ones only.")
+    oidc_super_admin_claim: str | None = Field(
+        None,
+        pattern=r"^[^=]+=[^=]+$",
+        description="`claim=value` that makes a user super admin; without it, only the database does.",
+        examples=["roles=super_admin"],
+    )
+
+    ticket_signing_key: Key = Field(
+        description="Ed25519 seed that signs ticket codes: 32 bytes in base64.",
+        repr=False,
+        examples=["<openssl rand -base64 32>"],
+    )
+    order_link_key: Key = Field(
+        description="Key from which the secret links of orders are made: 32 bytes in base64.",
+        repr=False,
+        examples=["<openssl rand -base64 32>"],
+    )
+    order_hold_minutes: int = Field(15, ge=1, le=1_440, description="How long a pending order keeps its tickets.")
+
+    mail_url: str | None = Field(
+        None,
+        pattern=r"^smtps?://",
+        repr=False,
+        description="SMTP server: `smtp://user:password@host:587` (STARTTLS where offered) or `smtps://…:465`. "
+        "Without it e-mails wait in the queue's poison list.",
+        examples=["smtp://127.0.0.1:1025"],
+    )
+    mail_from: str = Field("Boxoffice <tickets@localhost>", description="Sender of all e-mails.")
+
+    metrics_key: str | None = Field(
+        None,
+        min_length=16,
+        repr=False,
+        description="What Prometheus must send as `Authorization: Bearer …`. Required in production.",
+        examples=["<openssl rand -hex 16>"],
+    )
+    sales_refresh_schedule: str = Field(
+        "0 * * * * *",
+        alias="SALES_REFRESH_SCHEDULE",
+        description="When summaries are refreshed and due sales exports written (NCRONTAB, UTC).",
+    )
+    blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
+        "EventGrid",
+        alias="BLOB_TRIGGER_SOURCE",
+        description="`EventGrid` on Azure (Flex Consumption knows no other); `LogsAndContainerScan` locally.",
+    )
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        if not (self.storage_connection or self.storage_account):
+            raise ValueError(
+                "AzureWebJobsStorage (or AzureWebJobsStorage__accountName) is missing: the storage account"
+            )
+        if self.environment == "local" and "WEBSITE_INSTANCE_ID" in os.environ:
+            raise ValueError("ENVIRONMENT=local is refused on Azure: it would let anybody pay with the test provider")
+        if self.environment == "production" and not self.metrics_key:
+            raise ValueError("METRICS_KEY is missing: in production the metrics are not public")
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a developer's machine, where the test payment provider works."""
+        return self.environment == "local"
+
+
+def variable_name(field: str) -> str:
+    """Return the environment variable of a field of `Settings`."""
+    return Settings.model_fields[field].alias or field.upper()
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings from `environment`; raises `SettingsError` that names every missing or bad one."""
+    names = {field: variable_name(field) for field in Settings.model_fields}
+    given = {
+        (Settings.model_fields[field].alias or field): environment[name]
+        for field, name in names.items()
+        if environment.get(name)
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        field = str(fault["loc"][0]) if fault["loc"] else ""
+        info = Settings.model_fields.get(field)
+        name = variable_name(field) if info else field
+        problem = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
+        expected = f" Expected: {info.description}" if info and info.description else ""
+        lines.append(f"{name}: {problem}.{expected}" if name else problem)
+    return "Boxoffice can't start; these settings need attention:\n  " + "\n  ".join(lines)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the process's settings, read at the first call."""
+    return load_settings(os.environ)

@@ -1,0 +1,104 @@
+"""Blobs: containers made at need, links that die soon."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from shared.kit.storage.account import blob_service
+
+PUBLIC = "public"
+UPLOADS = "uploads"
+REPORTS = "reports"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What a container's listing says of one blob."""
+
+    name: str
+    size: int
+    created_at: datetime
+    metadata: dict[str, str]
+
+
+@lru_cache(maxsize=16)
+def ensure_container(name: str) -> None:
+    """Make the container if it is missing; `public` is readable by name, all others are private."""
+    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
+
+    with suppress(ResourceExistsError):
+        blob_service().create_container(name, public_access="blob" if name == PUBLIC else None)
+
+
+def put_blob(
+    container: str,
+    name: str,
+    data: bytes | Iterator[bytes],
+    *,
+    content_type: str,
+    cache_control: str | None = None,
+    metadata: dict[str, str] | None = None,
+) -> None:
+    """Write a blob, replacing an older one of that name."""
+    from azure.storage.blob import ContentSettings  # noqa: PLC0415
+
+    ensure_container(container)
+    blob_service().get_blob_client(container, name).upload_blob(
+        data,
+        overwrite=True,
+        metadata=metadata,
+        content_settings=ContentSettings(content_type=content_type, cache_control=cache_control),
+    )
+
+
+def get_blob(container: str, name: str) -> bytes | None:
+    """Return a blob's content, or None when there is no such blob."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        return blob_service().get_blob_client(container, name).download_blob().readall()
+    except ResourceNotFoundError:
+        return None
+
+
+def delete_blob(container: str, name: str) -> None:
+    """Delete a blob; one that is not there is no error."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    with suppress(ResourceNotFoundError):
+        blob_service().get_blob_client(container, name).delete_blob()
+
+
+def blob_url(container: str, name: str) -> str:
+    """Return the blob's plain address; it opens only where the container is public."""
+    base = _base_url()
+    return f"{base}{container}/{name}"
+
+
+@lru_cache(maxsize=1)
+def _base_url() -> str:
+    url: str = blob_service().url
+    return url if url.endswith("/") else f"{url}/"
+
+
+def read_link(container: str, name: str, *, now: datetime, minutes: int, file_name: str) -> str:
+    """Return a link that downloads the blob as `file_name`, and works for `minutes` from `now`."""
+    from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # noqa: PLC0415
+
+    service = blob_service()
+    start, expiry = now - timedelta(minutes=5), now + timedelta(minutes=minutes)
+    key = getattr(service.credential, "account_key", None)
+    signed = generate_blob_sas(
+        account_name=str(service.account_name),
+        container_name=container,
+        blob_name=name,
+        account_key=key,
+        user_delegation_key=None if key else service.get_user_delegation_key(start, expiry),
+        permission=BlobSasPermissions(read=True),
+        start=start,
+        expiry=expiry,
+        content_disposition=f'attachment; filename="{file_name}"',
+    )
+    return f"{blob_url(container, name)}?{signed}"

@@ -1,0 +1,34 @@
+"""Queues: base64 JSON, as the Functions host reads it."""
+
+import base64
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+
+import orjson
+
+from shared.kit.storage.account import queue_service
+
+
+@lru_cache(maxsize=16)
+def _ensure_queue(name: str) -> None:
+    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415
+
+    with suppress(ResourceExistsError):
+        queue_service().create_queue(name)
+
+
+def send_message(queue: str, message: Mapping[str, object]) -> None:
+    """Put one message on the queue."""
+    _ensure_queue(queue)
+    queue_service().get_queue_client(queue).send_message(base64.b64encode(orjson.dumps(message)).decode())
+
+
+def queue_length(name: str) -> int:
+    """Return about how many messages wait; 0 when the queue was never made."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        return int(queue_service().get_queue_client(name).get_queue_properties().approximate_message_count or 0)
+    except ResourceNotFoundError:
+        return 0
