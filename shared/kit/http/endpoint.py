@@ -78,7 +78,7 @@ class Route:
 
 
 def declare(handler: Callable[..., Any], **declared: Any) -> Route:
-    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, others are path."""
+    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, else path."""
     hints = inspect.get_annotations(handler, eval_str=True)
     result = hints.pop("return", None)
     known: dict[str, Any] = {"path_parameters": {}}

@@ -38,7 +38,7 @@ def request_id_of(req: func.HttpRequest) -> str:
 
 def bearer_token_of(req: func.HttpRequest) -> str | None:
     """Return the bearer token, or None when there is no Authorization header."""
-    header = req.headers.get("authorization")
+    header: str | None = req.headers.get("authorization")
     if not header:
         return None
     scheme, _, token = header.partition(" ")

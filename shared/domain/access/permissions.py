@@ -1,0 +1,50 @@
+"""What one may do, and which role may do it (R-ROLE-1 to R-ROLE-3)."""
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """Every permission, in alphabetical order. A route names exactly one."""
+
+    EVENTS_CREATE = "events:create"
+    EVENTS_LIST = "events:list"
+    EVENTS_READ = "events:read"
+    EVENTS_WRITE = "events:write"
+    MEMBERS_READ = "members:read"
+    MEMBERS_WRITE = "members:write"
+    PACKAGES_READ = "packages:read"
+    PACKAGES_WRITE = "packages:write"
+    PUBLIC = "public"
+    REPORTS_READ = "reports:read"
+    REPORTS_WRITE = "reports:write"
+    SALES_READ = "sales:read"
+
+
+class Role(StrEnum):
+    """A membership of one event."""
+
+    COORDINATOR = "coordinator"
+    STAFF = "staff"
+
+
+# Whoever is signed in has these, without an event.
+SIGNED_IN = frozenset({Permission.PUBLIC, Permission.EVENTS_LIST})
+
+# Whoever coordinates some event already may open another one.
+ANY_COORDINATOR = frozenset({Permission.EVENTS_CREATE})
+
+_STAFF = frozenset({Permission.EVENTS_READ, Permission.PACKAGES_READ})
+
+OF_ROLE: dict[Role, frozenset[Permission]] = {
+    Role.STAFF: _STAFF,
+    Role.COORDINATOR: _STAFF
+    | {
+        Permission.EVENTS_WRITE,
+        Permission.MEMBERS_READ,
+        Permission.MEMBERS_WRITE,
+        Permission.PACKAGES_WRITE,
+        Permission.REPORTS_READ,
+        Permission.REPORTS_WRITE,
+        Permission.SALES_READ,
+    },
+}

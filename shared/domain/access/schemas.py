@@ -1,0 +1,22 @@
+from shared.domain.access.permissions import Role
+from shared.kit.fields import Input, Output
+
+
+class MemberPut(Input):
+    """The role that an address shall have."""
+
+    role: Role
+
+
+class MemberOut(Output):
+    """Somebody of the event's team; `name` is known once they have signed in."""
+
+    email: str
+    name: str | None
+    role: Role
+
+
+class MemberList(Output):
+    """The event's team, by address."""
+
+    items: list[MemberOut]

@@ -1,0 +1,269 @@
+"""Changes of events and packages. Nothing here commits.
+
+Locks: the event's row before a package's, a package's row before its stock. `FOR NO KEY UPDATE` throughout, so that
+buyers, whose orders refer to these rows, do not wait for editors.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from shared.domain.access.commands import add_founder
+from shared.domain.access.errors import EmailUnverified, NoSuchEvent
+from shared.domain.catalog import rules
+from shared.domain.catalog.errors import (
+    ConfirmationRequired,
+    CurrencyLocked,
+    EventCancelled,
+    LimitBelowSales,
+    NoSuchPackage,
+    PackageHasSales,
+    PriceLocked,
+    SlugTaken,
+)
+from shared.domain.catalog.models import Event, PackageStock, TicketPackage
+from shared.domain.catalog.schemas import EventCreate, EventPatch, PackageCreate, PackagePatch
+from shared.kit.actor import Actor
+from shared.kit.db.faults import violated_constraint
+from shared.kit.errors import StaleVersion
+from shared.kit.ids import new_id, random_word
+
+
+def create_event(session: Session, body: EventCreate, *, actor: Actor, now: datetime) -> Event:
+    """Add a draft event; the actor becomes its first coordinator. Raises `SlugTaken`."""
+    if actor.email is None or actor.user_id is None:
+        raise EmailUnverified
+    rules.check_times(body.starts_at, body.ends_at)
+    fields = body.model_dump()
+    if body.slug is None:
+        fields["slug"] = f"{rules.slug_of(body.title)}-{random_word(4).lower()}"
+    event = Event(
+        id=new_id(), status="draft", created_by=actor.user_id, created_at=now, updated_at=now, version=1, **fields
+    )
+    session.add(event)
+    _flush_event(session)
+    add_founder(session, event.id, actor=actor, now=now)
+    return event
+
+
+def update_event(session: Session, event_id: UUID, body: EventPatch, *, if_match: int | None, now: datetime) -> Event:
+    """Change the given fields; raises `StaleVersion`, `SlugTaken`, `CurrencyLocked`."""
+    event = _lock_event(session, event_id)
+    if if_match is not None and if_match != event.version:
+        raise StaleVersion(current_version=event.version)
+    changes = _changes(event, body.model_dump(exclude_unset=True))
+    if not changes:
+        return event
+    if "currency" in changes and _has_sales(session, event_id):
+        raise CurrencyLocked
+    rules.check_times(changes.get("starts_at", event.starts_at), changes.get("ends_at", event.ends_at))
+    _apply(event, changes, now)
+    _flush_event(session)
+    if changes.keys() & rules.EVENT_TERMS:
+        _change_terms(session, event_id)
+    return event
+
+
+def publish_event(session: Session, event_id: UUID, *, now: datetime) -> Event:
+    """Let everybody see the event and buy; publishing twice changes nothing. Raises `EventCancelled`."""
+    return _set_status(session, event_id, "published", now)
+
+
+def cancel_event(session: Session, event_id: UUID, *, now: datetime) -> Event:
+    """Stop selling for good: once this is committed, no order for the event succeeds."""
+    return _set_status(session, event_id, "cancelled", now)
+
+
+def _set_status(session: Session, event_id: UUID, status: str, now: datetime) -> Event:
+    event = _lock_event(session, event_id)
+    if event.status == status:
+        return event
+    if event.status == "cancelled":
+        raise EventCancelled
+    _apply(event, {"status": status}, now)
+    session.flush()
+    _change_terms(session, event_id)
+    return event
+
+
+def create_package(
+    session: Session, event_id: UUID, body: PackageCreate, *, actor: Actor, now: datetime
+) -> tuple[TicketPackage, PackageStock, str]:
+    """Add a package to the event, shown last and enabled; returns it with its stock and the event's currency."""
+    rules.check_sale_rules(
+        min_per_order=body.min_per_order,
+        max_per_order=body.max_per_order,
+        sale_starts_at=body.sale_starts_at,
+        sale_ends_at=body.sale_ends_at,
+    )
+    event = _lock_event(session, event_id)  # or two packages would get the same place
+    last = session.scalar(select(func.max(TicketPackage.display_order)).where(TicketPackage.event_id == event_id))
+    package = TicketPackage(
+        event_id=event_id,
+        id=new_id(),
+        display_order=0 if last is None else last + 1,
+        is_enabled=True,
+        created_by=actor.user_id,
+        created_at=now,
+        updated_at=now,
+        version=1,
+        **body.model_dump(exclude={"quantity_limit"}),
+    )
+    stock = PackageStock(
+        event_id=event_id, package_id=package.id, quantity_limit=body.quantity_limit, held=0, sold=0, terms=1
+    )
+    session.add(package)
+    session.flush()
+    session.add(stock)
+    session.flush()
+    return package, stock, event.currency
+
+
+def update_package(
+    session: Session, event_id: UUID, package_id: UUID, body: PackagePatch, *, if_match: int | None, now: datetime
+) -> bool:
+    """Change the given fields and say whether the package has sales already.
+
+    With `if_match` the edit is refused (`StaleVersion`) when somebody else was faster. Without, the row lock puts edits
+    one after the other, each changing only its own fields, so edits of different fields both survive.
+    """
+    package = _lock_package(session, event_id, package_id, if_match=if_match)
+    given = body.model_dump(exclude_unset=True)
+    stock = _lock_stock(session, event_id, package_id)
+    limit = given.pop("quantity_limit", stock.quantity_limit)
+    limit_changes = limit != stock.quantity_limit
+    changes = _changes(package, given)
+    if "price_cents" in changes and stock.sold and _locks_prices(session, event_id):
+        raise PriceLocked
+    rules.check_sale_rules(
+        min_per_order=changes.get("min_per_order", package.min_per_order),
+        max_per_order=changes.get("max_per_order", package.max_per_order),
+        sale_starts_at=changes.get("sale_starts_at", package.sale_starts_at),
+        sale_ends_at=changes.get("sale_ends_at", package.sale_ends_at),
+    )
+    if limit is not None and limit < stock.sold + stock.held:
+        raise LimitBelowSales(
+            f"{stock.sold} are sold and {stock.held} held; the limit can't be lower than their sum.",
+            sold_count=stock.sold,
+            held_count=stock.held,
+        )
+    if changes or limit_changes:
+        _apply(package, changes, now)
+        stock.quantity_limit = limit
+        stock.terms += 1 if changes.keys() & rules.TERMS else 0
+        session.flush()
+    return bool(stock.sold)
+
+
+def set_enabled(
+    session: Session, event_id: UUID, package_id: UUID, *, enabled: bool, if_match: int | None, now: datetime
+) -> None:
+    """Enable or disable a package; once disabling is committed, no claim of it succeeds."""
+    package = _lock_package(session, event_id, package_id, if_match=if_match)
+    if package.is_enabled != enabled:
+        _apply(package, {"is_enabled": enabled}, now)
+        _lock_stock(session, event_id, package_id).terms += 1
+        session.flush()
+
+
+def delete_package(
+    session: Session, event_id: UUID, package_id: UUID, *, confirmed: bool, if_match: int | None
+) -> None:
+    """Delete a package of which nothing is sold or held; raises `ConfirmationRequired`, `PackageHasSales`."""
+    _lock_package(session, event_id, package_id, if_match=if_match)
+    if not confirmed:
+        raise ConfirmationRequired("Repeat the request with ?confirm=true.", pointer="/query/confirm")
+    untouched = session.execute(
+        delete(PackageStock)
+        .where(
+            PackageStock.event_id == event_id,
+            PackageStock.package_id == package_id,
+            PackageStock.sold == 0,
+            PackageStock.held == 0,
+        )
+        .returning(PackageStock.package_id)
+    ).all()
+    refusal = PackageHasSales("Cannot delete packages with sales. Disable it instead: nobody can buy it then.")
+    if not untouched:
+        raise refusal
+    try:
+        session.execute(delete(TicketPackage).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id))
+    except IntegrityError as error:  # orders, though refunded or cancelled since, still tell of it
+        raise refusal from error
+
+
+def _lock_event(session: Session, event_id: UUID) -> Event:
+    event = session.scalar(select(Event).where(Event.id == event_id).with_for_update(key_share=True))
+    if event is None:
+        raise NoSuchEvent
+    return event
+
+
+def _lock_package(session: Session, event_id: UUID, package_id: UUID, *, if_match: int | None) -> TicketPackage:
+    package = session.scalar(
+        select(TicketPackage)
+        .where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
+        .with_for_update(key_share=True)
+    )
+    if package is None:
+        raise NoSuchPackage
+    if if_match is not None and if_match != package.version:
+        raise StaleVersion(current_version=package.version)
+    return package
+
+
+def _lock_stock(session: Session, event_id: UUID, package_id: UUID) -> PackageStock:
+    """Return the package's stock as it is once the claims under way are committed; no claim passes until we commit."""
+    return session.scalars(
+        select(PackageStock)
+        .where(PackageStock.event_id == event_id, PackageStock.package_id == package_id)
+        .with_for_update(key_share=True)
+    ).one()
+
+
+def _changes(row: Event | TicketPackage, given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if getattr(row, name) != value}
+
+
+def _apply(row: Event | TicketPackage, changes: dict[str, Any], now: datetime) -> None:
+    for name, value in changes.items():
+        setattr(row, name, value)
+    row.updated_at = now
+    row.version += 1
+
+
+def _flush_event(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if violated_constraint(error) == "uq_events_slug":
+            raise SlugTaken from error
+        raise
+
+
+def _change_terms(session: Session, event_id: UUID) -> None:
+    """Make every claim computed before this commit start over; waits for the claims that are being committed."""
+    stocks = session.scalars(
+        select(PackageStock)
+        .where(PackageStock.event_id == event_id)
+        .order_by(PackageStock.package_id)  # in id order, as claims lock
+        .with_for_update(key_share=True)
+    )
+    for stock in stocks:
+        stock.terms += 1
+    session.flush()
+
+
+def _has_sales(session: Session, event_id: UUID) -> bool:
+    sold = select(func.coalesce(func.sum(PackageStock.sold + PackageStock.held), 0)).where(
+        PackageStock.event_id == event_id
+    )
+    return bool(session.scalar(sold))
+
+
+def _locks_prices(session: Session, event_id: UUID) -> bool:
+    return bool(session.scalar(select(Event.lock_price_after_sales).where(Event.id == event_id)))

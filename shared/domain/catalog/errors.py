@@ -1,0 +1,55 @@
+from shared.kit.errors import Conflict, InvalidInput, NotFound
+
+
+class SlugTaken(Conflict):
+    """Another event has this slug."""
+
+    code = "slug_taken"
+
+
+class EventCancelled(Conflict):
+    """The event is cancelled; that is final."""
+
+    code = "event_cancelled"
+
+
+class CurrencyLocked(Conflict):
+    """The currency can't change once something has been sold."""
+
+    code = "currency_locked"
+
+
+class NoSuchPackage(NotFound):
+    """There is no such ticket package in this event."""
+
+    code = "package_not_found"
+
+
+class PackageHasSales(Conflict):
+    """Cannot delete packages with sales."""
+
+    code = "package_has_sales"
+
+
+class PriceLocked(Conflict):
+    """The event locks prices once something is sold."""
+
+    code = "price_locked"
+
+
+class LimitBelowSales(Conflict):
+    """The quantity limit can't go below what is sold and held."""
+
+    code = "limit_below_sales"
+
+
+class ConfirmationRequired(InvalidInput):
+    """Deleting needs confirm=true."""
+
+    code = "confirmation_required"
+
+
+class NoSuchUpload(NotFound):
+    """There is no such upload for this package."""
+
+    code = "upload_not_found"

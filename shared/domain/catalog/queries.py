@@ -1,0 +1,124 @@
+"""Reads of events and packages."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import Session
+
+from shared.domain.access.errors import NoSuchEvent
+from shared.domain.access.queries import events_of
+from shared.domain.catalog import rules
+from shared.domain.catalog.errors import NoSuchPackage
+from shared.domain.catalog.models import Event, PackageStock, TicketPackage
+from shared.domain.catalog.schemas import (
+    EventOut,
+    PackageListQuery,
+    PackageOut,
+    PublicEventOut,
+    PublicPackageListQuery,
+    PublicPackageOut,
+)
+from shared.kit.actor import Actor
+from shared.kit.pages import Page, PageQuery, cut, total_of
+from shared.kit.storage.blobs import PUBLIC, blob_url
+
+
+def get_event(session: Session, event_id: UUID) -> EventOut:
+    """One event; raises `NoSuchEvent`."""
+    event = session.get(Event, event_id)
+    if event is None:
+        raise NoSuchEvent
+    return EventOut.model_validate(event)
+
+
+def list_events(session: Session, actor: Actor, query: PageQuery) -> Page[EventOut]:
+    """The events whose team the actor belongs to (all, for a super admin), next one first."""
+    statement = select(Event).order_by(Event.starts_at, Event.id)
+    if not actor.is_super_admin:
+        statement = statement.where(Event.id.in_(events_of(actor)))
+    items = [EventOut.model_validate(event) for event in session.scalars(cut(statement, query))]
+    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+
+
+def list_published(session: Session, query: PageQuery) -> Page[PublicEventOut]:
+    """Every published event, next one first."""
+    statement = select(Event).where(Event.status == "published").order_by(Event.starts_at, Event.id)
+    items = [PublicEventOut.model_validate(event) for event in session.scalars(cut(statement, query))]
+    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+
+
+def get_published(session: Session, slug: str) -> PublicEventOut:
+    """One published event by its slug; raises `NoSuchEvent`."""
+    event = session.scalar(select(Event).where(Event.slug == slug, Event.status == "published"))
+    if event is None:
+        raise NoSuchEvent
+    return PublicEventOut.model_validate(event)
+
+
+def _packages(event_id: UUID) -> Select[TicketPackage, PackageStock, str]:
+    return (
+        select(TicketPackage, PackageStock, Event.currency)
+        .join(
+            PackageStock,
+            (PackageStock.event_id == TicketPackage.event_id) & (PackageStock.package_id == TicketPackage.id),
+        )
+        .join(Event, Event.id == TicketPackage.event_id)
+        .where(TicketPackage.event_id == event_id)
+    )
+
+
+def package_fields(package: TicketPackage, stock: PackageStock, currency: str) -> dict[str, Any]:
+    """Everything that a package's representations show."""
+    fields = {column.key: getattr(package, column.key) for column in TicketPackage.__table__.columns}
+    left = rules.remaining(stock.quantity_limit, held=stock.held, sold=stock.sold)
+    return fields | {
+        "currency": currency,
+        "quantity_limit": stock.quantity_limit,
+        "sold_count": stock.sold,
+        "held_count": stock.held,
+        "remaining": left,
+        "is_sold_out": left == 0,
+        "image_url": blob_url(PUBLIC, package.display_image) if package.display_image else None,
+        "thumbnail_url": blob_url(PUBLIC, package.thumbnail_image) if package.thumbnail_image else None,
+    }
+
+
+def _fields_of(row: Row[TicketPackage, PackageStock, str]) -> dict[str, Any]:
+    return package_fields(row.TicketPackage, row.PackageStock, row.currency)
+
+
+def get_package(session: Session, event_id: UUID, package_id: UUID) -> PackageOut:
+    """One package; raises `NoSuchPackage`, also for another event's."""
+    row = session.execute(_packages(event_id).where(TicketPackage.id == package_id)).one_or_none()
+    if row is None:
+        raise NoSuchPackage
+    return PackageOut.model_validate(_fields_of(row))
+
+
+def list_packages(session: Session, event_id: UUID, query: PackageListQuery) -> Page[PackageOut]:
+    """The event's packages in display order."""
+    _require_event(session, event_id)
+    statement = _packages(event_id).order_by(TicketPackage.display_order)
+    if query.sponsorships_only:
+        statement = statement.where(TicketPackage.is_sponsorship)
+    if not query.include_disabled:
+        statement = statement.where(TicketPackage.is_enabled)
+    items = [PackageOut.model_validate(_fields_of(row)) for row in session.execute(cut(statement, query))]
+    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+
+
+def list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
+    """A published event's enabled packages in display order."""
+    if session.scalar(select(Event.status).where(Event.id == event_id)) != "published":
+        raise NoSuchEvent
+    statement = _packages(event_id).where(TicketPackage.is_enabled).order_by(TicketPackage.display_order)
+    if query.sponsorships_only:
+        statement = statement.where(TicketPackage.is_sponsorship)
+    items = [PublicPackageOut.model_validate(_fields_of(row)) for row in session.execute(cut(statement, query))]
+    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+
+
+def _require_event(session: Session, event_id: UUID) -> None:
+    if not session.scalar(select(func.count()).select_from(Event).where(Event.id == event_id)):
+        raise NoSuchEvent

@@ -1,0 +1,44 @@
+"""Pure rules of events and packages."""
+
+import re
+import unicodedata
+from datetime import datetime
+
+from shared.kit.errors import InvalidInput
+
+# What a buyer agrees to. A change of any of these makes claims computed under the old terms start over.
+TERMS = frozenset(
+    {"price_cents", "seats_per_package", "min_per_order", "max_per_order", "sale_starts_at", "sale_ends_at", "name"}
+)
+EVENT_TERMS = frozenset({"currency", "ends_at", "max_tickets_per_customer", "capacity"})
+
+
+def slug_of(title: str) -> str:
+    """Return a title as a word for addresses: `slug_of("Gala at the Zoo!") == "gala-at-the-zoo"`."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "event"
+
+
+def check_times(starts_at: datetime, ends_at: datetime) -> None:
+    """Refuse an event that ends before it starts."""
+    if ends_at <= starts_at:
+        raise InvalidInput("The event must end after it starts.", pointer="/ends_at")
+
+
+def check_sale_rules(
+    *,
+    min_per_order: int,
+    max_per_order: int | None,
+    sale_starts_at: datetime | None,
+    sale_ends_at: datetime | None,
+) -> None:
+    """Refuse a package that nobody could ever buy."""
+    if max_per_order is not None and max_per_order < min_per_order:
+        raise InvalidInput("max_per_order must not be below min_per_order.", pointer="/max_per_order")
+    if sale_starts_at and sale_ends_at and sale_ends_at <= sale_starts_at:
+        raise InvalidInput("The sale must end after it starts.", pointer="/sale_ends_at")
+
+
+def remaining(quantity_limit: int | None, *, held: int, sold: int) -> int | None:
+    """How many packages are left; None where there is no limit."""
+    return None if quantity_limit is None else max(0, quantity_limit - held - sold)

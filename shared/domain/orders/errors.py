@@ -1,0 +1,49 @@
+from shared.kit.errors import Conflict, InvalidInput, NotFound
+
+
+class SoldOut(Conflict):
+    """Fewer packages remain than were asked for."""
+
+    code = "sold_out"
+
+
+class PackageNotOnSale(Conflict):
+    """The package can't be bought now."""
+
+    code = "package_not_on_sale"
+
+
+class QuantityOutOfRange(InvalidInput):
+    """The quantity is below or above what one order may have."""
+
+    code = "quantity_out_of_range"
+
+
+class TooManyTickets(InvalidInput):
+    """One order may have at most 1,000 tickets."""
+
+    code = "too_many_tickets"
+
+
+class UnknownPackage(InvalidInput):
+    """This event has no such ticket package."""
+
+    code = "unknown_package"
+
+
+class PaymentMethodUnavailable(InvalidInput):
+    """This way of paying is not available here."""
+
+    code = "payment_method_unavailable"
+
+
+class NoSuchOrder(NotFound):
+    """There is no such order, or the link to it is not right."""
+
+    code = "order_not_found"
+
+
+class StockContended(Conflict):
+    """The package is being changed at this very moment."""
+
+    code = "stock_contended"

@@ -1,0 +1,81 @@
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.kit.db.base import Base
+
+
+class Order(Base):
+    """Who buys what for how much. The amounts are fixed when it is placed."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        UniqueConstraint("event_id", "number"),
+        CheckConstraint(
+            "status IN ('pending', 'paid', 'failed', 'expired', 'cancelled', 'partially_refunded', 'refunded')",
+            name="status",
+        ),
+        CheckConstraint("total_cents = subtotal_cents - discount_cents + fee_cents + tax_cents", name="total_adds_up"),
+        CheckConstraint(
+            "subtotal_cents >= 0 AND discount_cents BETWEEN 0 AND subtotal_cents AND fee_cents >= 0 AND tax_cents >= 0",
+            name="amounts",
+        ),
+        CheckConstraint("refunded_cents BETWEEN 0 AND total_cents", name="refunded"),
+        CheckConstraint("length(access_token_hash) = 32", name="access_token_sha256"),
+        CheckConstraint("(status = 'pending') = (expires_at IS NOT NULL)", name="pending_expires"),
+        Index("ix_orders_id", "id"),  # the buyer's link names no event
+        Index("ix_orders_event_id_created_at", "event_id", "created_at"),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str]
+    status: Mapped[str]
+    customer_user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    customer_name: Mapped[str]
+    customer_email: Mapped[str]
+    customer_phone: Mapped[str | None]
+    currency: Mapped[str]
+    subtotal_cents: Mapped[int]
+    discount_cents: Mapped[int]
+    fee_cents: Mapped[int]
+    tax_cents: Mapped[int]
+    total_cents: Mapped[int]
+    refunded_cents: Mapped[int]
+    payment_method: Mapped[str]
+    payment_reference: Mapped[str | None]
+    access_token_hash: Mapped[bytes]
+    expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    paid_at: Mapped[datetime | None]
+
+
+class OrderItem(Base):
+    """A line of an order: so many of one package at the price of that moment."""
+
+    __tablename__ = "order_items"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id", "order_id"], ["orders.event_id", "orders.id"]),
+        ForeignKeyConstraint(["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"]),
+        CheckConstraint("kind = 'package'", name="kind"),
+        CheckConstraint("quantity > 0 AND seats_per_package > 0", name="quantity"),
+        CheckConstraint("unit_price_cents >= 0 AND discount_cents >= 0 AND total_cents >= 0", name="amounts"),
+        CheckConstraint("total_cents = quantity * unit_price_cents - discount_cents", name="total_adds_up"),
+        Index("ix_order_items_event_id_order_id", "event_id", "order_id"),
+        Index("ix_order_items_event_id_package_id", "event_id", "package_id"),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[UUID]
+    position: Mapped[int]
+    kind: Mapped[str]
+    package_id: Mapped[UUID]
+    description: Mapped[str]
+    quantity: Mapped[int]
+    seats_per_package: Mapped[int]
+    unit_price_cents: Mapped[int]
+    discount_cents: Mapped[int]
+    total_cents: Mapped[int]

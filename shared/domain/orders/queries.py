@@ -1,0 +1,66 @@
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from shared.domain.orders.errors import NoSuchOrder
+from shared.domain.orders.links import access_token, opens
+from shared.domain.orders.models import Order, OrderItem
+from shared.domain.orders.schemas import (
+    CustomerOut,
+    OrderItemOut,
+    OrderOut,
+    PaymentOut,
+    PlacedOrderOut,
+)
+from shared.domain.tickets.queries import tickets_of
+from shared.kit.actor import Actor
+
+_PAYMENT_STATUS = {"pending": "pending", "failed": "failed", "expired": "failed", "refunded": "refunded"}
+
+
+def get_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> OrderOut:
+    """An order for whoever holds its secret or is its customer; everybody else gets `NoSuchOrder`."""
+    order = session.scalar(select(Order).where(Order.id == order_id))
+    if order is None:
+        raise NoSuchOrder
+    is_customer = actor.user_id is not None and order.customer_user_id == actor.user_id
+    if not is_customer and not (token and opens(token, order.access_token_hash)):
+        raise NoSuchOrder
+    return _out(session, order)
+
+
+def get_placed_order(session: Session, event_id: UUID, order_id: UUID) -> PlacedOrderOut:
+    """An order with its secret, for whoever repeats the request that placed it; as it stands now."""
+    order = session.get_one(Order, (event_id, order_id))
+    return PlacedOrderOut(**dict(_out(session, order)), access_token=access_token(order_id))
+
+
+def get_order_for_mail(session: Session, event_id: UUID, order_id: UUID) -> OrderOut | None:
+    """An order for our own messages about it, or None when it is gone."""
+    order = session.get(Order, (event_id, order_id))
+    return None if order is None else _out(session, order)
+
+
+def _out(session: Session, order: Order) -> OrderOut:
+    items = session.scalars(
+        select(OrderItem)
+        .where(OrderItem.event_id == order.event_id, OrderItem.order_id == order.id)
+        .order_by(OrderItem.position)
+    ).all()
+    fields = {name: getattr(order, name) for name in OrderOut.model_fields if hasattr(order, name)}
+    return OrderOut.model_validate(
+        fields
+        | {
+            "customer": CustomerOut(name=order.customer_name, email=order.customer_email, phone=order.customer_phone),
+            "items": [OrderItemOut.model_validate(item) for item in items],
+            "tickets": tickets_of(session, order.event_id, [item.id for item in items]),
+            "payment": PaymentOut.model_validate(
+                {
+                    "method": order.payment_method,
+                    "status": _PAYMENT_STATUS.get(order.status, "paid"),
+                    "provider_reference": order.payment_reference,
+                }
+            ),
+        }
+    )

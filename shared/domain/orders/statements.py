@@ -1,0 +1,54 @@
+"""The SQL of placing an order: one read, then one pipeline that is one transaction.
+
+The ORM stays off this path: round trips and Python limit it, not the row lock (docs/performance.md). The two writes
+travel together in psycopg's pipeline mode, in which the server runs all up to the next Sync as one implicit
+transaction: either both have happened or nothing has, and the stock's row is locked only while the server commits.
+"""
+
+READ_OFFERS = """
+SELECT e.status, e.currency, e.title,
+       p.id, p.name, p.price_cents, p.seats_per_package, p.is_enabled, p.min_per_order, p.max_per_order,
+       p.sale_starts_at, p.sale_ends_at, s.terms,
+       greatest(s.quantity_limit - s.held - s.sold, 0) AS remaining
+  FROM events e
+  LEFT JOIN ticket_packages p ON p.event_id = e.id AND p.id = ANY(%(package_ids)s)
+  LEFT JOIN package_stock s ON s.event_id = p.event_id AND s.package_id = p.id
+ WHERE e.id = %(event_id)s
+"""
+
+INSERT_ORDER = """
+WITH key AS (
+  INSERT INTO idempotency_keys (event_id, key_hash, fingerprint, resource_id, created_at)
+  VALUES (%(key_event_id)s, %(key_hash)s, %(fingerprint)s, %(id)s, %(now)s)
+), placed AS (
+  INSERT INTO orders (event_id, id, number, status, customer_user_id, customer_name, customer_email, customer_phone,
+                      currency, subtotal_cents, discount_cents, fee_cents, tax_cents, total_cents, refunded_cents,
+                      payment_method, payment_reference, access_token_hash, expires_at, created_at, paid_at)
+  VALUES (%(event_id)s, %(id)s, %(number)s, 'paid', %(customer_user_id)s, %(customer_name)s, %(customer_email)s,
+          %(customer_phone)s, %(currency)s, %(subtotal_cents)s, %(discount_cents)s, 0, 0, %(total_cents)s, 0,
+          %(payment_method)s, %(payment_reference)s, %(access_token_hash)s, NULL, %(now)s, %(now)s)
+), items AS (
+  INSERT INTO order_items (event_id, id, order_id, position, kind, package_id, description, quantity,
+                           seats_per_package, unit_price_cents, discount_cents, total_cents)
+  SELECT %(event_id)s, i.id, %(id)s, i.position, 'package', i.package_id, i.description, i.quantity, i.seats,
+         i.price, i.discount, i.total
+    FROM unnest(%(item_ids)s::uuid[], %(positions)s::int[], %(package_ids)s::uuid[], %(descriptions)s::text[],
+                %(quantities)s::int[], %(seats)s::int[], %(prices)s::bigint[], %(discounts)s::bigint[],
+                %(totals)s::bigint[])
+      AS i(id, position, package_id, description, quantity, seats, price, discount, total)
+), issued AS (
+  INSERT INTO tickets (event_id, id, order_item_id, number, status, code_revision, created_at)
+  SELECT %(event_id)s, t.id, t.item_id, t.number, 'valid', 1, %(now)s
+    FROM unnest(%(ticket_ids)s::uuid[], %(ticket_item_ids)s::uuid[], %(ticket_numbers)s::text[])
+      AS t(id, item_id, number)
+)
+INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
+VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', jsonb_build_object('order_id', %(id)s::uuid), %(now)s, 0)
+"""
+
+# Last in the transaction, so that the hot row is locked for the shortest time. The function (it stands in the migration
+# 0001) makes one guarded UPDATE a package, in id order, and raises CLAIM_REFUSED where one is short or its terms have
+# changed, which undoes the whole pipeline.
+CLAIM_STOCK = "SELECT claim_stock(%(event_id)s, %(package_ids)s::uuid[], %(quantities)s::bigint[], %(terms)s::bigint[])"
+
+CLAIM_REFUSED = "BX001"

@@ -1,0 +1,340 @@
+"""The OpenAPI 3.1 document, made of what the routes declare of themselves; nothing is said twice.
+
+Every answer a route can give is in it, the refusals with their stable codes, so that a test can hold the app to it.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core import core_schema
+
+from shared.kit.db.idempotency import IdempotencyKeyReused
+from shared.kit.errors import Forbidden, NotFound, Refusal, StaleVersion
+from shared.kit.http.call import Content, Redirect
+from shared.kit.http.endpoint import Route
+from shared.kit.http.problems import (
+    BodyTooLarge,
+    Busy,
+    DependencyDown,
+    EdgeProblem,
+    IdempotencyKeyRequired,
+    InternalError,
+    Invalid,
+    InvalidToken,
+    MalformedJson,
+    MalformedRequest,
+    OutcomeUnknown,
+    Problem,
+    Unauthenticated,
+    WrongContentType,
+    reason_phrase,
+    status_of,
+)
+from shared.kit.http.request import MAX_FILE_BODY_BYTES, MAX_JSON_BYTES
+from shared.kit.http.response import JSON, PROBLEM
+
+PREFIX = "/api/"
+
+type Json = dict[str, Any]
+type Kind = type[Refusal | EdgeProblem]
+type Mode = Literal["validation", "serialization"]
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_SCHEMAS = "#/components/schemas/"
+
+_HEADERS: Json = {
+    "Content-Disposition": {"description": "The file name to save it under.", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "Names this very representation: `If-None-Match` and `If-Match` take it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` when an earlier request with this Idempotency-Key had its effect already.",
+        "schema": {"type": "string", "const": "true"},
+    },
+    "Location": {
+        "description": "Where to find it.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
+    "WWW-Authenticate": {"description": "How to sign in (RFC 6750).", "required": True, "schema": {"type": "string"}},
+    "X-Request-Id": {
+        "description": "The request's name in the logs: the one you sent, or a new one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+}
+_HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+
+_HEADER_PARAMETERS: Json = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": True,
+        "description": "Names this request, so that repeating it repeats its answer and not its effect; a UUID does.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The ETag of what you edited: if somebody has changed it since, the answer is 412.",
+        "schema": {"type": "string"},
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETag of what you have: if that is still current, the answer is 304.",
+        "schema": {"type": "string"},
+    },
+}
+_BEARER: Json = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "An access token of the sign-in service (OpenID Connect).",
+}
+
+
+class _Schemas(GenerateJsonSchema):
+    """JSON schemas with names for people, and without titles that repeat the field's name."""
+
+    def normalize_name(self, name: str) -> str:
+        """`Page[PackageOut]` is `PageOfPackageOut`."""
+        return super().normalize_name(name.replace("[", "Of").replace("]", "").replace(", ", "And"))
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
+        """A title made of the name says nothing new."""
+        return False
+
+    def field_is_required(
+        self,
+        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
+        total: bool,  # noqa: FBT001 - pydantic's signature
+    ) -> bool:
+        """Every field is in an answer, whether it has a default or not."""
+        if self.mode == "serialization" and field["type"] == "model-field":
+            return field.get("serialization_exclude_if") is None
+        return super().field_is_required(field, total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Components:
+    """What operations share; `models` has the schema of each (model, mode)."""
+
+    models: Mapping[Any, Json]
+    schemas: Json
+    responses: Json = field(default_factory=dict)
+
+
+def document(routes: Sequence[Route], *, title: str, version: str, server_url: str, description: str) -> Json:
+    """Return the OpenAPI document of `routes`; tags keep the routes' order, paths are sorted."""
+    shared = _components(routes)
+    paths: dict[str, Json] = {}
+    for route in sorted(routes, key=lambda route: (route.path, _METHODS.index(route.method))):
+        paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, shared)
+    for name in {_query_name(route, shared) for route in routes if route.query is not None}:
+        del shared.schemas[name]  # its fields are parameters now
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": description},
+        "servers": [{"url": server_url}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"bearer": _BEARER},
+            "parameters": _HEADER_PARAMETERS,
+            "headers": _HEADERS,
+            "responses": dict(sorted(shared.responses.items())),
+            "schemas": dict(sorted(shared.schemas.items())),
+        },
+    }
+
+
+def _components(routes: Sequence[Route]) -> _Components:
+    used: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "validation"): None}
+    for route in routes:
+        used |= {(model, "validation"): None for model in (route.body, route.query) if model is not None}
+        used |= {(model, "serialization"): None for model in _models(route)}
+    models, made = models_json_schema(list(used), schema_generator=_Schemas, ref_template=_SCHEMAS + "{model}")
+    schemas = made["$defs"]
+    for name, schema in schemas.items():
+        # Client generators name types after the schemas, so no two may share a name: pydantic would spell out modules.
+        if "__" in name:
+            raise ValueError(f"Two schemas share a name ({name}); give each a name of its own.")
+        schema.pop("title", None)
+    return _Components(models, schemas)
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    if isinstance(hint, TypeAliasType):
+        return _alternatives(hint.__value__)
+    return get_args(hint) if get_origin(hint) in {Union, UnionType} else (NoneType if hint is None else hint,)
+
+
+def _models(route: Route) -> list[type[BaseModel]]:
+    return [kind for kind in _alternatives(route.result) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+
+
+def _operation(route: Route, shared: _Components) -> Json:
+    summary, rest = _prose(route)
+    operation: Json = {"operationId": route.name, "tags": [route.tag], "summary": summary}
+    if rest:
+        operation["description"] = rest
+    # A public route takes a token as well: whom it names may see more of what is theirs.
+    operation["security"] = [{}, {"bearer": []}] if route.public else [{"bearer": []}]
+    operation["x-permission"] = str(route.permission)
+    if parameters := [*_path_parameters(route), *_query_parameters(route, shared), *_header_parameters(route)]:
+        operation["parameters"] = parameters
+    if route.body is not None:
+        operation["requestBody"] = {
+            "description": f"At most {MAX_JSON_BYTES:,} bytes.",
+            "required": True,
+            "content": {JSON: {"schema": shared.models[route.body, "validation"]}},
+        }
+    elif route.file is not None:
+        form = {"type": "object", "properties": {route.file: {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {
+            "description": f"At most {MAX_FILE_BODY_BYTES:,} bytes.",
+            "required": True,
+            "content": {"multipart/form-data": {"schema": form | {"required": [route.file]}}},
+        }
+    operation["responses"] = {str(code): answer for code, answer in sorted(_responses(route, shared).items())}
+    return operation
+
+
+def _prose(route: Route) -> tuple[str, str]:
+    """Return the docstring's first sentence and the rest; a lone line break is a space, as in Markdown."""
+    text = inspect.getdoc(route.handler) or route.name.replace("_", " ").capitalize()
+    first, *rest = re.split(r"(?<=[.!?])\s+|\n\n", text, maxsplit=1)
+    return " ".join(first.split()).rstrip("."), "".join(rest).strip()
+
+
+def _path_parameters(route: Route) -> Iterator[Json]:
+    for name in re.findall(r"{(\w+)}", route.path):
+        kind = route.path_parameters.get(name, UUID if name == "event_id" else str)
+        schema = {"type": "string", "format": "uuid"} if kind is UUID else {"type": "string", "minLength": 1}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(route: Route, shared: _Components) -> Iterator[Json]:
+    if route.query is None:
+        return
+    model = shared.schemas[_query_name(route, shared)]
+    for parameter, declared in model.get("properties", {}).items():
+        schema = _never_null(declared)
+        described = {"description": schema.pop("description")} if "description" in schema else {}
+        required = {"required": True} if parameter in model.get("required", ()) else {}
+        yield {"name": parameter, "in": "query"} | required | described | {"schema": schema}
+
+
+def _query_name(route: Route, shared: _Components) -> str:
+    reference: str = shared.models[route.query, "validation"]["$ref"]
+    return reference.removeprefix(_SCHEMAS)
+
+
+def _never_null(schema: Json) -> Json:
+    """Return a query parameter's schema: it is left out, never null."""
+    schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        del schema["anyOf"]
+        return {**choices[0], **schema}
+    return schema | ({"anyOf": choices} if choices else {})
+
+
+def _takes_version(route: Route) -> bool:
+    return route.method in {"PUT", "PATCH", "DELETE"} or StaleVersion in route.refusals
+
+
+def _header_parameters(route: Route) -> Iterator[Json]:
+    taken = {
+        "IdempotencyKey": route.replay is not None,
+        "IfMatch": _takes_version(route),
+        "IfNoneMatch": not route.writes and bool(_models(route)),
+    }
+    for name, takes in taken.items():
+        if takes:
+            yield {"$ref": f"#/components/parameters/{name}"}
+
+
+def _responses(route: Route, shared: _Components) -> dict[int, Json]:
+    answers: dict[int, Json] = {}
+    models = [shared.models[model, "serialization"] for model in _models(route)]
+    kinds = _alternatives(route.result)
+    replayed = ["Idempotent-Replayed"] if route.replay else []
+    if models:
+        headers = ["ETag", *(["Location"] if route.location else []), *replayed]
+        schema = models[0] if len(models) == 1 else {"anyOf": models}
+        answers[route.status] = _response(reason_phrase(route.status), headers) | {
+            "content": {JSON: {"schema": schema}}
+        }
+        if not route.writes:
+            shared.responses["NotModified"] = _response("What you have is still current", ["ETag"])
+            answers[304] = {"$ref": "#/components/responses/NotModified"}
+    if Content in kinds:
+        answer = answers.setdefault(route.status, _response(reason_phrase(route.status), ["Content-Disposition"]))
+        answer["content"] = answer.get("content", {}) | {"*/*": {}}
+    if Redirect in kinds:
+        answers[302] = _response("It is at the address in `Location`", ["Location"])
+    if NoneType in kinds:
+        answers[204] = _response("Done; there is nothing to return", replayed)
+    return answers | _refusals(route, shared)
+
+
+def _response(description: str, headers: Sequence[str]) -> Json:
+    names = sorted({"X-Request-Id", *headers})
+    return {"description": description, "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
+
+
+def _refusals(route: Route, shared: _Components) -> dict[int, Json]:
+    """Return the error answers by status; those that only the edge gives are shared by all operations."""
+    edge = list(_edge_kinds(route))
+    by_status: dict[int, dict[str, Kind]] = {}
+    for kind in (*edge, *route.refusals):
+        status = status_of(kind) if issubclass(kind, Refusal) else kind.status
+        by_status.setdefault(status, {}).setdefault(kind.code, kind)
+    answers: dict[int, Json] = {}
+    for status, kinds in by_status.items():
+        answers[status] = _problem(status, kinds)
+        if all(kind in edge for kind in kinds.values()):
+            name = "Or".join(code.title().replace("_", "") for code in kinds)
+            shared.responses[name] = answers[status]
+            answers[status] = {"$ref": f"#/components/responses/{name}"}
+    return answers
+
+
+def _problem(status: int, kinds: Mapping[str, Kind]) -> Json:
+    codes = "\n".join(f"- `{code}`: {kind.title()}" for code, kind in kinds.items())
+    narrowed = {"allOf": [{"$ref": f"{_SCHEMAS}Problem"}, {"properties": {"code": {"enum": list(kinds)}}}]}
+    answer = _response(f"{reason_phrase(status)}\n\n{codes}", _HEADERS_OF.get(status, []))
+    return answer | {"content": {PROBLEM: {"schema": narrowed}}}
+
+
+def _edge_kinds(route: Route) -> Iterator[Kind]:
+    """Yield what the edge itself may refuse, whatever the domain says."""
+    yield from (Unauthenticated, InvalidToken, InternalError, Busy, DependencyDown)
+    if not route.public:
+        yield Forbidden
+    if "{" in route.path:
+        yield NotFound
+    if route.body is not None:
+        yield from (MalformedJson, BodyTooLarge, WrongContentType, Invalid)
+    if route.file is not None:
+        yield from (MalformedRequest, BodyTooLarge, WrongContentType, Invalid)
+    if route.query is not None:
+        yield Invalid
+    if route.replay is not None:
+        yield from (IdempotencyKeyRequired, IdempotencyKeyReused)
+    elif route.writes:
+        yield OutcomeUnknown
+    if _takes_version(route):
+        yield StaleVersion

@@ -1,0 +1,35 @@
+"""Lists in pages: `?page=1&page_size=20` → `{items, page, page_size, total}`."""
+
+from typing import Any
+
+from pydantic import Field
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from shared.kit.fields import Input, Output
+
+
+class PageQuery(Input):
+    """Which page of a list."""
+
+    page: int = Field(1, ge=1, le=1_000_000, description="Counted from 1.")
+    page_size: int = Field(20, ge=1, le=100)
+
+
+class Page[Item](Output):
+    """One page of a list, and how many things there are in all."""
+
+    items: list[Item]
+    page: int
+    page_size: int
+    total: int
+
+
+def total_of(session: Session, statement: Select[*tuple[Any, ...]]) -> int:
+    """Return how many rows `statement` has without its order."""
+    return session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
+
+
+def cut[*Columns](statement: Select[*Columns], query: PageQuery) -> Select[*Columns]:
+    """Return `statement` limited to the page."""
+    return statement.limit(query.page_size).offset((query.page - 1) * query.page_size)

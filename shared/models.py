@@ -1,0 +1,10 @@
+"""Every table of the app, for Alembic; nothing else imports this."""
+
+from shared.domain.access import models as access
+from shared.domain.catalog import models as catalog
+from shared.domain.messaging import models as messaging
+from shared.domain.orders import models as orders
+from shared.domain.tickets import models as tickets
+from shared.kit.db import idempotency
+
+__all__ = ["access", "catalog", "idempotency", "messaging", "orders", "tickets"]
