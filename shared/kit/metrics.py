@@ -1,10 +1,17 @@
 """The process's Prometheus metrics; names and labels are few and bounded.
 
-Business counts (tickets sold, orders) are read from the database when Prometheus asks, so they agree however many
-instances run; only what a process alone knows (latencies, answers) is counted in the process.
+Business counts (tickets sold, messages waiting) are read from the database when Prometheus asks, so they agree however
+many instances run; only what a process alone knows (latencies, answers) is counted in the process.
 """
 
-from prometheus_client import Counter, Histogram
+import os
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import REGISTRY, Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REQUEST_SECONDS = Histogram(
     "boxoffice_http_request_seconds",
@@ -15,3 +22,33 @@ REQUEST_SECONDS = Histogram(
 RETRIES = Counter(
     "boxoffice_transaction_retries", "Transactions run again after a deadlock or a lost connection.", ["reason"]
 )
+
+
+class _Read(Collector):
+    """Metrics that are read when they are asked for."""
+
+    def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        return self._read()
+
+
+def render(read: Callable[[], Iterable[Metric]]) -> bytes:
+    """Return everything in Prometheus' text format: this machine's workers together, and what `read` reads now."""
+    registry = CollectorRegistry()
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry.register(_Read(REGISTRY.collect))
+    registry.register(_Read(read))
+    return generate_latest(registry)
+
+
+def gauge(name: str, help_text: str, samples: Iterable[tuple[dict[str, str], float]]) -> Metric:
+    """Return a gauge with one value for each set of labels."""
+    samples = list(samples)
+    family = GaugeMetricFamily(name, help_text, labels=list(samples[0][0]) if samples else [])
+    for labels, value in samples:
+        family.add_metric(list(labels.values()), value)
+    return family

@@ -152,6 +152,9 @@ class Settings(BaseModel):
         alias="SALES_REFRESH_SCHEDULE",
         description="When summaries are refreshed and due sales exports written (NCRONTAB, UTC).",
     )
+    sales_export_minutes: int = Field(
+        15, ge=0, le=10_080, description="A sales export is written after new sales, at most this often."
+    )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
         alias="BLOB_TRIGGER_SOURCE",

@@ -11,14 +11,14 @@ from shared.kit.db.base import Base
 class OutboxMessage(Base):
     """Something to be done outside the database, written in the transaction of its cause.
 
-    It is put on its queue after the commit (`published_at`), and struck off once it has been done (`done_at`).
+    `published_at`: put on its queue. `leased_until`: somebody is doing it now. `done_at`: it has been done.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
         CheckConstraint("kind IN ('order_confirmation')", name="kind"),
         # Small however old the event is: only what still waits is in it.
-        Index("ix_outbox_waiting", "created_at", postgresql_where=text("published_at IS NULL")),
+        Index("ix_outbox_waiting", text("published_at NULLS FIRST"), postgresql_where=text("done_at IS NULL")),
     )
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -28,5 +28,6 @@ class OutboxMessage(Base):
     created_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
     attempts: Mapped[int]
     last_error: Mapped[str | None]

@@ -6,10 +6,10 @@
 A route without a permission can't be declared; a public one says so.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import partialmethod
-from typing import Any
+from typing import Any, NotRequired, Protocol, Required, TypedDict, Unpack
 from uuid import UUID
 
 import azure.functions as func
@@ -18,48 +18,92 @@ from pydantic import BaseModel
 from shared.kit.errors import Refusal
 from shared.kit.http.call import Call
 from shared.kit.http.endpoint import Gate, Route, declare, serve
-from shared.kit.http.problems import EdgeProblem
+from shared.kit.http.problems import EdgeProblem, MethodNotAllowed, NoSuchRoute
+from shared.kit.http.request import request_id_of
+from shared.kit.http.response import refuse
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class Declaration(TypedDict):
+    """What a route says of itself beside its method, its path and its handler's type hints."""
+
+    permission: Required[StrEnum]
+    """What the caller must be allowed to do; `Permission.PUBLIC` lets everybody in."""
+    status: NotRequired[int]
+    """The status of success; 200 unless said."""
+    location: NotRequired[str]
+    """Template of the new thing's address, filled from the path and from the answer's fields."""
+    replay: NotRequired[Callable[[Call, UUID], BaseModel]]
+    """Makes an Idempotency-Key required, and answers a repeated one from what the first request made."""
+    takes_tokens: NotRequired[bool]
+    """False where the Authorization header is not a user's token, and the handler looks at it."""
+    refusals: NotRequired[tuple[type[Refusal | EdgeProblem], ...]]
+    """Domain errors to be named in the reference."""
+
+
+class Register(Protocol):
+    """A decorator that leaves the handler as it is."""
+
+    def __call__[Handler: Callable[..., Any]](self, handler: Handler, /) -> Handler:
+        """Register `handler` as the function of its own name."""
 
 
 class Blueprint:
-    """A group of endpoints that share a tag in the reference, a gate, and nothing else."""
+    """A group of endpoints that share a tag in the reference and a gate."""
 
     def __init__(self, tag: str, *, gate: Gate, public: StrEnum) -> None:
         """`gate` admits callers; `public` is the permission that everybody has."""
-        self.azure = func.Blueprint()  # type: ignore[no-untyped-call]
+        self.azure = func.Blueprint()
         self.routes: list[Route] = []
         self._tag, self._gate, self._public = tag, gate, public
 
-    def route(
-        self,
-        method: str,
-        path: str,
-        *,
-        permission: StrEnum,
-        status: int = 200,
-        location: str | None = None,
-        replay: Callable[[Call, UUID], BaseModel] | None = None,
-        refusals: tuple[type[Refusal | EdgeProblem], ...] = (),
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Register the decorated handler as the function of that name.
+    def get(self, path: str, **declared: Unpack[Declaration]) -> Register:
+        """Register a read; it runs without a transaction."""
+        return self._route("GET", path, declared)
 
-        `location` is a template of the new thing's address; `replay` makes the route require an Idempotency-Key and
-        answers a repeated one; `refusals` are the domain errors to be named in the reference.
-        """
+    def post(self, path: str, **declared: Unpack[Declaration]) -> Register:
+        """Register a command."""
+        return self._route("POST", path, declared)
 
-        def register(handler: Callable[..., Any]) -> Callable[..., Any]:
+    def put(self, path: str, **declared: Unpack[Declaration]) -> Register:
+        """Register a replacement."""
+        return self._route("PUT", path, declared)
+
+    def patch(self, path: str, **declared: Unpack[Declaration]) -> Register:
+        """Register a partial update."""
+        return self._route("PATCH", path, declared)
+
+    def delete(self, path: str, **declared: Unpack[Declaration]) -> Register:
+        """Register a deletion."""
+        return self._route("DELETE", path, declared)
+
+    def refuse_all_else(self, known: Sequence[Route]) -> None:
+        """Answer what no route takes with a problem document: 405 where only the method is wrong, else 404."""
+        patterns = [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.path))), route.method) for route in known]
+
+        def no_such_route(req: func.HttpRequest) -> func.HttpResponse:
+            path = req.route_params.get("path", "").strip("/")
+            methods = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
+            error = MethodNotAllowed(f"Use {' or '.join(methods)}.") if methods else NoSuchRoute()
+            answer = refuse(error, request_id_of(req))
+            if methods:
+                answer.headers["Allow"] = ", ".join(methods)
+            return answer
+
+        bind = self.azure.route(route="{*path}", methods=_METHODS, auth_level=func.AuthLevel.ANONYMOUS)
+        self.azure.function_name(no_such_route.__name__)(bind(no_such_route))
+
+    def _route(self, method: str, path: str, declared: Declaration) -> Register:
+        def register[Handler: Callable[..., Any]](handler: Handler, /) -> Handler:
             route = declare(
                 handler,
                 method=method,
                 path=path,
-                permission=permission,
-                public=permission is self._public,
+                public=declared["permission"] is self._public,
                 gate=self._gate,
-                status=status,
-                location=location,
-                replay=replay,
-                refusals=refusals,
                 tag=self._tag,
+                **declared,
             )
             self.routes.append(route)
 
@@ -67,16 +111,9 @@ class Blueprint:
             def run(req: func.HttpRequest) -> func.HttpResponse:
                 return serve(route, req)
 
-            run.__name__ = run.__qualname__ = handler.__name__
-            self.azure.function_name(handler.__name__)(
-                self.azure.route(route=path, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)(run)
-            )
+            run.__name__ = run.__qualname__ = route.name
+            bind = self.azure.route(route=path, methods=[method], auth_level=func.AuthLevel.ANONYMOUS)
+            self.azure.function_name(route.name)(bind(run))
             return handler
 
         return register
-
-    get = partialmethod(route, "GET")
-    post = partialmethod(route, "POST")
-    put = partialmethod(route, "PUT")
-    patch = partialmethod(route, "PATCH")
-    delete = partialmethod(route, "DELETE")

@@ -30,6 +30,7 @@ from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
 from shared.kit.metrics import REQUEST_SECONDS, RETRIES
+from shared.kit.storage.account import StorageDown
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Route:
     permission: StrEnum
     public: bool
     gate: Gate
+    takes_tokens: bool = True
     status: int = 200
     location: str | None = None
     replay: Callable[[Call, UUID], BaseModel] | None = None
@@ -101,6 +103,9 @@ def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
         answer = _run(route, req, request_id)
     except (Refusal, EdgeProblem) as error:
         answer = response.refuse(error, request_id)
+    except StorageDown:
+        log.warning("%s: the storage account is out of reach (request %s)", route.name, request_id)
+        answer = response.refuse(DependencyDown("The storage is out of reach.", dependency="storage"), request_id)
     except Exception:
         log.exception("%s failed (request %s)", route.name, request_id)
         answer = response.refuse(InternalError(), request_id)
@@ -110,7 +115,7 @@ def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
 
 def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
     """Run the handler in a unit of work of its own; deadlocks and lost connections get another one."""
-    token = request.bearer_token_of(req)
+    token = request.bearer_token_of(req) if route.takes_tokens else None
     identity = verifier().verify(token) if token else None
     if identity is None and not route.public:
         raise Unauthenticated

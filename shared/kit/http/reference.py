@@ -318,27 +318,28 @@ def _example(document: Json, schema: Json, *, name: str = "text", within: tuple[
         return None
     within = (*within, schema["$ref"]) if "$ref" in schema else within
     found = _resolve(document, schema)
+    value: Any = None
     match found:
         case {"examples": [value, *_]} | {"const": value} | {"enum": [value, *_]}:
-            return value
+            pass
         case {"default": value} if value not in (None, [], {}):
-            return value
+            pass
         case {"anyOf": [choice, *_]} | {"oneOf": [choice, *_]} | {"allOf": [choice, *_]}:
-            return _example(document, choice, name=name, within=within)
+            value = _example(document, choice, name=name, within=within)
         case {"type": "object"}:
             fields = found.get("properties", {})
-            return {field: _example(document, inner, name=field, within=within) for field, inner in fields.items()}
+            value = {field: _example(document, inner, name=field, within=within) for field, inner in fields.items()}
         case {"type": "array"}:
             item = _example(document, found.get("items", {}), name=name, within=within)
-            return [] if item is None else [item]
+            value = [] if item is None else [item]
         case {"type": "boolean"}:
-            return True
+            value = True
         case {"type": "integer" | "number"}:
-            return max(found.get("minimum", 1), min(1, found.get("maximum", 1)))
+            value = max(found.get("minimum", 1), min(1, found.get("maximum", 1)))
         case {"type": "string"}:
             text = _EXAMPLES.get(found.get("format", ""), name.replace("_", " ").capitalize())
-            return text[: found.get("maxLength")]
-    return None
+            value = text[: found.get("maxLength")]
+    return value
 
 
 def _example_answer(document: Json, operation: Json) -> Html:

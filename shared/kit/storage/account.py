@@ -1,5 +1,7 @@
 """Clients of the storage account, made at their first use, with time-outs that a request can bear."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -52,3 +54,23 @@ def _identity() -> Any:
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415
 
     return DefaultAzureCredential()
+
+
+class StorageDown(Exception):
+    """The storage account is out of reach."""
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn whatever the storage client raises when it can't reach the account into `StorageDown`."""
+    from azure.core.exceptions import AzureError  # noqa: PLC0415
+
+    try:
+        yield
+    except AzureError as error:
+        raise StorageDown from error
+
+
+def ping_storage() -> None:
+    """Ask the account for something small, with little patience; raises what the client raises."""
+    blob_service().get_service_properties(retry_total=0, connection_timeout=1, read_timeout=1)

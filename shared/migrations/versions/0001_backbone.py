@@ -57,13 +57,17 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.CheckConstraint("kind IN ('order_confirmation')", name=op.f("ck_outbox_kind")),
         sa.PrimaryKeyConstraint("event_id", "id", name=op.f("pk_outbox")),
     )
     op.create_index(
-        "ix_outbox_waiting", "outbox", ["created_at"], unique=False, postgresql_where=sa.text("published_at IS NULL")
+        "ix_outbox_waiting",
+        "outbox",
+        [sa.text("published_at NULLS FIRST")],
+        postgresql_where=sa.text("done_at IS NULL"),
     )
     op.create_table(
         "users",
@@ -320,7 +324,7 @@ def downgrade() -> None:
     op.drop_index("ix_events_status_starts_at", table_name="events")
     op.drop_table("events")
     op.drop_table("users")
-    op.drop_index("ix_outbox_waiting", table_name="outbox", postgresql_where=sa.text("published_at IS NULL"))
+    op.drop_index("ix_outbox_waiting", table_name="outbox")
     op.drop_table("outbox")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")

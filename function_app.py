@@ -1,0 +1,16 @@
+"""The function app: registers every blueprint, nothing else. A missing or bad setting stops it here, by name."""
+
+import azure.functions as func
+
+from shared.kit.settings import settings
+
+settings()  # before the imports below read it, so that all faults are told at once
+
+from functions import platform  # noqa: E402
+from functions.routes import BACKGROUND, ENDPOINTS  # noqa: E402
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+for endpoints in (*ENDPOINTS, platform.bp):
+    app.register_functions(endpoints.azure)
+for background in BACKGROUND:
+    app.register_functions(background)

@@ -1,0 +1,46 @@
+from uuid import UUID
+
+from functions.edge import endpoints
+from shared.domain.access.permissions import Permission
+from shared.domain.catalog import images
+from shared.domain.catalog.errors import NoSuchUpload
+from shared.domain.catalog.image_rules import MAX_BYTES
+from shared.domain.catalog.schemas import UploadOut
+from shared.kit.http.call import Call, UploadedFile
+from shared.kit.http.problems import BodyTooLarge
+from shared.kit.storage import blobs
+from shared.kit.storage.account import storage_errors
+
+bp = endpoints("Images")
+
+_IMAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}/image"
+
+
+@bp.post(_IMAGE, permission=Permission.PACKAGES_WRITE, status=202)
+def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut:
+    """Upload a JPG, PNG or WebP of up to 5 MB; it is shown once it has been checked, within seconds."""
+    if len(image.data) > MAX_BYTES:
+        raise BodyTooLarge(f"An image may have at most {MAX_BYTES:,} bytes.", limit_bytes=MAX_BYTES)
+    images.require_package(call.session, call.event_id, package_id)
+    call.unit_of_work.commit()  # the storage is not asked inside a transaction
+    with storage_errors():
+        return images.receive_image(
+            call.event_id, package_id, image.data, content_type=image.content_type, now=call.now
+        )
+
+
+@bp.get(f"{_IMAGE}/uploads/{{upload_id}}", permission=Permission.PACKAGES_READ, refusals=(NoSuchUpload,))
+def get_image_upload(call: Call, package_id: UUID, upload_id: UUID) -> UploadOut:
+    """See how far an upload is, and why it was refused."""
+    with storage_errors():
+        return images.get_upload(call.event_id, package_id, upload_id)
+
+
+@bp.delete(_IMAGE, permission=Permission.PACKAGES_WRITE, status=204)
+def remove_image(call: Call, package_id: UUID) -> None:
+    """Remove the package's image, and any that is still being checked."""
+    leftover = images.remove_image(call.session, call.event_id, package_id, now=call.now)
+    call.unit_of_work.commit()
+    with storage_errors():
+        for name in leftover:
+            blobs.delete_blob(blobs.PUBLIC, name)

@@ -1,0 +1,83 @@
+from uuid import UUID
+
+from functions.edge import endpoints
+from shared.domain.access.permissions import Permission
+from shared.domain.catalog import commands, queries
+from shared.domain.catalog.errors import ConfirmationRequired, LimitBelowSales, PackageHasSales, PriceLocked
+from shared.domain.catalog.schemas import (
+    DeleteQuery,
+    EditWarning,
+    PackageCreate,
+    PackageListQuery,
+    PackageOut,
+    PackagePatch,
+    PackagePatched,
+)
+from shared.kit.http.call import Call
+from shared.kit.pages import Page
+
+bp = endpoints("Ticket packages")
+
+_PACKAGES = "v1/admin/events/{event_id}/ticket-packages"
+_HAS_SALES = EditWarning(
+    code="package_has_sales", detail="Tickets of this package have been sold; the change is for later buyers alone."
+)
+
+
+@bp.post(_PACKAGES, permission=Permission.PACKAGES_WRITE, status=201, location=f"/api/{_PACKAGES}/{{id}}")
+def create_package(call: Call, body: PackageCreate) -> PackageOut:
+    """Add a ticket package to the event; it is shown last."""
+    package, stock, currency = commands.create_package(
+        call.session, call.event_id, body, actor=call.actor, now=call.now
+    )
+    return PackageOut.model_validate(queries.package_fields(package, stock, currency))
+
+
+@bp.get(_PACKAGES, permission=Permission.PACKAGES_READ)
+def list_packages(call: Call, query: PackageListQuery) -> Page[PackageOut]:
+    """List the event's ticket packages in display order."""
+    return queries.list_packages(call.session, call.event_id, query)
+
+
+@bp.get(f"{_PACKAGES}/{{package_id}}", permission=Permission.PACKAGES_READ)
+def get_package(call: Call, package_id: UUID) -> PackageOut:
+    """Read one ticket package."""
+    return queries.get_package(call.session, call.event_id, package_id)
+
+
+@bp.patch(f"{_PACKAGES}/{{package_id}}", permission=Permission.PACKAGES_WRITE, refusals=(LimitBelowSales, PriceLocked))
+def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackagePatched:
+    """Change some fields of a ticket package; with sales it succeeds and warns."""
+    has_sales = commands.update_package(
+        call.session, call.event_id, package_id, body, if_match=call.if_match, now=call.now
+    )
+    package = queries.get_package(call.session, call.event_id, package_id)
+    return PackagePatched(**dict(package), warnings=[_HAS_SALES] if has_sales else [])
+
+
+@bp.post(f"{_PACKAGES}/{{package_id}}/enable", permission=Permission.PACKAGES_WRITE)
+def enable_package(call: Call, package_id: UUID) -> PackageOut:
+    """Let buyers have this ticket package again."""
+    return _set_enabled(call, package_id, enabled=True)
+
+
+@bp.post(f"{_PACKAGES}/{{package_id}}/disable", permission=Permission.PACKAGES_WRITE)
+def disable_package(call: Call, package_id: UUID) -> PackageOut:
+    """Stop selling this ticket package: from the answer on, nobody buys it."""
+    return _set_enabled(call, package_id, enabled=False)
+
+
+@bp.delete(
+    f"{_PACKAGES}/{{package_id}}",
+    permission=Permission.PACKAGES_WRITE,
+    status=204,
+    refusals=(PackageHasSales, ConfirmationRequired),
+)
+def delete_package(call: Call, package_id: UUID, query: DeleteQuery) -> None:
+    """Delete a ticket package of which nothing was sold; needs `?confirm=true`."""
+    commands.delete_package(call.session, call.event_id, package_id, confirmed=query.confirm, if_match=call.if_match)
+
+
+def _set_enabled(call: Call, package_id: UUID, *, enabled: bool) -> PackageOut:
+    commands.set_enabled(call.session, call.event_id, package_id, enabled=enabled, if_match=call.if_match, now=call.now)
+    return queries.get_package(call.session, call.event_id, package_id)

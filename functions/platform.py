@@ -1,0 +1,177 @@
+"""Health, metrics and the reference."""
+
+import hmac
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Literal
+
+import orjson
+import psycopg
+from prometheus_client.core import CounterMetricFamily, Metric
+from sqlalchemy import exc
+
+from functions.edge import endpoints
+from functions.routes import ENDPOINTS
+from shared.domain.access.permissions import Permission
+from shared.domain.messaging.outbox import EMAIL_QUEUE
+from shared.kit import metrics
+from shared.kit.cache import cache
+from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.fields import Output
+from shared.kit.http import openapi, reference
+from shared.kit.http.call import Call, Content
+from shared.kit.http.problems import Unauthenticated
+from shared.kit.settings import settings
+from shared.kit.storage.account import StorageDown, ping_storage, storage_errors
+from shared.kit.storage.queues import queue_length
+
+VERSION = "0.1.0"
+JSON = "application/json"
+# The reference is one page that loads nothing and runs nothing.
+_REFERENCE_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
+
+bp = endpoints("Platform")
+
+
+class Dependency(Output):
+    """One service that the app needs."""
+
+    state: Literal["up", "down", "off"]
+    ms: float | None = None
+
+
+class Health(Output):
+    """Whether the app can serve: `degraded` when only Redis or the storage is away, `down` without the database."""
+
+    status: Literal["ok", "degraded", "down"]
+    dependencies: dict[str, Dependency]
+
+
+class Alive(Output):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+@bp.get("v1/health/live", permission=Permission.PUBLIC, takes_tokens=False)
+def health_live(call: Call) -> Alive:
+    """Tell that the process answers."""
+    return Alive()
+
+
+@bp.get("v1/health/ready", permission=Permission.PUBLIC, takes_tokens=False)
+def health_ready(call: Call) -> Content:
+    """Tell whether the app can serve, and how its dependencies are. 503 only when the database is down."""
+    dependencies = {"database": _database(), "redis": _redis(), "storage": _storage()}
+    down = {name for name, dependency in dependencies.items() if dependency.state == "down"}
+    status: Literal["ok", "degraded", "down"] = "down" if "database" in down else "degraded" if down else "ok"
+    health = Health(status=status, dependencies=dependencies)
+    return Content(health.model_dump_json().encode(), JSON, status=503 if status == "down" else 200)
+
+
+def _database() -> Dependency:
+    started = time.perf_counter()
+    try:
+        with raw_connection() as connection:
+            connection.execute("SELECT 1")
+    except (psycopg.Error, exc.SQLAlchemyError):
+        return Dependency(state="down")
+    return Dependency(state="up", ms=_since(started))
+
+
+def _redis() -> Dependency:
+    if not cache().configured:
+        return Dependency(state="off")
+    milliseconds = cache().ping()
+    return Dependency(state="down" if milliseconds is None else "up", ms=milliseconds and round(milliseconds, 1))
+
+
+def _storage() -> Dependency:
+    started = time.perf_counter()
+    try:
+        with storage_errors():
+            ping_storage()
+    except StorageDown:
+        return Dependency(state="down")
+    return Dependency(state="up", ms=_since(started))
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)
+
+
+@bp.get("v1/metrics", permission=Permission.PUBLIC, takes_tokens=False)
+def get_metrics(call: Call) -> Content:
+    """Read the metrics in Prometheus' text format; where `METRICS_KEY` is set, with it as bearer token."""
+    key = settings().metrics_key
+    if key and not hmac.compare_digest(call.headers.get("authorization", "").encode(), f"Bearer {key}".encode()):
+        raise Unauthenticated("The metrics need their own key as bearer token.")
+    return Content(metrics.render(_business_metrics), metrics.CONTENT_TYPE)
+
+
+_COUNTS = """
+SELECT (SELECT count(*) FROM ticket_packages) AS packages,
+       (SELECT count(*) FROM orders) AS orders,
+       (SELECT coalesce(sum(sold * p.seats_per_package), 0) FROM package_stock s
+          JOIN ticket_packages p ON p.event_id = s.event_id AND p.id = s.package_id) AS tickets,
+       (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NULL) AS waiting,
+       (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NOT NULL) AS failing
+"""
+
+
+def _business_metrics() -> Iterable[Metric]:
+    with raw_connection() as connection:
+        row = connection.execute(_COUNTS).fetchone()
+    assert row is not None
+    packages, orders, tickets, waiting, failing = row
+    yield CounterMetricFamily("ticket_packages_created", "Ticket packages made.", value=packages)
+    yield CounterMetricFamily("ticket_purchases", "Orders placed.", value=orders)
+    yield metrics.gauge("tickets_sold", "Tickets sold and not returned.", [({}, float(tickets))])
+    yield metrics.gauge(
+        "boxoffice_outbox_messages",
+        "Messages not yet done, by whether an attempt has failed.",
+        [({"state": "waiting"}, waiting), ({"state": "failing"}, failing)],
+    )
+    poison = f"{EMAIL_QUEUE}-poison"
+    try:
+        with storage_errors():
+            yield metrics.gauge(
+                "boxoffice_poison_messages",
+                "Messages that failed five times and wait for somebody to look at them.",
+                [({"queue": poison}, queue_length(poison))],
+            )
+    except StorageDown:
+        return
+
+
+@bp.get("v1/openapi.json", permission=Permission.PUBLIC, takes_tokens=False)
+def get_openapi(call: Call) -> Content:
+    """Read the machine-readable description of this API (OpenAPI 3.1)."""
+    return Content(orjson.dumps(_document()), JSON, headers={"Cache-Control": "public, max-age=300"})
+
+
+@bp.get("v1/docs", permission=Permission.PUBLIC, takes_tokens=False)
+def get_docs(call: Call) -> Content:
+    """Read the reference of this API as a page."""
+    return Content(_reference_page(), "text/html; charset=utf-8", headers=_REFERENCE_POLICY)
+
+
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
+    routes = [route for blueprint in (*ENDPOINTS, bp) for route in blueprint.routes]
+    return openapi.document(
+        routes,
+        title="Boxoffice",
+        version=VERSION,
+        server_url=settings().public_url,
+        description="Ticketing that never sells a seat twice.",
+    )
+
+
+@lru_cache(maxsize=1)
+def _reference_page() -> bytes:
+    return reference.page(_document()).encode()
+
+
+bp.refuse_all_else([route for blueprint in (*ENDPOINTS, bp) for route in blueprint.routes])

@@ -1,0 +1,62 @@
+from uuid import UUID
+
+from functions.edge import endpoints
+from shared.domain.access.permissions import Permission
+from shared.domain.catalog.errors import EventCancelled
+from shared.domain.messaging import outbox
+from shared.domain.orders import errors, queries
+from shared.domain.orders.placing import place_order
+from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
+from shared.kit.db.idempotency import IdempotencyKeyReused
+from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.http.call import Call
+from shared.kit.settings import settings
+
+bp = endpoints("Orders")
+
+
+def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
+    return queries.get_placed_order(call.session, call.event_id, order_id)
+
+
+@bp.post(
+    "v1/public/events/{event_id}/orders",
+    permission=Permission.PUBLIC,
+    status=201,
+    location="/api/v1/public/orders/{id}",
+    replay=_replay,
+    refusals=(
+        errors.SoldOut,
+        errors.PackageNotOnSale,
+        errors.StockContended,
+        errors.QuantityOutOfRange,
+        errors.TooManyTickets,
+        errors.UnknownPackage,
+        errors.PaymentMethodUnavailable,
+        EventCancelled,
+        IdempotencyKeyReused,
+    ),
+)
+def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
+    """Buy tickets: all that the order asks for, or nothing.
+
+    The answer brings the tickets, each with its signed code, and the `access_token` that opens the order later
+    (`X-Order-Token`). A sold-out refusal says what remains.
+    """
+    call.unit_of_work.after_commit(outbox.nudge)
+    with raw_connection() as connection:
+        return place_order(
+            connection,
+            call.event_id,
+            body,
+            actor=call.actor,
+            idempotency=call.idempotency,
+            allow_test_payment=settings().is_local,
+            now=call.now,
+        )
+
+
+@bp.get("v1/public/orders/{order_id}", permission=Permission.PUBLIC, refusals=(errors.NoSuchOrder,))
+def get_public_order(call: Call, order_id: UUID) -> OrderOut:
+    """Read an order with its `X-Order-Token`, or signed in as its customer."""
+    return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))

@@ -1,0 +1,21 @@
+"""Every group of endpoints, in the order of the reference; and what runs in the background."""
+
+from functions import images, outbox, reports
+from functions.admin import events as admin_events
+from functions.admin import images as admin_images
+from functions.admin import members, packages, sales
+from functions.admin import reports as admin_reports
+from functions.public import events, orders
+
+ENDPOINTS = (
+    events.bp,
+    orders.bp,
+    admin_events.bp,
+    members.bp,
+    packages.bp,
+    admin_images.bp,
+    sales.bp,
+    admin_reports.bp,
+)
+
+BACKGROUND = (images.bp, reports.bp, outbox.bp)

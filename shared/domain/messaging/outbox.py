@@ -1,0 +1,155 @@
+"""The outbox: rows written with their cause, put on the queue right after the commit, and by a timer if that failed.
+
+Nothing is sent inside a transaction: rows are marked as published, then sent. Should the sender die in between, or the
+queue lose the message, the row is published again after a while, so a message may reach the queue twice; whoever takes
+it off asks `done_at` first.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from uuid import UUID
+
+from sqlalchemy import select, text, tuple_, update
+
+from shared.domain.messaging.models import OutboxMessage
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.storage.queues import send_message
+
+log = logging.getLogger(__name__)
+
+EMAIL_QUEUE = "email"
+
+# One queue message carries many: putting one on the queue costs more than placing an order does.
+_BATCH = 32
+_LEASE = timedelta(seconds=30)
+_PUBLISH_AGAIN_AFTER = timedelta(minutes=10)
+_ATTEMPTS_AT_MOST = 5  # as often as the queue brings a message before it puts it on the poison queue
+# A moment's wait lets the orders of a rush gather into a batch; nobody notices it in an e-mail.
+_GATHER_SECONDS = 0.2
+
+_TAKE = text(
+    """
+    UPDATE outbox SET published_at = :now
+     WHERE (event_id, id) IN (
+           SELECT event_id, id FROM outbox
+            WHERE done_at IS NULL AND attempts < :attempts AND (published_at IS NULL OR published_at < :again)
+            ORDER BY published_at NULLS FIRST LIMIT :batch FOR UPDATE SKIP LOCKED)
+    RETURNING event_id, id
+    """
+)
+
+type Address = tuple[UUID, UUID]  # (event id, message id)
+
+
+def publish_waiting() -> int:
+    """Put every waiting message on its queue and say how many; raises what the storage raises, and loses nothing."""
+    published = 0
+    while batch := _take(utc_now()):
+        try:
+            send_message(
+                EMAIL_QUEUE, {"messages": [[str(event_id), str(message_id)] for event_id, message_id in batch]}
+            )
+        except Exception:
+            _put_back(batch)
+            raise
+        published += len(batch)
+    return published
+
+
+def _take(now: datetime) -> list[Address]:
+    with UnitOfWork() as unit_of_work:
+        rows = unit_of_work.session.execute(
+            _TAKE,
+            {"now": now, "again": now - _PUBLISH_AGAIN_AFTER, "attempts": _ATTEMPTS_AT_MOST, "batch": _BATCH},
+        ).all()
+        unit_of_work.commit()
+    return [(row.event_id, row.id) for row in rows]
+
+
+def _put_back(batch: Sequence[Address]) -> None:
+    with UnitOfWork() as unit_of_work:
+        unit_of_work.session.execute(
+            update(OutboxMessage)
+            .where(tuple_(OutboxMessage.event_id, OutboxMessage.id).in_(batch))
+            .values(published_at=None)
+        )
+        unit_of_work.commit()
+
+
+class _Publisher:
+    """A thread that publishes soon after it is nudged, so that no buyer waits for the queue."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+        threading.Thread(target=self._run, name="outbox", daemon=True).start()
+
+    def nudge(self) -> None:
+        self._wanted.set()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._wanted.wait()
+            pause.wait(_GATHER_SECONDS)
+            self._wanted.clear()
+            try:
+                publish_waiting()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the rows are safe and the timer comes by
+                log.warning("The outbox could not be published (%s); the timer will", type(error).__name__)
+
+
+@lru_cache(maxsize=1)
+def _publisher() -> _Publisher:
+    return _Publisher()
+
+
+def nudge() -> None:
+    """Have what has just been committed published soon; call it after the commit."""
+    _publisher().nudge()
+
+
+def begin_work(address: Address, *, now: datetime) -> tuple[str, dict[str, object]] | None:
+    """Lease a message for its work and return its kind and payload; None when it is done already.
+
+    Raises `BeingWorkedOn` while somebody else holds the lease.
+    """
+    event_id, message_id = address
+    this = (OutboxMessage.event_id == event_id, OutboxMessage.id == message_id)
+    with UnitOfWork() as unit_of_work:
+        session = unit_of_work.session
+        leased = session.execute(
+            update(OutboxMessage)
+            .where(
+                *this,
+                OutboxMessage.done_at.is_(None),
+                (OutboxMessage.leased_until.is_(None)) | (OutboxMessage.leased_until < now),
+            )
+            .values(leased_until=now + _LEASE, attempts=OutboxMessage.attempts + 1)
+            .returning(OutboxMessage.kind, OutboxMessage.payload)
+        ).one_or_none()
+        unit_of_work.commit()
+        if leased is not None:
+            return leased.kind, leased.payload
+        waiting = session.scalar(select(OutboxMessage.id).where(*this, OutboxMessage.done_at.is_(None)))
+    if waiting is not None:
+        raise BeingWorkedOn
+    return None
+
+
+class BeingWorkedOn(Exception):
+    """Somebody else is doing this message just now; look again later."""
+
+
+def finish_work(address: Address, *, now: datetime, error: str | None = None) -> None:
+    """Strike the message off, or note why it failed so that a later attempt may take it."""
+    with UnitOfWork() as unit_of_work:
+        unit_of_work.session.execute(
+            update(OutboxMessage)
+            .where(OutboxMessage.event_id == address[0], OutboxMessage.id == address[1])
+            .values(leased_until=None, last_error=error, done_at=None if error else now)
+        )
+        unit_of_work.commit()
