@@ -128,16 +128,28 @@ class _Schemas(GenerateJsonSchema):
 
 @dataclass(frozen=True, slots=True)
 class _Components:
-    """What operations share; `models` has the schema of each (model, mode)."""
+    """What operations share; `models` has the schema of each (model, mode), `gate` what the gate may refuse."""
 
     models: Mapping[Any, Json]
     schemas: Json
+    gate: Sequence[type[Refusal]]
     responses: Json = field(default_factory=dict)
 
 
-def document(routes: Sequence[Route], *, title: str, version: str, server_url: str, description: str) -> Json:
-    """Return the OpenAPI document of `routes`; tags keep the routes' order, paths are sorted."""
-    shared = _components(routes)
+def document(
+    routes: Sequence[Route],
+    *,
+    title: str,
+    version: str,
+    server_url: str,
+    description: str,
+    gate_refusals: Sequence[type[Refusal]] = (Forbidden, NotFound),
+) -> Json:
+    """Return the OpenAPI document of `routes`; tags keep the routes' order, paths are sorted.
+
+    `gate_refusals` are what the routes' gate raises: an event that is `NotFound`, and everything else anywhere.
+    """
+    shared = _components(routes, gate_refusals)
     paths: dict[str, Json] = {}
     for route in sorted(routes, key=lambda route: (route.path, _METHODS.index(route.method))):
         paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, shared)
@@ -159,7 +171,7 @@ def document(routes: Sequence[Route], *, title: str, version: str, server_url: s
     }
 
 
-def _components(routes: Sequence[Route]) -> _Components:
+def _components(routes: Sequence[Route], gate: Sequence[type[Refusal]]) -> _Components:
     used: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "validation"): None}
     for route in routes:
         used |= {(model, "validation"): None for model in (route.body, route.query) if model is not None}
@@ -171,7 +183,7 @@ def _components(routes: Sequence[Route]) -> _Components:
         if "__" in name:
             raise ValueError(f"Two schemas share a name ({name}); give each a name of its own.")
         schema.pop("title", None)
-    return _Components(models, schemas)
+    return _Components(models, schemas, gate)
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
@@ -297,7 +309,7 @@ def _response(description: str, headers: Sequence[str]) -> Json:
 
 def _refusals(route: Route, shared: _Components) -> dict[int, Json]:
     """Return the error answers by status; those that only the edge gives are shared by all operations."""
-    edge = list(_edge_kinds(route))
+    edge = list(_edge_kinds(route, shared.gate))
     by_status: dict[int, dict[str, Kind]] = {}
     for kind in (*edge, *route.refusals):
         status = status_of(kind) if issubclass(kind, Refusal) else kind.status
@@ -319,13 +331,15 @@ def _problem(status: int, kinds: Mapping[str, Kind]) -> Json:
     return answer | {"content": {PROBLEM: {"schema": narrowed}}}
 
 
-def _edge_kinds(route: Route) -> Iterator[Kind]:
-    """Yield what the edge itself may refuse, whatever the domain says."""
+def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
+    """Yield what may be refused before the handler runs, or whatever it does."""
     yield from (Unauthenticated, InvalidToken, InternalError, Busy, DependencyDown)
-    if not route.public:
-        yield Forbidden
     if "{" in route.path:
         yield NotFound
+    for kind in gate:
+        # A token is looked at on public routes too, but there everybody has the permission.
+        if not route.public and ("{event_id}" in route.path or not issubclass(kind, NotFound)):
+            yield kind
     if route.body is not None:
         yield from (MalformedJson, BodyTooLarge, WrongContentType, Invalid)
     if route.file is not None:
