@@ -1,0 +1,109 @@
+"""The demo data, loaded once: a gala to try things on, and another coordinator's event to be kept out of.
+
+Settings come from the environment, as for the app: `python -m infra.local.demo`.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+
+from infra.local.tokens import DEMO_NAMES, claims_for
+from shared.domain.access.commands import admit, put_member
+from shared.domain.access.permissions import Permission, Role
+from shared.domain.catalog import commands
+from shared.domain.catalog.models import Event
+from shared.domain.catalog.schemas import EventCreate, PackageCreate
+from shared.kit.actor import Actor, Identity
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.settings import settings
+
+GALA = EventCreate(
+    title="Spring Benefit Gala",
+    slug="spring-benefit-gala",
+    description="Dinner, music and an auction, in aid of the children's hospital.",
+    starts_at=datetime(2027, 4, 17, 22, 0, tzinfo=UTC),
+    ends_at=datetime(2027, 4, 18, 3, 0, tzinfo=UTC),
+    timezone="America/New_York",
+    currency="USD",
+)
+GALA_PACKAGES = (
+    PackageCreate(
+        name="Individual Ticket",
+        description="Standard entrance, includes dinner",
+        price_cents=10_000,
+        seats_per_package=1,
+        fair_market_value_cents=6_000,
+    ),
+    PackageCreate(
+        name="VIP Individual Ticket",
+        description="Front tables, dinner, and a reception with the artists",
+        price_cents=50_000,
+        seats_per_package=1,
+        fair_market_value_cents=15_000,
+    ),
+    PackageCreate(
+        name="Gold Sponsorship",
+        description="A table for ten, and your name on the programme",
+        price_cents=1_000_000,
+        seats_per_package=10,
+        quantity_limit=5,
+        is_sponsorship=True,
+        fair_market_value_cents=150_000,
+    ),
+)
+
+RECITAL = EventCreate(
+    title="Studio Recital",
+    slug="studio-recital",
+    description="The ballet school's summer recital.",
+    starts_at=datetime(2027, 6, 12, 17, 0, tzinfo=UTC),
+    ends_at=datetime(2027, 6, 12, 19, 0, tzinfo=UTC),
+    timezone="Europe/London",
+    currency="GBP",
+)
+RECITAL_PACKAGES = (
+    PackageCreate(name="Family seat", description="One seat in the hall", price_cents=1_200, quantity_limit=180),
+)
+
+
+def load() -> bool:
+    """Load the demo data unless it is there; says whether it did."""
+    with UnitOfWork() as unit_of_work:
+        session = unit_of_work.session
+        if session.scalar(select(Event.id).where(Event.slug == GALA.slug)):
+            return False
+        people = {email: _sign_in(unit_of_work, email) for email in DEMO_NAMES}
+        gala = _add(unit_of_work, GALA, GALA_PACKAGES, people["coordinator@demo.test"])
+        put_member(session, gala.id, "staff@demo.test", Role.STAFF, now=utc_now())
+        _add(unit_of_work, RECITAL, RECITAL_PACKAGES, people["other@demo.test"])
+        unit_of_work.commit()
+    return True
+
+
+def _sign_in(unit_of_work: UnitOfWork, email: str) -> Actor:
+    """Record a demo user, as their first request would."""
+    identity = Identity(
+        issuer=settings().oidc_issuer,
+        subject=claims_for(email, issuer=settings().oidc_issuer)["sub"],
+        email=email,
+        email_verified=True,
+        name=DEMO_NAMES[email],
+        is_super_admin=False,
+    )
+    return admit(unit_of_work.session, identity, Permission.EVENTS_LIST, None)
+
+
+def _add(
+    unit_of_work: UnitOfWork, event: EventCreate, packages: tuple[PackageCreate, ...], coordinator: Actor
+) -> Event:
+    now = utc_now()
+    added = commands.create_event(unit_of_work.session, event, actor=coordinator, now=now)
+    for package in packages:
+        commands.create_package(unit_of_work.session, added.id, package, actor=coordinator, now=now)
+    commands.publish_event(unit_of_work.session, added.id, now=now)
+    return added
+
+
+if __name__ == "__main__":
+    print("Demo data loaded." if load() else "The demo data is there already.")
