@@ -201,8 +201,9 @@ def _operation(route: Route, shared: _Components) -> Json:
     operation: Json = {"operationId": route.name, "tags": [route.tag], "summary": summary}
     if rest:
         operation["description"] = rest
-    # A public route takes a token as well: whom it names may see more of what is theirs.
-    operation["security"] = [{}, {"bearer": []}] if route.public else [{"bearer": []}]
+    # A public route may take a token as well: whom it names may see more of what is theirs.
+    tokens: list[Json] = [{"bearer": []}] if route.takes_tokens else []
+    operation["security"] = [{}, *tokens] if route.public else tokens
     operation["x-permission"] = str(route.permission)
     if parameters := [*_path_parameters(route), *_query_parameters(route, shared), *_header_parameters(route)]:
         operation["parameters"] = parameters
@@ -333,7 +334,9 @@ def _problem(status: int, kinds: Mapping[str, Kind]) -> Json:
 
 def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
     """Yield what may be refused before the handler runs, or whatever it does."""
-    yield from (Unauthenticated, InvalidToken, InternalError, Busy, DependencyDown)
+    yield from (InternalError, Busy, DependencyDown)
+    if route.takes_tokens:
+        yield from (Unauthenticated, InvalidToken)
     if "{" in route.path:
         yield NotFound
     for kind in gate:

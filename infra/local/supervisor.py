@@ -1,0 +1,308 @@
+"""Starts the whole system in order, keeps it running, and stops it with nothing left behind."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from infra.local.console import complain, say, timed_step
+from infra.local.environment import ServiceAddresses, app_settings, default_workers
+from infra.local.home import REPOSITORY, Home
+from infra.local.run_lock import AlreadyRunning, RunLock
+from infra.local.services.azurite import AzuritePorts, AzuriteServer
+from infra.local.services.functions_host import FunctionsHost
+from infra.local.services.guard import Guard
+from infra.local.services.issuer import Issuer, SigningKey
+from infra.local.services.postgres import PostgresServer
+from infra.local.services.process import ServiceFailed, ServiceProcess
+from infra.local.services.smtp_sink import SmtpSink
+from infra.local.services.valkey import ValkeyServer
+from infra.local.welcome import welcome
+
+DATABASE = "boxoffice"
+DEFAULT_PORT = 7071
+STOP_SECONDS = 9.5
+HOST_STOP_SECONDS = 8.0
+LONGEST_PAUSE = 30.0
+STEADY_SECONDS = 60.0
+AZURITE_PROGRAM = REPOSITORY / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+
+
+class StopRequested(BaseException):
+    """Somebody pressed Ctrl-C or sent SIGTERM; raised in the main thread wherever it waits."""
+
+
+class Service(Protocol):
+    """What the supervisor needs to know of a program."""
+
+    name: str
+    process: ServiceProcess
+
+    def start(self) -> None:
+        """Start and wait until it is of use."""
+        ...
+
+    def stop(self, *, timeout: float) -> None:
+        """Stop within `timeout` seconds; idempotent."""
+        ...
+
+
+@dataclass
+class Watched:
+    """A running service and how its restarts went."""
+
+    service: Service
+    started: float
+    failures: int = 0
+    restart: Future[None] | None = None
+
+    def pause(self) -> float:
+        """How long to wait before the next restart: none at first, doubling while it keeps failing."""
+        if time.monotonic() - self.started > STEADY_SECONDS:
+            self.failures = 0
+        self.failures += 1
+        return 0.0 if self.failures == 1 else min(2.0 ** (self.failures - 2), LONGEST_PAUSE)
+
+
+class LocalSystem:
+    """PostgreSQL, Redis, storage, issuer, mail and the functions host, as one thing to start and stop."""
+
+    def __init__(self, home: Home, lock: RunLock, *, port: int, app: Path) -> None:
+        self._home = home
+        self._port = port
+        self._app = app
+        self._guard = Guard(keep_open=[lock.descriptor])
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="start")
+        self._stopping = threading.Event()
+        self._services: list[Service] = []
+        self._watched: dict[str, Watched] = {}
+        self._tasks: list[ServiceProcess] = []
+        ports = home.ports
+        self._issuer = Issuer(key=SigningKey.kept_in(home.issuer_key), port=ports.get_free("issuer"))
+        self._mail = SmtpSink(home.mail, port=ports.get_free("smtp"))
+
+    def start(self) -> ServiceAddresses:
+        """Start everything, bring the database up to date, fill in the demo data; returns the addresses."""
+        self._issuer.start()
+        self._mail.start()
+        database = self._pool.submit(self._start_database)
+        redis = self._pool.submit(self._start_redis)
+        storage = self._pool.submit(self._start_storage)
+        addresses = ServiceAddresses(
+            database=database.result(),
+            redis=redis.result(),
+            storage=storage.result(),
+            issuer=self._issuer.url,
+            mail=self._mail.url,
+            public=f"http://localhost:{self._port}",
+        )
+        workers = default_workers()
+        settings = app_settings(addresses, keys=self._home.keys(), workers=workers)
+        self._pool.submit(self._load_demo_data, settings).result()
+        self._pool.submit(self._start_host, settings, workers).result()
+        return addresses
+
+    def watch(self) -> None:
+        """Restart what dies, until interrupted."""
+        while not self._stopping.wait(0.2):
+            for watched in self._watched.values():
+                self._look_after(watched)
+
+    def stop(self) -> None:
+        """Stop the host, so that what is in work finishes, then the services it needs, within ten seconds."""
+        deadline = time.monotonic() + STOP_SECONDS
+        self._stopping.set()
+        self._stop_programs(deadline)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._stop_programs(deadline)  # what a start still under way had added in the meantime
+        self._mail.stop()
+        self._issuer.stop()
+        self._guard.close()
+
+    def _stop_programs(self, deadline: float) -> None:
+        for task in self._tasks:
+            task.stop(timeout=1.0)
+        hosts = [service for service in self._services if isinstance(service, FunctionsHost)]
+        for host in hosts:
+            host.stop(timeout=HOST_STOP_SECONDS)
+        others = [service for service in reversed(self._services) if service not in hosts]
+        remaining = max(deadline - time.monotonic(), 1.0)
+        stoppers = [threading.Thread(target=service.stop, kwargs={"timeout": remaining}) for service in others]
+        for stopper in stoppers:
+            stopper.start()
+        for stopper in stoppers:
+            stopper.join()
+
+    def _start_database(self) -> str:
+        url = os.environ.get("DATABASE_URL")
+        if not url:
+            server = PostgresServer(
+                self._home.postgres,
+                log=self._home.logs / "postgres.log",
+                guard=self._guard,
+                port=self._home.ports.get_free("postgres"),
+            )
+            with timed_step("PostgreSQL"):
+                self._begin(server)
+                server.ensure_database(DATABASE)
+            url = server.url(DATABASE)
+        if (REPOSITORY / "shared" / "migrations" / "env.py").exists():
+            with timed_step("Database schema (alembic upgrade)"):
+                self._run("migrations", ["alembic", "upgrade", "head"], {"DATABASE_URL": url})
+        return url
+
+    def _start_redis(self) -> str:
+        if url := os.environ.get("REDIS_URL"):
+            return url
+        port = self._home.ports.get_free("redis")
+        server = ValkeyServer(log=self._home.logs / "valkey.log", guard=self._guard, port=port)
+        with timed_step("Redis (Valkey)"):
+            self._begin(server)
+        return server.url()
+
+    def _start_storage(self) -> str:
+        if connection := os.environ.get("AzureWebJobsStorage"):  # noqa: SIM112 -- Azure writes it so
+            return connection
+        ports = AzuritePorts(*(self._home.ports.get_free(f"azurite-{name}") for name in ("blob", "queue", "table")))
+        server = AzuriteServer(
+            self._home.azurite,
+            program=AZURITE_PROGRAM,
+            log=self._home.logs / "azurite.log",
+            guard=self._guard,
+            ports=ports,
+        )
+        with timed_step("Storage (Azurite)"):
+            self._begin(server)
+        return server.url()
+
+    def _load_demo_data(self, settings: Mapping[str, str]) -> None:
+        if (REPOSITORY / "infra" / "local" / "demo.py").exists():
+            with timed_step("Demo data"):
+                self._run("demo", ["infra.local.demo"], settings)
+
+    def _start_host(self, settings: Mapping[str, str], workers: int) -> None:
+        host = FunctionsHost(
+            self._app,
+            log=self._home.logs / "host.log",
+            guard=self._guard,
+            port=self._port,
+            environment=settings,
+            keys_file=self._home.folder / "functions-keys.json",
+            workers=workers,
+            echo=say,
+        )
+        with timed_step("Functions host"):
+            self._begin(host)
+
+    def _begin(self, service: Service) -> None:
+        self._refuse_when_stopping()
+        self._services.append(service)
+        service.start()
+        self._watched[service.name] = Watched(service, time.monotonic())
+
+    def _refuse_when_stopping(self) -> None:
+        if self._stopping.is_set():
+            raise ServiceFailed("stopping")
+
+    def _run(self, name: str, module: list[str], settings: Mapping[str, str]) -> None:
+        self._refuse_when_stopping()
+        task = ServiceProcess(name, log=self._home.logs / f"{name}.log", guard=self._guard)
+        self._tasks.append(task)
+        task.run_to_end([sys.executable, "-m", *module], env=os.environ | dict(settings), cwd=REPOSITORY)
+
+    def _look_after(self, watched: Watched) -> None:
+        service = watched.service
+        if watched.restart is not None:
+            if not watched.restart.done():
+                return
+            error = watched.restart.exception()
+            watched.restart = None
+            if error is None:
+                say(f"{service.name} runs again.")
+                return
+            complain(f"{service.name} could not be restarted: {error}")
+        elif service.process.exit_code is not None:
+            complain(
+                f"{service.name} has ended with code {service.process.exit_code}.\n{service.process.tail()}".rstrip()
+            )
+        else:
+            return
+        pause = watched.pause()
+        complain(f"Restarting {service.name}{f' in {pause:g} s' if pause else ''} …")
+        watched.restart = self._pool.submit(self._restart, watched, pause)
+
+    def _restart(self, watched: Watched, pause: float) -> None:
+        if self._stopping.wait(pause):
+            return
+        watched.service.stop(timeout=1.0)
+        watched.started = time.monotonic()
+        watched.service.start()
+
+
+def run_dev() -> int:
+    """Run the whole system until Ctrl-C or SIGTERM; returns the exit code."""
+    home = Home.of_this_checkout()
+    port = int(os.environ.get("PORT") or DEFAULT_PORT)
+    try:
+        lock = take_lock(home, port)
+    except AlreadyRunning as error:
+        complain(str(error))
+        return 1
+    app = Path(os.environ.get("BOXOFFICE_APP") or REPOSITORY).absolute()
+    _on_stop_signals(_request_stop)
+    system: LocalSystem | None = None
+    try:
+        system = LocalSystem(home, lock, port=port, app=app)
+        addresses = system.start()
+        say(welcome(addresses, home, seconds=_seconds_since_start()))
+        system.watch()
+    except StopRequested:
+        return 0
+    except ServiceFailed as error:
+        complain(f"\n{error}\n\nNot started. The logs are in {home.logs}.")
+        return 1
+    finally:
+        _on_stop_signals(_already_stopping)
+        if system is not None:
+            say("Stopping …")
+            system.stop()
+            say("Stopped.")
+    return 0
+
+
+def take_lock(home: Home, port: int) -> RunLock:
+    """The folder's lock, taken now or by the set-up that ran before in this process; raises AlreadyRunning."""
+    path = home.run / "lock"
+    if descriptor := os.environ.pop("BOXOFFICE_LOCK_FD", None):
+        return RunLock.adopt(path, int(descriptor))
+    lock = RunLock(path)
+    lock.take(f"http://localhost:{port}")
+    return lock
+
+
+def _on_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Under nohup SIGHUP stays ignored; SIGINT is ignored by shells for background jobs, yet means stop here.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _request_stop(_number: int, _frame: FrameType | None) -> None:
+    _on_stop_signals(_already_stopping)
+    raise StopRequested
+
+
+def _already_stopping(_number: int, _frame: FrameType | None) -> None:
+    """Stopping takes seconds at most; a second Ctrl-C must not cut it short."""
+
+
+def _seconds_since_start() -> float | None:
+    started = os.environ.get("BOXOFFICE_STARTED")
+    return time.time() - float(started) if started else None

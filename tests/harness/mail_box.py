@@ -1,0 +1,38 @@
+import email
+import email.policy
+from collections.abc import Callable
+from email.message import EmailMessage
+from pathlib import Path
+
+from tests.harness.polling import poll
+
+
+class MailBox:
+    """The mails that this worker's application has sent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def messages(self) -> list[EmailMessage]:
+        """All mails so far, the oldest first; X-Envelope-To holds the recipients that SMTP was told."""
+        found = []
+        for path in sorted(self.folder.glob("*.eml")):
+            message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            assert isinstance(message, EmailMessage)
+            found.append(message)
+        return found
+
+    def wait_for(self, wanted: Callable[[EmailMessage], bool], timeout: float = 10.0) -> EmailMessage:
+        """The first mail that `wanted` accepts, waiting for it up to `timeout` seconds."""
+
+        def arrived() -> EmailMessage | None:
+            return next((message for message in self.messages() if wanted(message)), None)
+
+        found = poll(arrived, timeout)
+        assert found is not None
+        return found
+
+    def clear(self) -> None:
+        """Forget all mails so far."""
+        for path in self.folder.glob("*.eml"):
+            path.unlink(missing_ok=True)

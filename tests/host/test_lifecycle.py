@@ -1,0 +1,125 @@
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.host.harness import RunningHost, eventually
+
+
+def start_and_fail(app: str, folder: Path, **settings: str) -> RunningHost:
+    host = RunningHost(app, folder, settings=settings)
+    assert host.process.wait(20) == 1
+    return host
+
+
+def test_an_app_without_functions_stops_the_host(tmp_path: Path):
+    host = start_and_fail("empty", tmp_path)
+
+    assert "0 functions found" in host.output
+    assert "Listening" not in host.output
+
+
+def test_a_failed_import_is_shown_with_its_cause_and_once(tmp_path: Path):
+    host = start_and_fail("import_error", tmp_path)
+
+    assert host.output.count("ModuleNotFoundError: No module named 'there_is_no_such_module'") == 1
+    assert 'import_error/function_app.py", line 2' in host.output
+    assert "azure_functions_runtime" not in host.output
+
+
+def test_a_parameter_without_a_binding_stops_the_host(tmp_path: Path):
+    host = start_and_fail("broken_binding", tmp_path)
+
+    assert "cannot load the needs_more function" in host.output
+
+
+def test_a_port_in_use_is_said(tmp_path: Path, start_host):
+    first = start_host(workers=1)
+    host = RunningHost("everything", tmp_path, settings={})
+    host.stop()
+    port = first.url.rpartition(":")[2]
+
+    import subprocess
+    import sys
+
+    from tests.host.harness import APPS, ROOT
+
+    command = [sys.executable, "-m", "infra.local.host", "--app", str(APPS / "everything"), "--port", port]
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, check=False)
+
+    assert again.returncode == 1
+    assert f"Port {port} cannot be used" in again.stderr
+
+
+def test_stopping_lets_a_running_request_finish_and_leaves_no_process(start_host):
+    host = start_host()
+    eventually(lambda: len(host.children()) == 2)
+    children = host.children()
+    answers: list[httpx.Response] = []
+    request = threading.Thread(target=lambda: answers.append(host.get("/api/slow?seconds=2")))
+    request.start()
+    eventually(lambda: any(len(child.net_connections()) > 1 for child in children))
+
+    asked = time.monotonic()
+    assert host.stop() == 0
+    request.join()
+
+    assert [answer.status_code for answer in answers] == [200]
+    assert time.monotonic() - asked < 5
+    assert not any(child.is_running() for child in children)
+    assert "Traceback" not in host.output
+
+
+def test_a_second_signal_forces_the_end(start_host):
+    host = start_host(workers=1)
+    children = host.children()
+    request = threading.Thread(target=lambda: pytest.raises(httpx.HTTPError, host.get, "/api/slow?seconds=7"))
+    request.start()
+    eventually(lambda: any(len(child.net_connections()) > 1 for child in children))
+
+    asked = time.monotonic()
+    host.process.send_signal(signal.SIGINT)
+    eventually(lambda: "Stopping" in host.output)
+    assert host.stop(signal.SIGINT) != 0
+    request.join()
+
+    assert time.monotonic() - asked < 3
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_worker_that_is_killed_is_replaced_and_requests_go_on(start_host):
+    host = start_host()
+    eventually(lambda: len(host.children()) == 2)
+    victim = host.children()[0]
+
+    victim.kill()
+
+    eventually(lambda: f"The http worker {victim.pid} ended (SIGKILL) and is replaced" in host.output)
+    assert [host.get("/api/hello").status_code for _ in range(20)] == [200] * 20
+    eventually(lambda: len(host.children()) == 2)
+    assert victim.pid not in {child.pid for child in host.children()}
+
+
+def test_no_process_outlives_a_killed_supervisor(start_host):
+    host = start_host()
+    eventually(lambda: len(host.children()) == 2)
+    children = host.children()
+
+    host.process.kill()
+    host.process.wait()
+
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_a_function_that_overruns_function_timeout_fails_and_its_worker_is_replaced(start_host):
+    host = start_host("impatient", workers=1)
+
+    assert host.get("/api/sleep?seconds=3").status_code == 500
+    eventually(lambda: "a function overran functionTimeout" in host.output)
+    assert "sleep took longer than 1 s" in host.output
+    assert host.get("/api/sleep?seconds=0").status_code == 200

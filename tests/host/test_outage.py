@@ -1,0 +1,29 @@
+from tests.host.harness import Azurite, eventually
+
+
+def test_triggers_resume_by_themselves_whenever_storage_comes_back(start_host):
+    azurite = Azurite()
+    try:
+        host = start_host(AzureWebJobsStorage=azurite.connection)
+        assert host.get("/api/hello").status_code == 200
+        eventually(lambda: host.output.count("Storage fails") == 1)
+
+        azurite.start()
+        eventually(lambda: "Storage answers again" in host.output)
+        azurite.upload("uploads", "first", b"1")
+        assert eventually(lambda: azurite.take("seen")) == ["uploads/first 1 1"]
+
+        azurite.stop()
+        eventually(lambda: host.output.count("Storage fails") == 2)
+        assert host.get("/api/hello").status_code == 200
+
+        azurite.start()
+        eventually(lambda: host.output.count("Storage answers again") == 2)
+        azurite.upload("uploads", "second", b"22")
+        assert eventually(lambda: azurite.take("seen")) == ["uploads/second 2 2"]
+        azurite.send("orders", "after the outage")
+        (name,) = eventually(lambda: azurite.names("results"))
+        assert azurite.content("results", name) == b"after the outage 1"
+        assert host.output.count("Storage fails") == 2
+    finally:
+        azurite.close()
