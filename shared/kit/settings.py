@@ -67,6 +67,7 @@ class Settings(BaseModel):
         le=100,
         description="Connections a worker process may hold; by default as many as it has threads. "
         "Instances × workers × this must fit the server's `max_connections`.",
+        examples=["6"],
     )
     database_pool_timeout_seconds: float = Field(
         10, gt=0, le=60, description="How long a request waits for a connection before it answers 503."
@@ -128,7 +129,6 @@ class Settings(BaseModel):
         repr=False,
         examples=["<openssl rand -base64 32>"],
     )
-    order_hold_minutes: int = Field(15, ge=1, le=1_440, description="How long a pending order keeps its tickets.")
 
     mail_url: str | None = Field(
         None,

@@ -151,11 +151,9 @@ def _write(
                 },
                 prepare=True,
             )
-    except psycopg.errors.RaiseException as error:
+    except psycopg.DatabaseError as error:
         if error.sqlstate == statements.CLAIM_REFUSED:
             return False
-        raise
-    except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name == "uq_orders_event_id_number":  # one in a billion, a day: draw another number
             return False
         raise

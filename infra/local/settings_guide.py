@@ -1,0 +1,58 @@
+"""Writes what is said about the settings elsewhere from the settings themselves: `make settings`."""
+
+import json
+from pathlib import Path
+
+from pydantic_core import PydanticUndefined
+
+from shared.kit.settings import Settings, variable_name
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs" / "settings.md"
+EXAMPLE = ROOT / "local.settings.example.json"
+
+_HEAD = """# Settings
+
+Settings come from the environment: on Azure from the function app's settings (secrets as Key Vault references), locally
+from `make dev`, or from `local.settings.json` with Azure Functions Core Tools (copy `local.settings.example.json`).
+A missing or bad one stops the start with its name and what is expected.
+
+This page is written by `make settings` from `shared/kit/settings.py`.
+
+| Name | Default | Meaning |
+|---|---|---|
+"""
+
+
+def guide() -> str:
+    """The page about the settings."""
+    rows = []
+    for field, info in Settings.model_fields.items():
+        if info.is_required():
+            default = "required"
+        elif info.default is None or info.default is PydanticUndefined:
+            default = ""
+        else:
+            default = f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
+        rows.append(f"| `{variable_name(field)}` | {default} | {info.description} |")
+    return _HEAD + "\n".join(rows) + "\n"
+
+
+def example() -> str:
+    """Settings for a start with Azure Functions Core Tools; the services run as `make dev` starts them."""
+    values = {"FUNCTIONS_WORKER_RUNTIME": "python", "ENVIRONMENT": "local"}
+    for field, info in Settings.model_fields.items():
+        name = variable_name(field)
+        if name in values or name.endswith("__accountName"):
+            continue
+        if info.examples:
+            values[name] = info.examples[0]
+        elif info.default is not None and info.default is not PydanticUndefined:
+            values[name] = str(info.default).lower() if isinstance(info.default, bool) else str(info.default)
+    values["BLOB_TRIGGER_SOURCE"] = "LogsAndContainerScan"
+    return json.dumps({"IsEncrypted": False, "Values": values}, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    GUIDE.write_text(guide(), encoding="utf-8")
+    EXAMPLE.write_text(example(), encoding="utf-8")

@@ -1,0 +1,82 @@
+"""Many buyers at the same instant: each with an open connection, all let go by one barrier."""
+
+import http.client
+import json
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+# What a buyer whose connection broke knows: nothing. No status of HTTP has this number.
+NO_ANSWER = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one buyer got."""
+
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> str:
+        """The status, and the problem's code where it is one: "201", "409 sold_out"."""
+        return " ".join(str(part) for part in (self.status, self.body.get("code")) if part is not None)
+
+
+def order(*items: tuple[str, int]) -> dict[str, Any]:
+    """The body of an order of some packages, by id and quantity."""
+    return {
+        "customer": {"name": "Bo Buyer", "email": f"bo-{uuid.uuid4().hex[:12]}@example.test"},
+        "items": [{"package_id": package_id, "quantity": quantity} for package_id, quantity in items],
+        "payment_method": "test",
+    }
+
+
+def place_at_once(url: str, event_id: str, orders: Sequence[dict[str, Any]]) -> list[Answer]:
+    """Place all orders at the same instant; returns the answers in the orders' own order."""
+    barrier = threading.Barrier(len(orders))
+    answers: list[Answer] = [Answer(NO_ANSWER)] * len(orders)
+
+    def buy(index: int) -> None:
+        connection = connect(url)
+        try:
+            barrier.wait()
+            answers[index] = place(connection, event_id, orders[index])
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=buy, args=(index,)) for index in range(len(orders))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def place(
+    connection: http.client.HTTPConnection, event_id: str, body: dict[str, Any], *, key: str | None = None
+) -> Answer:
+    """Place one order; a connection that breaks is an answer, too."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid.uuid4().hex}
+    try:
+        connection.request("POST", f"/api/v1/public/events/{event_id}/orders", json.dumps(body), headers)
+        response = connection.getresponse()
+        return Answer(response.status, json.loads(response.read() or b"{}"))
+    except (http.client.HTTPException, OSError):
+        return Answer(NO_ANSWER)
+
+
+def connect(url: str) -> http.client.HTTPConnection:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    connection.connect()
+    return connection
+
+
+def outcomes(answers: Sequence[Answer]) -> dict[str, int]:
+    """How often each outcome occurred."""
+    return dict(Counter(answer.outcome for answer in answers))
