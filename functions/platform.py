@@ -13,6 +13,7 @@ from sqlalchemy import exc
 
 from functions.edge import endpoints
 from functions.routes import ENDPOINTS
+from shared.domain.access.errors import NoSuchEvent, PermissionMissing
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging.outbox import EMAIL_QUEUE
 from shared.kit import metrics
@@ -101,7 +102,7 @@ def _since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 1)
 
 
-@bp.get("v1/metrics", permission=Permission.PUBLIC, takes_tokens=False)
+@bp.get("v1/metrics", permission=Permission.PUBLIC, takes_tokens=False, refusals=(Unauthenticated,))
 def get_metrics(call: Call) -> Content:
     """Read the metrics in Prometheus' text format; where `METRICS_KEY` is set, with it as bearer token."""
     key = settings().metrics_key
@@ -166,6 +167,7 @@ def _document() -> dict[str, Any]:
         version=VERSION,
         server_url=settings().public_url,
         description="Ticketing that never sells a seat twice.",
+        gate_refusals=(PermissionMissing, NoSuchEvent),
     )
 
 

@@ -3,7 +3,7 @@ from uuid import UUID
 from functions.edge import endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import images
-from shared.domain.catalog.errors import NoSuchUpload
+from shared.domain.catalog.errors import NoSuchPackage, NoSuchUpload
 from shared.domain.catalog.image_rules import MAX_BYTES
 from shared.domain.catalog.schemas import UploadOut
 from shared.kit.http.call import Call, UploadedFile
@@ -16,7 +16,7 @@ bp = endpoints("Images")
 _IMAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}/image"
 
 
-@bp.post(_IMAGE, permission=Permission.PACKAGES_WRITE, status=202)
+@bp.post(_IMAGE, permission=Permission.PACKAGES_WRITE, status=202, refusals=(NoSuchPackage,))
 def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut:
     """Upload a JPG, PNG or WebP of up to 5 MB; it is shown once it has been checked, within seconds."""
     if len(image.data) > MAX_BYTES:
@@ -36,7 +36,7 @@ def get_image_upload(call: Call, package_id: UUID, upload_id: UUID) -> UploadOut
         return images.get_upload(call.event_id, package_id, upload_id)
 
 
-@bp.delete(_IMAGE, permission=Permission.PACKAGES_WRITE, status=204)
+@bp.delete(_IMAGE, permission=Permission.PACKAGES_WRITE, status=204, refusals=(NoSuchPackage,))
 def remove_image(call: Call, package_id: UUID) -> None:
     """Remove the package's image, and any that is still being checked."""
     leftover = images.remove_image(call.session, call.event_id, package_id, now=call.now)

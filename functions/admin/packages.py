@@ -3,7 +3,13 @@ from uuid import UUID
 from functions.edge import endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import commands, queries
-from shared.domain.catalog.errors import ConfirmationRequired, LimitBelowSales, PackageHasSales, PriceLocked
+from shared.domain.catalog.errors import (
+    ConfirmationRequired,
+    LimitBelowSales,
+    NoSuchPackage,
+    PackageHasSales,
+    PriceLocked,
+)
 from shared.domain.catalog.schemas import (
     DeleteQuery,
     EditWarning,
@@ -39,13 +45,17 @@ def list_packages(call: Call, query: PackageListQuery) -> Page[PackageOut]:
     return queries.list_packages(call.session, call.event_id, query)
 
 
-@bp.get(f"{_PACKAGES}/{{package_id}}", permission=Permission.PACKAGES_READ)
+@bp.get(f"{_PACKAGES}/{{package_id}}", permission=Permission.PACKAGES_READ, refusals=(NoSuchPackage,))
 def get_package(call: Call, package_id: UUID) -> PackageOut:
     """Read one ticket package."""
     return queries.get_package(call.session, call.event_id, package_id)
 
 
-@bp.patch(f"{_PACKAGES}/{{package_id}}", permission=Permission.PACKAGES_WRITE, refusals=(LimitBelowSales, PriceLocked))
+@bp.patch(
+    f"{_PACKAGES}/{{package_id}}",
+    permission=Permission.PACKAGES_WRITE,
+    refusals=(NoSuchPackage, LimitBelowSales, PriceLocked),
+)
 def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackagePatched:
     """Change some fields of a ticket package; with sales it succeeds and warns."""
     has_sales = commands.update_package(
@@ -55,13 +65,13 @@ def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackageP
     return PackagePatched(**dict(package), warnings=[_HAS_SALES] if has_sales else [])
 
 
-@bp.post(f"{_PACKAGES}/{{package_id}}/enable", permission=Permission.PACKAGES_WRITE)
+@bp.post(f"{_PACKAGES}/{{package_id}}/enable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage,))
 def enable_package(call: Call, package_id: UUID) -> PackageOut:
     """Let buyers have this ticket package again."""
     return _set_enabled(call, package_id, enabled=True)
 
 
-@bp.post(f"{_PACKAGES}/{{package_id}}/disable", permission=Permission.PACKAGES_WRITE)
+@bp.post(f"{_PACKAGES}/{{package_id}}/disable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage,))
 def disable_package(call: Call, package_id: UUID) -> PackageOut:
     """Stop selling this ticket package: from the answer on, nobody buys it."""
     return _set_enabled(call, package_id, enabled=False)
@@ -71,7 +81,7 @@ def disable_package(call: Call, package_id: UUID) -> PackageOut:
     f"{_PACKAGES}/{{package_id}}",
     permission=Permission.PACKAGES_WRITE,
     status=204,
-    refusals=(PackageHasSales, ConfirmationRequired),
+    refusals=(NoSuchPackage, PackageHasSales, ConfirmationRequired),
 )
 def delete_package(call: Call, package_id: UUID, query: DeleteQuery) -> None:
     """Delete a ticket package of which nothing was sold; needs `?confirm=true`."""

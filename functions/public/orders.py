@@ -1,6 +1,7 @@
 from uuid import UUID
 
 from functions.edge import endpoints
+from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.messaging import outbox
@@ -33,6 +34,7 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
         errors.TooManyTickets,
         errors.UnknownPackage,
         errors.PaymentMethodUnavailable,
+        NoSuchEvent,
         EventCancelled,
         IdempotencyKeyReused,
     ),

@@ -1,17 +1,20 @@
 """Input types with the bounds and manners that every schema shares: strict, trimmed, free of control characters."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
+    Strict,
     StringConstraints,
     WithJsonSchema,
 )
@@ -24,17 +27,25 @@ MAX_CENTS = 100_000_000  # 1,000,000.00, the highest price of anything (R-PKG-1)
 # Explicit direction marks can make a name read as something else; joiners stay, for emoji and Indic scripts need them.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\n\r\t")
+_INVISIBLE = frozenset("\u2800\u3164\u115f\u1160\uffa0")  # letters and symbols that show nothing
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
+_NOTHING_TO_SEE = frozenset({"Cf", "Zs", "Cn", "Cc", "Mn"})
+
+
+def _normal(text: object) -> object:
+    """NFC before anything is counted: composing can lengthen a text, and the database counts what is stored."""
+    return unicodedata.normalize("NFC", text).strip() if isinstance(text, str) else text
 
 
 def _readable(text: str, *, allow: frozenset[str] = frozenset()) -> str:
-    """Return `text` in NFC; refuse control characters, lone surrogates, and text in which nothing is to be seen."""
+    """Return `text`; refuse control characters, lone surrogates, and text in which nothing is to be seen."""
     for character in text:
         bad = unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTION_MARKS
         if bad and character not in allow:
             raise PydanticCustomError("control_character", "must not contain control characters")
-    if text and all(unicodedata.category(c) in {"Cf", "Zs", "Cn", "Cc"} or c == "\u3164" for c in text):
+    if all(unicodedata.category(c) in _NOTHING_TO_SEE or c in _INVISIBLE for c in text):
         raise PydanticCustomError("blank", "must not be blank")
-    return unicodedata.normalize("NFC", text)
+    return text
 
 
 def _one_line(text: str) -> str:
@@ -45,25 +56,31 @@ def _paragraphs(text: str) -> str:
     return _readable(text, allow=_LINE_BREAKS)
 
 
+def _no_number(moment: object) -> object:
+    """Let through what can be RFC 3339; pydantic would also read "1" and 1 as seconds since 1970."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and _RFC_3339.match(moment)):
+        return moment
+    raise PydanticCustomError("datetime_parsing", "must be a time such as 2027-04-17T18:00:00Z")
+
+
 def _utc(moment: datetime) -> datetime:
+    """Return the moment in UTC; years so far off that a zone could push them out of range are refused."""
+    if not 1971 <= moment.year <= 8999:
+        raise PydanticCustomError("out_of_range", "must lie between the years 1971 and 8999")
     return moment.astimezone(UTC)
-
-
-def _sane_year(moment: datetime) -> datetime:
-    if not 1970 <= moment.year <= 9000:
-        raise PydanticCustomError("out_of_range", "must lie between the years 1970 and 9000")
-    return moment
 
 
 def _email(address: str) -> str:
     """Return the address in lower case; its form is checked, not whether anybody reads it."""
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 50 ms that a start need not wait for
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 50 ms that no start need wait for
 
     try:
         # `test_environment` lets the names under .test through, which examples and tests use; nothing else changes.
         checked = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise PydanticCustomError("invalid_email", "must be an e-mail address: {why}", {"why": str(error)}) from None
+    if "." not in checked.domain:
+        raise PydanticCustomError("invalid_email", "must be an e-mail address with a full domain")
     return checked.normalized.lower()
 
 
@@ -74,37 +91,66 @@ def _currency(code: str) -> str:
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
+    if name not in available_timezones() or name in {"Factory", "localtime"}:
         raise PydanticCustomError("unknown_timezone", "must be an IANA time zone such as Europe/London")
     return name
 
 
+def _schema(**schema: Any) -> WithJsonSchema:
+    """What the reference says of a type whose checks JSON Schema can't express."""
+    return WithJsonSchema({"type": "string", **schema})
+
+
 type Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100), AfterValidator(_one_line)
+    str,
+    BeforeValidator(_normal),
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(_one_line),
+    _schema(minLength=1, maxLength=100, pattern=r"\S", description="One line, not blank, no control characters."),
 ]
 type Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(_one_line)
+    str,
+    BeforeValidator(_normal),
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_one_line),
+    _schema(minLength=1, maxLength=200, pattern=r"\S", description="One line, not blank, no control characters."),
 ]
 type Paragraphs = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000), AfterValidator(_paragraphs)
+    str,
+    BeforeValidator(_normal),
+    StringConstraints(min_length=1, max_length=1000),
+    AfterValidator(_paragraphs),
+    _schema(minLength=1, maxLength=1000, pattern=r"\S", description="Not blank; line breaks are kept."),
 ]
 type Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", min_length=3, max_length=80)]
 type Email = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=3, max_length=254),
     AfterValidator(_email),
-    WithJsonSchema({"type": "string", "format": "email", "minLength": 3, "maxLength": 254}, mode="validation"),
+    _schema(format="email", minLength=3, maxLength=254, examples=["bo@example.com"]),
 ]
-type Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 ()/.-]{4,30}$")]
+type Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()/.-]{2,28}[0-9]$")]
 type Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 type Moment = Annotated[
     AwareDatetime,
-    AfterValidator(_sane_year),
+    Strict(strict=False),  # after the check before it only text and datetimes are left
+    BeforeValidator(_no_number),
     AfterValidator(_utc),
     PlainSerializer(lambda m: m.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str, when_used="json"),
+    _schema(format="date-time", examples=["2027-04-17T22:00:00Z"]),
 ]
-type TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
-type Currency = Annotated[str, StringConstraints(min_length=3, max_length=3), AfterValidator(_currency)]
+type TimeZone = Annotated[
+    str,
+    Field(max_length=64),
+    AfterValidator(_zone),
+    _schema(maxLength=64, description="IANA name.", examples=["Europe/London"]),
+]
+type Currency = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=3),
+    AfterValidator(_currency),
+    _schema(pattern="^[A-Z]{3}$", description="ISO 4217.", examples=["USD"]),
+]
 
 
 class Input(BaseModel):

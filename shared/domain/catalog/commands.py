@@ -29,8 +29,8 @@ from shared.domain.catalog.models import Event, PackageStock, TicketPackage
 from shared.domain.catalog.schemas import EventCreate, EventPatch, PackageCreate, PackagePatch
 from shared.kit.actor import Actor
 from shared.kit.db.faults import violated_constraint
-from shared.kit.errors import StaleVersion
 from shared.kit.ids import new_id, random_word
+from shared.kit.versions import IfMatch, require_version
 
 
 def create_event(session: Session, body: EventCreate, *, actor: Actor, now: datetime) -> Event:
@@ -50,11 +50,10 @@ def create_event(session: Session, body: EventCreate, *, actor: Actor, now: date
     return event
 
 
-def update_event(session: Session, event_id: UUID, body: EventPatch, *, if_match: int | None, now: datetime) -> Event:
+def update_event(session: Session, event_id: UUID, body: EventPatch, *, if_match: IfMatch, now: datetime) -> Event:
     """Change the given fields; raises `StaleVersion`, `SlugTaken`, `CurrencyLocked`."""
     event = _lock_event(session, event_id)
-    if if_match is not None and if_match != event.version:
-        raise StaleVersion(current_version=event.version)
+    require_version(event.version, if_match)
     changes = _changes(event, body.model_dump(exclude_unset=True))
     if not changes:
         return event
@@ -124,7 +123,7 @@ def create_package(
 
 
 def update_package(
-    session: Session, event_id: UUID, package_id: UUID, body: PackagePatch, *, if_match: int | None, now: datetime
+    session: Session, event_id: UUID, package_id: UUID, body: PackagePatch, *, if_match: IfMatch, now: datetime
 ) -> bool:
     """Change the given fields and say whether the package has sales already.
 
@@ -160,7 +159,7 @@ def update_package(
 
 
 def set_enabled(
-    session: Session, event_id: UUID, package_id: UUID, *, enabled: bool, if_match: int | None, now: datetime
+    session: Session, event_id: UUID, package_id: UUID, *, enabled: bool, if_match: IfMatch, now: datetime
 ) -> None:
     """Enable or disable a package; once disabling is committed, no claim of it succeeds."""
     package = _lock_package(session, event_id, package_id, if_match=if_match)
@@ -170,9 +169,7 @@ def set_enabled(
         session.flush()
 
 
-def delete_package(
-    session: Session, event_id: UUID, package_id: UUID, *, confirmed: bool, if_match: int | None
-) -> None:
+def delete_package(session: Session, event_id: UUID, package_id: UUID, *, confirmed: bool, if_match: IfMatch) -> None:
     """Delete a package of which nothing is sold or held; raises `ConfirmationRequired`, `PackageHasSales`."""
     _lock_package(session, event_id, package_id, if_match=if_match)
     if not confirmed:
@@ -203,7 +200,7 @@ def _lock_event(session: Session, event_id: UUID) -> Event:
     return event
 
 
-def _lock_package(session: Session, event_id: UUID, package_id: UUID, *, if_match: int | None) -> TicketPackage:
+def _lock_package(session: Session, event_id: UUID, package_id: UUID, *, if_match: IfMatch) -> TicketPackage:
     package = session.scalar(
         select(TicketPackage)
         .where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
@@ -211,8 +208,7 @@ def _lock_package(session: Session, event_id: UUID, package_id: UUID, *, if_matc
     )
     if package is None:
         raise NoSuchPackage
-    if if_match is not None and if_match != package.version:
-        raise StaleVersion(current_version=package.version)
+    require_version(package.version, if_match)
     return package
 
 

@@ -9,7 +9,7 @@ READ_OFFERS = """
 SELECT e.status, e.currency, e.title,
        p.id, p.name, p.price_cents, p.seats_per_package, p.is_enabled, p.min_per_order, p.max_per_order,
        p.sale_starts_at, p.sale_ends_at, s.terms,
-       greatest(s.quantity_limit - s.held - s.sold, 0) AS remaining
+       CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining
   FROM events e
   LEFT JOIN ticket_packages p ON p.event_id = e.id AND p.id = ANY(%(package_ids)s)
   LEFT JOIN package_stock s ON s.event_id = p.event_id AND s.package_id = p.id

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from shared.kit.actor import Actor
 from shared.kit.db.idempotency import Idempotency
 from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.versions import IfMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Call:
     request_id: str
     unit_of_work: UnitOfWork
     event: UUID | None = None
-    if_match: int | None = None
+    if_match: IfMatch = None
     keyed: Idempotency | None = None
     headers: dict[str, str] = field(default_factory=dict)
 

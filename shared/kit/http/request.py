@@ -27,7 +27,8 @@ MAX_FILE_BODY_BYTES = 6_000_000
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_ETAG = re.compile(r'(?:W/)?"(?:v(\d{1,18}))?[^"]*"|\*')
+_OUR_ETAG = re.compile(r'"v(\d{1,18})(?:-[0-9a-f]+)?"')
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def request_id_of(req: func.HttpRequest) -> str:
@@ -49,10 +50,9 @@ def bearer_token_of(req: func.HttpRequest) -> str | None:
 
 def path_id(parameters: Mapping[str, str], name: str) -> UUID:
     """Return an id of the path; what is no UUID names nothing: 404."""
-    try:
-        return UUID(parameters[name])
-    except ValueError:
-        raise NotFound from None
+    if not _UUID.fullmatch(parameters[name]):
+        raise NotFound
+    return UUID(parameters[name])
 
 
 def query_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Model:
@@ -99,13 +99,16 @@ def file_of(req: func.HttpRequest, field: str) -> UploadedFile:
     raise Invalid(f"The form has no file in the field `{field}`.", faults=[missing])
 
 
-def if_match_of(req: func.HttpRequest) -> int | None:
-    """Return the version that `If-Match` asks for; None when any will do. A tag that is none of ours never matches."""
-    header = req.headers.get("if-match")
-    if not header or header.strip() == "*":
+def if_match_of(req: func.HttpRequest) -> frozenset[int] | None:
+    """Return the versions that `If-Match` allows, None when any will do; tags that are none of ours allow nothing.
+
+    The comparison is strong (RFC 9110 §13.1.1): a weak tag never matches.
+    """
+    header = req.headers.get("if-match", "")
+    tags = [tag.strip() for tag in header.split(",") if tag.strip()]
+    if not tags or tags == ["*"]:
         return None
-    found = _ETAG.search(header)
-    return int(found.group(1)) if found and found.group(1) else -1
+    return frozenset(int(found.group(1)) for tag in tags if (found := _OUR_ETAG.fullmatch(tag)))
 
 
 def idempotency_key_of(req: func.HttpRequest) -> str:

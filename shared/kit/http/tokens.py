@@ -54,7 +54,7 @@ class IssuerKeys:
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("The issuer's keys can't be fetched: %s", type(error).__name__)
             else:
-                self._keys = {entry["kid"]: jwt.PyJWK(entry) for entry in published if _signs(entry)}
+                self._keys = {key.key_id: key for key in map(_usable, published) if key is not None and key.key_id}
                 self._fetched_at = time.monotonic()
             self._tried_at = time.monotonic()
 
@@ -64,8 +64,22 @@ def _get_json(url: str) -> Any:
         return json.load(answer)
 
 
-def _signs(entry: Any) -> bool:
-    return isinstance(entry, dict) and "kid" in entry and entry.get("use", "sig") == "sig" and entry.get("kty") != "oct"
+def _usable(entry: Any) -> jwt.PyJWK | None:
+    """Return a published key that can check signatures; of a kind we don't know it is left out, the others stay."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or entry.get("kty") == "oct":
+        return None
+    if entry.get("use", "sig") != "sig":
+        return None
+    try:
+        return jwt.PyJWK(entry)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        log.warning("A key of the issuer can't be used and is left out")
+        return None
+
+
+def _storable(text: str) -> str:
+    """Return `text` without what JSON can carry and the database can't: NUL and lone surrogates."""
+    return text.replace("\0", "").encode(errors="ignore").decode()
 
 
 class TokenVerifier:
@@ -86,7 +100,7 @@ class TokenVerifier:
         try:
             header = jwt.get_unverified_header(token)
             algorithm, key_id = header.get("alg"), header.get("kid")
-            if algorithm not in self._algorithms:
+            if not isinstance(algorithm, str) or algorithm not in self._algorithms:
                 raise InvalidToken("The token's signature algorithm is not accepted.")
             key = self._keys.key(key_id) if isinstance(key_id, str) else None
             if key is None or key.algorithm_name != algorithm:
@@ -109,15 +123,15 @@ class TokenVerifier:
     def _identity(self, claims: dict[str, Any]) -> Identity:
         email, name = claims.get("email"), claims.get("name")
         subject = claims["sub"]
-        if not isinstance(subject, str) or not 0 < len(subject) <= 255 or "\0" in subject:
+        if not isinstance(subject, str) or not 0 < len(subject) <= 255 or _storable(subject) != subject:
             raise InvalidToken("The token's subject can't be used.")
         held = claims.get(self._super_admin[0])
         return Identity(
             issuer=self._issuer,
             subject=subject,
-            email=email.lower()[:254] if isinstance(email, str) and "\0" not in email else None,
+            email=email.lower()[:254] if isinstance(email, str) and _storable(email) == email else None,
             email_verified=claims.get("email_verified") is True,
-            name=name.replace("\0", "")[:200] if isinstance(name, str) else None,
+            name=_storable(name)[:200] if isinstance(name, str) else None,
             is_super_admin=bool(self._super_admin[0])
             and (held == self._super_admin[1] or (isinstance(held, list) and self._super_admin[1] in held)),
         )
