@@ -21,7 +21,7 @@ from shared.kit.cache import cache
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.fields import Output
 from shared.kit.http import openapi, reference
-from shared.kit.http.call import Call, Content
+from shared.kit.http.call import Answer, Call, Content
 from shared.kit.http.problems import Unauthenticated
 from shared.kit.settings import settings
 from shared.kit.storage.account import StorageDown, ping_storage, storage_errors
@@ -61,14 +61,13 @@ def health_live(call: Call) -> Alive:
     return Alive()
 
 
-@bp.get("v1/health/ready", permission=Permission.PUBLIC, takes_tokens=False)
-def health_ready(call: Call) -> Content:
+@bp.get("v1/health/ready", permission=Permission.PUBLIC, takes_tokens=False, also=(503,))
+def health_ready(call: Call) -> Answer[Health]:
     """Tell whether the app can serve, and how its dependencies are. 503 only when the database is down."""
     dependencies = {"database": _database(), "redis": _redis(), "storage": _storage()}
     down = {name for name, dependency in dependencies.items() if dependency.state == "down"}
     status: Literal["ok", "degraded", "down"] = "down" if "database" in down else "degraded" if down else "ok"
-    health = Health(status=status, dependencies=dependencies)
-    return Content(health.model_dump_json().encode(), JSON, status=503 if status == "down" else 200)
+    return Answer(Health(status=status, dependencies=dependencies), 503 if status == "down" else 200)
 
 
 def _database() -> Dependency:
@@ -102,7 +101,13 @@ def _since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 1)
 
 
-@bp.get("v1/metrics", permission=Permission.PUBLIC, takes_tokens=False, refusals=(Unauthenticated,))
+@bp.get(
+    "v1/metrics",
+    permission=Permission.PUBLIC,
+    takes_tokens=False,
+    content_type="text/plain",
+    refusals=(Unauthenticated,),
+)
 def get_metrics(call: Call) -> Content:
     """Read the metrics in Prometheus' text format; where `METRICS_KEY` is set, with it as bearer token."""
     key = settings().metrics_key
@@ -146,13 +151,13 @@ def _business_metrics() -> Iterable[Metric]:
         return
 
 
-@bp.get("v1/openapi.json", permission=Permission.PUBLIC, takes_tokens=False)
+@bp.get("v1/openapi.json", permission=Permission.PUBLIC, takes_tokens=False, content_type=JSON)
 def get_openapi(call: Call) -> Content:
     """Read the machine-readable description of this API (OpenAPI 3.1)."""
     return Content(orjson.dumps(_document()), JSON, headers={"Cache-Control": "public, max-age=300"})
 
 
-@bp.get("v1/docs", permission=Permission.PUBLIC, takes_tokens=False)
+@bp.get("v1/docs", permission=Permission.PUBLIC, takes_tokens=False, content_type="text/html")
 def get_docs(call: Call) -> Content:
     """Read the reference of this API as a page."""
     return Content(_reference_page(), "text/html; charset=utf-8", headers=_REFERENCE_POLICY)

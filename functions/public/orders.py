@@ -58,7 +58,12 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
         )
 
 
-@bp.get("v1/public/orders/{order_id}", permission=Permission.PUBLIC, refusals=(errors.NoSuchOrder,))
+@bp.get(
+    "v1/public/orders/{order_id}",
+    permission=Permission.PUBLIC,
+    headers={"X-Order-Token": "The order's `access_token`; not needed when signed in as its customer."},
+    refusals=(errors.NoSuchOrder,),
+)
 def get_public_order(call: Call, order_id: UUID) -> OrderOut:
     """Read an order with its `X-Order-Token`, or signed in as its customer."""
     return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))

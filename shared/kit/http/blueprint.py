@@ -7,7 +7,7 @@ A route without a permission can't be declared; a public one says so.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NotRequired, Protocol, Required, TypedDict, Unpack
 from uuid import UUID
@@ -38,6 +38,12 @@ class Declaration(TypedDict):
     """Makes an Idempotency-Key required, and answers a repeated one from what the first request made."""
     takes_tokens: NotRequired[bool]
     """False where the Authorization header is not a user's token, and the handler looks at it."""
+    also: NotRequired[tuple[int, ...]]
+    """Other statuses under which the handler may give the same model (`Answer`)."""
+    content_type: NotRequired[str]
+    """What a handler that returns `Content` sends."""
+    headers: NotRequired[Mapping[str, str]]
+    """Request headers that the handler reads, with what they are for."""
     refusals: NotRequired[tuple[type[Refusal | EdgeProblem], ...]]
     """Domain errors to be named in the reference."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from shared.kit.actor import Actor
@@ -57,6 +58,14 @@ class Redirect:
     """An answer that sends the client elsewhere (302)."""
 
     location: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer[Model: BaseModel]:
+    """A model under a status that only the handler knows; the route declares it in `also`."""
+
+    body: Model
+    status: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ all input is known to be good.
 import inspect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -61,6 +61,9 @@ class Route:
     location: str | None = None
     replay: Callable[[Call, UUID], BaseModel] | None = None
     refusals: tuple[type[Refusal | EdgeProblem], ...] = ()
+    also: tuple[int, ...] = ()
+    content_type: str = "*/*"
+    headers: Mapping[str, str] = field(default_factory=dict)
     tag: str = ""
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None

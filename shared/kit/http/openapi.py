@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.errors import Forbidden, NotFound, Refusal, StaleVersion
-from shared.kit.http.call import Content, Redirect
+from shared.kit.http.call import Answer, Content, Redirect
 from shared.kit.http.endpoint import Route
 from shared.kit.http.problems import (
     BodyTooLarge,
@@ -189,6 +189,8 @@ def _components(routes: Sequence[Route], gate: Sequence[type[Refusal]]) -> _Comp
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     if isinstance(hint, TypeAliasType):
         return _alternatives(hint.__value__)
+    if get_origin(hint) is Answer:
+        return get_args(hint)
     return get_args(hint) if get_origin(hint) in {Union, UnionType} else (NoneType if hint is None else hint,)
 
 
@@ -277,6 +279,8 @@ def _header_parameters(route: Route) -> Iterator[Json]:
     for name, takes in taken.items():
         if takes:
             yield {"$ref": f"#/components/parameters/{name}"}
+    for name, description in route.headers.items():
+        yield {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
 
 
 def _responses(route: Route, shared: _Components) -> dict[int, Json]:
@@ -287,20 +291,21 @@ def _responses(route: Route, shared: _Components) -> dict[int, Json]:
     if models:
         headers = ["ETag", *(["Location"] if route.location else []), *replayed]
         schema = models[0] if len(models) == 1 else {"anyOf": models}
-        answers[route.status] = _response(reason_phrase(route.status), headers) | {
-            "content": {JSON: {"schema": schema}}
-        }
+        for status in (route.status, *route.also):
+            answers[status] = _response(reason_phrase(status), headers) | {"content": {JSON: {"schema": schema}}}
         if not route.writes:
             shared.responses["NotModified"] = _response("What you have is still current", ["ETag"])
             answers[304] = {"$ref": "#/components/responses/NotModified"}
     if Content in kinds:
         answer = answers.setdefault(route.status, _response(reason_phrase(route.status), ["Content-Disposition"]))
-        answer["content"] = answer.get("content", {}) | {"*/*": {}}
+        answer["content"] = answer.get("content", {}) | {route.content_type: {}}
     if Redirect in kinds:
         answers[302] = _response("It is at the address in `Location`", ["Location"])
     if NoneType in kinds:
         answers[204] = _response("Done; there is nothing to return", replayed)
-    return answers | _refusals(route, shared)
+    for status, refusal in _refusals(route, shared).items():
+        answers.setdefault(status, refusal)
+    return answers
 
 
 def _response(description: str, headers: Sequence[str]) -> Json:

@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel
 
 from shared.kit.errors import Refusal
-from shared.kit.http.call import Content, Redirect
+from shared.kit.http.call import Answer, Content, Redirect
 from shared.kit.http.problems import EdgeProblem, problem_of
 from shared.kit.http.request import matches_etag
 
@@ -34,6 +34,8 @@ def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[
     match result:
         case None:
             return func.HttpResponse(status_code=204, headers=headers)
+        case Answer():
+            return answer(req, result.body, status=result.status, headers=headers)
         case Redirect(location):
             return func.HttpResponse(
                 status_code=302, headers=headers | {"Location": location, "Cache-Control": "no-store"}
