@@ -22,10 +22,11 @@ def welcome(addresses: ServiceAddresses, home: Home, *, seconds: float | None) -
   Demo users (`make -s token AS=<email>` prints a token for one):
 {people}
 
-  Try, in another terminal in this folder:
-    curl -s {api}/public/events
+  Try, in another terminal in this folder (the README goes on from there):
+    API={api}
+    curl -s $API/public/events/spring-benefit-gala
+    EVENT=$(curl -s $API/public/events/spring-benefit-gala | python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])')
+    curl -s $API/public/events/$EVENT/ticket-packages
     TOKEN=$(make -s token AS=coordinator@demo.test)
-    curl -s {api}/admin/events -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
-      -d '{{"title": "Autumn Gala", "slug": "autumn-gala", "starts_at": "2027-10-08T18:00:00Z", \
-"ends_at": "2027-10-08T22:00:00Z", "timezone": "Europe/Zurich", "currency": "CHF"}}'
+    curl -s $API/admin/events/$EVENT/ticket-packages/sales-summary -H "Authorization: Bearer $TOKEN"
 """

@@ -1,0 +1,172 @@
+"""A dependency goes away and comes back: clear answers meanwhile, nothing half done, and it heals by itself."""
+
+import signal
+import time
+
+import httpx
+import pytest
+
+from infra.local.home import free_port
+from infra.local.services.azurite import AzuritePorts, AzuriteServer
+from infra.local.services.postgres import PostgresServer
+from infra.local.services.valkey import ValkeyServer
+from tests.concurrency.crowd import order
+from tests.concurrency.ledger import counts
+from tests.concurrency.sale import open_sale
+from tests.harness.shared_services import AZURITE_PROGRAM, migrate
+
+
+@pytest.fixture
+def admin(issuer):
+    return {"Authorization": f"Bearer {issuer.token('admin@demo.test', roles=['super_admin'])}"}
+
+
+@pytest.fixture
+def connect():
+    clients = []
+
+    def connect(host):
+        clients.append(httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False))
+        return clients[-1]
+
+    yield connect
+    for client in clients:
+        client.close()
+
+
+def send(server, number):
+    assert server.process.popen is not None
+    server.process.popen.send_signal(number)
+
+
+def kill(server):
+    send(server, signal.SIGKILL)
+    server.process.popen.wait(10)
+
+
+def buy(client, event_id, package_id, key):
+    return client.post(
+        f"/public/events/{event_id}/orders", json=order((package_id, 1)), headers={"Idempotency-Key": key}
+    )
+
+
+@pytest.fixture
+def postgres(tmp_path_factory, guard):
+    folder = tmp_path_factory.mktemp("postgres")
+    folder.chmod(0o755)
+    server = PostgresServer(folder / "data", log=folder / "postgres.log", guard=guard, port=free_port())
+    server.start()
+    server.ensure_database("boxoffice")
+    migrate(server.url("boxoffice"))
+    yield server
+    server.stop()
+
+
+def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(postgres, start_host, connect, admin):
+    database_url = postgres.url("boxoffice")
+    client = connect(start_host(DATABASE_URL=database_url))
+    event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 9})
+    assert buy(client, event_id, package_id, "before").status_code == 201
+
+    kill(postgres)
+    refused = buy(client, event_id, package_id, "meanwhile")
+    read = client.get(f"/public/events/{event_id}/ticket-packages")
+    health = client.get("/health/ready")
+
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (
+        503,
+        "dependency_down",
+        "3",
+    )
+    assert refused.json()["dependency"] == "database"
+    assert (read.status_code, read.json()["code"]) == (503, "dependency_down")
+    assert (health.status_code, health.json()["status"]) == (503, "down")
+    assert client.get("/health/live").status_code == 200
+
+    postgres.start()
+    answers = [buy(client, event_id, package_id, f"after-{number}").status_code for number in range(8)]
+
+    assert answers == [201] * 8
+    assert buy(client, event_id, package_id, "meanwhile").json()["code"] == "sold_out"
+    assert counts(database_url, event_id) == {"sold": 9, "held": 0, "orders": 9, "packages": 9, "tickets": 9}
+
+
+def test_connections_that_died_while_they_rested_refuse_nobody(postgres, start_host, connect, admin):
+    client = connect(start_host(DATABASE_URL=postgres.url("boxoffice")))
+    event_id, (package_id,) = open_sale(client, admin, {})
+    assert [buy(client, event_id, package_id, f"a-{n}").status_code for n in range(3)] == [201] * 3
+
+    postgres.stop()
+    postgres.start()
+
+    assert [client.get(f"/public/events/{event_id}/ticket-packages").status_code for _ in range(10)] == [200] * 10
+    assert [buy(client, event_id, package_id, f"b-{n}").status_code for n in range(3)] == [201] * 3
+
+
+@pytest.fixture
+def valkey(tmp_path, guard):
+    server = ValkeyServer(log=tmp_path / "valkey.log", guard=guard, port=free_port())
+    server.start()
+    yield server
+    send(server, signal.SIGCONT)
+    server.stop()
+
+
+def test_without_redis_everything_works_and_health_says_degraded(valkey, start_host, connect, admin, fresh_database):
+    client = connect(start_host(REDIS_URL=valkey.url(), DATABASE_URL=fresh_database))
+    event_id, (package_id,) = open_sale(client, admin, {})
+    path = f"/admin/events/{event_id}/ticket-packages/sales-summary"
+    assert client.get(path, headers=admin).json()["packages_sold"] == 0
+
+    kill(valkey)
+
+    assert buy(client, event_id, package_id, "no-redis").status_code == 201
+    assert client.get(path, headers=admin).json()["packages_sold"] == 1
+    health = client.get("/health/ready")
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+    assert health.json()["dependencies"]["redis"]["state"] == "down"
+
+
+def test_a_stuck_redis_costs_one_time_out_and_not_one_a_request(valkey, start_host, connect, admin, fresh_database):
+    client = connect(start_host(REDIS_URL=valkey.url(), DATABASE_URL=fresh_database, REDIS_TIMEOUT_MS="400"))
+    event_id, _ = open_sale(client, admin, {})
+    path = f"/admin/events/{event_id}/ticket-packages/sales-summary"
+    assert client.get(path, headers=admin).status_code == 200
+
+    send(valkey, signal.SIGSTOP)
+    took = []
+    for _ in range(12):
+        started = time.perf_counter()
+        assert client.get(path, headers=admin).status_code == 200
+        took.append(time.perf_counter() - started)
+
+    # The breaker stays open for 5 s, so one of these has waited; a second wait would mean that it does not hold.
+    assert sum(seconds >= 0.4 for seconds in took) == 1
+
+
+def test_without_the_storage_selling_works_and_the_mail_comes_later(
+    start_host, connect, admin, fresh_database, tmp_path, guard, mail_box
+):
+    ports = AzuritePorts(*(free_port() for _ in range(3)))
+    azurite = AzuriteServer(None, program=AZURITE_PROGRAM, log=tmp_path / "azurite.log", guard=guard, ports=ports)
+    client = connect(start_host(AzureWebJobsStorage=azurite.url(), DATABASE_URL=fresh_database))
+    event_id, (package_id,) = open_sale(client, admin, {})
+
+    bought = buy(client, event_id, package_id, "no-storage")
+    image = client.post(
+        f"/admin/events/{event_id}/ticket-packages/{package_id}/image",
+        headers=admin,
+        files={"image": ("a.jpg", b"\xff\xd8\xff", "image/jpeg")},
+    )
+    assert bought.status_code == 201
+    assert (image.status_code, image.json()["code"], image.json()["dependency"]) == (503, "dependency_down", "storage")
+    health = client.get("/health/ready")
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+
+    azurite.start()
+    try:
+        number = bought.json()["number"]
+        mail = mail_box.wait_for(lambda message: number in message["Subject"], timeout=40)
+        assert mail["To"] == bought.json()["customer"]["email"]
+    finally:
+        azurite.stop()
