@@ -5,11 +5,12 @@ from functions.admin import events as admin_events
 from functions.admin import images as admin_images
 from functions.admin import members, packages, sales
 from functions.admin import reports as admin_reports
-from functions.public import events, orders
+from functions.public import events, order_page, orders
 
 ENDPOINTS = (
     events.bp,
     orders.bp,
+    order_page.bp,
     admin_events.bp,
     members.bp,
     packages.bp,

@@ -25,7 +25,7 @@ def welcome(addresses: ServiceAddresses, home: Home, *, seconds: float | None) -
   Try, in another terminal in this folder (the README goes on from there):
     API={api}
     curl -s $API/public/events/spring-benefit-gala
-    EVENT=$(curl -s $API/public/events/spring-benefit-gala | python3 -c 'import json,sys; print(json.load(sys.stdin)["id"])')
+    EVENT=$(curl -s $API/public/events/spring-benefit-gala | python3 -c 'import json; print(json.loads(input())["id"])')
     curl -s $API/public/events/$EVENT/ticket-packages
     TOKEN=$(make -s token AS=coordinator@demo.test)
     curl -s $API/admin/events/$EVENT/ticket-packages/sales-summary -H "Authorization: Bearer $TOKEN"

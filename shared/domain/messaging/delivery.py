@@ -37,6 +37,6 @@ def _send_confirmation(address: outbox.Address, order_id: UUID) -> None:
     if order is None:
         return
     config = settings()
-    link = f"{config.public_url}/orders/{order_id}#{access_token(order_id)}"
+    link = f"{config.public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"
     message = emails.order_confirmation(order, event_title=event.title, link=link, message_id=message_id, config=config)
     send_mail(message, config)

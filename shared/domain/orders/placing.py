@@ -154,6 +154,8 @@ def _write(
     except psycopg.DatabaseError as error:
         if error.sqlstate == statements.CLAIM_REFUSED:
             return False
+        if error.diag.constraint_name == "fk_order_items_event_id_package_id":  # deleted since it was read
+            return False
         if error.diag.constraint_name == "uq_orders_event_id_number":  # one in a billion, a day: draw another number
             return False
         raise
