@@ -1,6 +1,6 @@
 # Python and Node are all that has to be there; everything else is set up on the first run.
 .DEFAULT_GOAL := help
-.PHONY: help dev stop reset token test check format lock bench
+.PHONY: help dev stop reset token test check format lock settings bench
 
 PORT ?= 7071
 export PORT
@@ -34,6 +34,9 @@ check: ## The quick part of test: format, lint, types, import contracts, require
 
 format: ## Format the code, apply the safe fixes
 	@$(BOOTSTRAP) format
+
+settings: ## Write docs/settings.md and local.settings.example.json from the settings
+	@$(BOOTSTRAP) settings
 
 lock: ## Write requirements.txt from uv.lock
 	@$(BOOTSTRAP) lock

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _dev(_: list[str]) -> int:
-    from infra.local.supervisor import run_dev  # noqa: PLC0415
+    from infra.local.dev import run_dev  # noqa: PLC0415
 
     return run_dev()
 

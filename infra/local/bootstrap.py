@@ -36,6 +36,7 @@ COMMANDS = {
     "check": ["-m", "infra.local", "verify", "check"],
     "format": ["-m", "infra.local", "verify", "format"],
     "lock": ["-m", "infra.local", "verify", "lock"],
+    "settings": ["-m", "infra.local.settings_guide"],
     "bench": ["-m", "tests.bench"],
     "token": ["-m", "infra.local", "token"],
 }

@@ -1,9 +1,12 @@
 """What the person at the terminal sees."""
 
 import contextlib
+import os
+import select
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 def say(line: str = "") -> None:
@@ -27,3 +30,16 @@ def timed_step(name: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     say(f"  {name:<34} {time.monotonic() - started:6.1f} s")
+
+
+def terminal_watch() -> Callable[[], bool]:
+    """A question to ask now and then: has the terminal we were started from been closed? Never, under nohup.
+
+    The kernel tells the session's leader alone; when that is `make`, as under `ssh -t`, it does not pass it on.
+    """
+    terminal = select.poll()
+    with contextlib.suppress(OSError):
+        os.tcgetpgrp(0)  # fails unless standard input is our controlling terminal
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            terminal.register(0, 0)  # hanging up is reported unasked
+    return lambda: bool(terminal.poll(0))

@@ -1,21 +1,20 @@
 """Starts the whole system in order, keeps it running, and stops it with nothing left behind."""
 
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Protocol
 
-from infra.local.console import complain, say, timed_step
+from infra.local.console import complain, say, terminal_watch, timed_step
 from infra.local.environment import ServiceAddresses, app_settings, default_workers
 from infra.local.home import REPOSITORY, Home
-from infra.local.run_lock import AlreadyRunning, RunLock
+from infra.local.run_lock import RunLock
+from infra.local.schema import has_migrations, is_current
 from infra.local.services.azurite import AzuritePorts, AzuriteServer
 from infra.local.services.functions_host import FunctionsHost
 from infra.local.services.guard import Guard
@@ -24,19 +23,13 @@ from infra.local.services.postgres import PostgresServer
 from infra.local.services.process import ServiceFailed, ServiceProcess
 from infra.local.services.smtp_sink import SmtpSink
 from infra.local.services.valkey import ValkeyServer
-from infra.local.welcome import welcome
 
 DATABASE = "boxoffice"
-DEFAULT_PORT = 7071
 STOP_SECONDS = 9.5
 HOST_STOP_SECONDS = 8.0
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0
 AZURITE_PROGRAM = REPOSITORY / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-
-
-class StopRequested(BaseException):
-    """Somebody pressed Ctrl-C or sent SIGTERM; raised in the main thread wherever it waits."""
 
 
 class Service(Protocol):
@@ -105,13 +98,16 @@ class LocalSystem:
         )
         workers = default_workers()
         settings = app_settings(addresses, keys=self._home.keys(), workers=workers)
-        self._pool.submit(self._load_demo_data, settings).result()
-        self._pool.submit(self._start_host, settings, workers).result()
+        demo = self._pool.submit(self._load_demo_data, settings)
+        host = self._pool.submit(self._start_host, settings, workers)
+        demo.result()
+        host.result()
         return addresses
 
     def watch(self) -> None:
-        """Restart what dies, until interrupted."""
-        while not self._stopping.wait(0.2):
+        """Restart what dies, until interrupted or until the terminal is closed."""
+        terminal_closed = terminal_watch()
+        while not terminal_closed() and not self._stopping.wait(0.2):
             for watched in self._watched.values():
                 self._look_after(watched)
 
@@ -153,7 +149,7 @@ class LocalSystem:
                 self._begin(server)
                 server.ensure_database(DATABASE)
             url = server.url(DATABASE)
-        if (REPOSITORY / "shared" / "migrations" / "env.py").exists():
+        if has_migrations() and not is_current(url):
             with timed_step("Database schema (alembic upgrade)"):
                 self._run("migrations", ["alembic", "upgrade", "head"], {"DATABASE_URL": url})
         return url
@@ -244,65 +240,3 @@ class LocalSystem:
         watched.service.stop(timeout=1.0)
         watched.started = time.monotonic()
         watched.service.start()
-
-
-def run_dev() -> int:
-    """Run the whole system until Ctrl-C or SIGTERM; returns the exit code."""
-    home = Home.of_this_checkout()
-    port = int(os.environ.get("PORT") or DEFAULT_PORT)
-    try:
-        lock = take_lock(home, port)
-    except AlreadyRunning as error:
-        complain(str(error))
-        return 1
-    app = Path(os.environ.get("BOXOFFICE_APP") or REPOSITORY).absolute()
-    _on_stop_signals(_request_stop)
-    system: LocalSystem | None = None
-    try:
-        system = LocalSystem(home, lock, port=port, app=app)
-        addresses = system.start()
-        say(welcome(addresses, home, seconds=_seconds_since_start()))
-        system.watch()
-    except StopRequested:
-        return 0
-    except ServiceFailed as error:
-        complain(f"\n{error}\n\nNot started. The logs are in {home.logs}.")
-        return 1
-    finally:
-        _on_stop_signals(_already_stopping)
-        if system is not None:
-            say("Stopping …")
-            system.stop()
-            say("Stopped.")
-    return 0
-
-
-def take_lock(home: Home, port: int) -> RunLock:
-    """The folder's lock, taken now or by the set-up that ran before in this process; raises AlreadyRunning."""
-    path = home.run / "lock"
-    if descriptor := os.environ.pop("BOXOFFICE_LOCK_FD", None):
-        return RunLock.adopt(path, int(descriptor))
-    lock = RunLock(path)
-    lock.take(f"http://localhost:{port}")
-    return lock
-
-
-def _on_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Under nohup SIGHUP stays ignored; SIGINT is ignored by shells for background jobs, yet means stop here.
-        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
-def _request_stop(_number: int, _frame: FrameType | None) -> None:
-    _on_stop_signals(_already_stopping)
-    raise StopRequested
-
-
-def _already_stopping(_number: int, _frame: FrameType | None) -> None:
-    """Stopping takes seconds at most; a second Ctrl-C must not cut it short."""
-
-
-def _seconds_since_start() -> float | None:
-    started = os.environ.get("BOXOFFICE_STARTED")
-    return time.time() - float(started) if started else None

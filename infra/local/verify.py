@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from infra.local.console import say
 from infra.local.home import REPOSITORY
+from infra.local.schema import has_migrations
 
 REQUIREMENTS = REPOSITORY / "requirements.txt"
 REQUIREMENTS_HEADER = "# What Azure installs: exported from uv.lock by `make lock`; `make check` compares.\n"
@@ -41,11 +43,14 @@ def run(what: str) -> int:
         REQUIREMENTS.write_text(exported_requirements())
         say("requirements.txt is in step with uv.lock.")
         return 0
-    outcomes = run_checks()
-    if what == "all":
-        outcomes.append(timed("migrations", check_migrations))
-        show_failure(outcomes[-1])
-        outcomes.append(timed("tests", run_tests))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        outcomes = run_checks(with_migrations=what == "all")
+        if what == "all":
+            outcomes.append(timed("tests", run_tests))
+    except KeyboardInterrupt:
+        say("\nInterrupted.")
+        return 130
     say(summary(outcomes))
     return 0 if all(outcome.passed is not False for outcome in outcomes) else 1
 
@@ -59,8 +64,8 @@ def run_format() -> int:
     return max(codes)
 
 
-def run_checks() -> list[Outcome]:
-    """Run the checks that need no servers, side by side; show each as it ends, failures with their output."""
+def run_checks(*, with_migrations: bool) -> list[Outcome]:
+    """Run the checks side by side, then show what the failed ones said."""
     typed = [path for path in TYPED if (REPOSITORY / path).exists()]
     steps: list[Step] = [
         ("format", lambda: command_step(PYTHON, "-m", "ruff", "format", "--check", ".")),
@@ -69,6 +74,8 @@ def run_checks() -> list[Outcome]:
         ("imports", lambda: command_step(PYTHON, "-c", "from importlinter.cli import lint_imports_command as c; c()")),
         ("requirements.txt", check_requirements),
     ]
+    if with_migrations:
+        steps.append(("migrations", check_migrations))
     with ThreadPoolExecutor(max_workers=len(steps)) as pool:
         running = [pool.submit(timed, name, step) for name, step in steps]
         outcomes = [future.result() for future in running]
@@ -108,7 +115,7 @@ def find_private_uv() -> Path:
 
 def check_migrations() -> tuple[bool | None, str]:
     """Upgrade from empty, compare with the models, go down and up again, on a database made for this."""
-    if not (REPOSITORY / "shared" / "migrations" / "env.py").exists():
+    if not has_migrations():
         return None, ""
     from infra.local.throwaway_database import throwaway_database  # noqa: PLC0415 -- the checks need no servers
 

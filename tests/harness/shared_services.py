@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from infra.local.home import REPOSITORY, free_port
+from infra.local.schema import has_migrations
 from infra.local.services.azurite import AzuritePorts, AzuriteServer
 from infra.local.services.guard import Guard
 from infra.local.services.postgres import PostgresServer
@@ -141,7 +142,7 @@ def account_of(worker: str) -> str:
 
 def migrate(database_url: str) -> None:
     """Bring a database to the newest schema; without migrations it stays empty."""
-    if not (REPOSITORY / "shared" / "migrations" / "env.py").exists():
+    if not has_migrations():
         return
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
     env = os.environ | {"DATABASE_URL": database_url}

@@ -35,8 +35,8 @@ def test_storage_belongs_to_the_worker(storage, worker_name):
 
     with BlobServiceClient.from_connection_string(storage) as client:
         assert client.account_name == f"test{worker_name}"
-        client.create_container("pictures")
-        assert [container.name for container in client.list_containers()] == ["pictures"]
+        client.create_container("only-here")
+        assert "only-here" in [container.name for container in client.list_containers()]
 
 
 def test_a_mail_arrives_in_the_mail_box(mail_sink, mail_box):

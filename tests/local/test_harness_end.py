@@ -22,11 +22,11 @@ def test_it_waits(postgres_url, redis_url):
 """
 
 
-@pytest.mark.parametrize(("end", "workers"), [(signal.SIGINT, "0"), (signal.SIGKILL, "1")])
-def test_nothing_is_left_of_an_interrupted_run(end, workers, tmp_path_factory):
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_nothing_is_left_of_an_interrupted_run(end, tmp_path_factory):
     folder = tmp_path_factory.mktemp("end")
     (folder / "test_endless.py").write_text(ENDLESS_TEST)
-    options = ["-q", "-n", workers, "-c", os.devnull, f"--rootdir={folder}", "-p", "tests.harness.fixtures"]
+    options = ["-q", "-c", os.devnull, f"--rootdir={folder}", "-p", "tests.harness.fixtures"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     run = subprocess.Popen(
         [sys.executable, "-m", "pytest", *options, folder / "test_endless.py"],

@@ -27,6 +27,7 @@ class ServiceProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._echo: threading.Thread | None = None
         self._ended = threading.Event()
+        self._echoed = 0
         self._log_start = 0
 
     @property
@@ -91,6 +92,14 @@ class ServiceProcess:
         if not self.running:
             raise ServiceFailed(f"{self.name} ended with code {self.exit_code}.\n{self.tail()}".rstrip())
 
+        if self._echo is not None:
+            self._await_echo(self.log.stat().st_size)
+
+    def _await_echo(self, size: int) -> None:
+        """Let what the program has said so far be shown before what we say next."""
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: self._echoed >= size, timeout=1.0, what="echo")
+
     def run_to_end(self, command: Sequence[str | Path], *, env: Mapping[str, str] | None, cwd: Path) -> None:
         """Run a program that does its work and ends; raise ServiceFailed unless it ends well."""
         self.spawn(command, env=env, cwd=cwd)
@@ -141,6 +150,7 @@ class ServiceProcess:
             while True:
                 if line := log.readline():
                     echo(line.decode(errors="replace").rstrip("\n"))
+                    self._echoed = log.tell()
                 elif ended:
                     return
                 else:
