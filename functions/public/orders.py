@@ -45,6 +45,9 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     The answer brings the tickets, each with its signed code, and the `access_token` that opens the order later
     (`X-Order-Token`). A sold-out refusal says what remains.
     """
+    # A buyer seen for the first time must be on record before an order can name them; and the session's connection is
+    # given back, for a request that holds one while it waits for a second can starve the pool.
+    call.unit_of_work.commit()
     call.unit_of_work.after_commit(outbox.nudge)
     with raw_connection() as connection:
         return place_order(

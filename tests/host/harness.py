@@ -22,7 +22,7 @@ NEVER = "0 0 0 1 1 *"
 _ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 
-def eventually[T](look: Callable[[], T], *, within: float = 10.0) -> T:
+def eventually[T](look: Callable[[], T], *, within: float = 20.0) -> T:
     """Return the first true thing that looking gives, or fail at the deadline."""
     deadline = time.monotonic() + within
     while True:
@@ -60,7 +60,7 @@ class Azurite:
         ports = [part for name, port in self._ports.items() for part in (f"--{name}Port", str(port))]
         flags = ["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
         self._process = subprocess.Popen(["node", str(script), *flags, *ports], stdout=subprocess.DEVNULL)
-        eventually(self._answers, within=20)
+        eventually(self._answers, within=30)
 
     def _answers(self) -> bool:
         try:
@@ -110,6 +110,11 @@ class Azurite:
         except ResourceNotFoundError:
             return set()
 
+    def wait_for(self, *, queue: str = "", container: str = "") -> None:
+        """Wait until a listener has made its queue or container."""
+        eventually(lambda: not queue or queue in {found.name for found in self.queues.list_queues()})
+        eventually(lambda: not container or container in {found.name for found in self.blobs.list_containers()})
+
     def content(self, container: str, name: str) -> bytes:
         return self.blobs.get_blob_client(container, name).download_blob().readall()
 
@@ -117,12 +122,14 @@ class Azurite:
 class RunningHost:
     """The host as a process, its output, and its port."""
 
-    def __init__(self, app: str, folder: Path, *, workers: int = 2, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, app: str, folder: Path, *, workers: int = 2, settings: dict[str, str] | None = None, port: int = 0
+    ) -> None:
         self.keys_file = folder / "keys.json"
         self._log = folder / f"host-{time.monotonic_ns()}.log"
         given = {"FUNCTIONS_KEYS_FILE": str(self.keys_file), "TICK": NEVER, "FUNCTIONS_BLOB_POLL_SECONDS": "0.1"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("Azure", "FUNCTIONS"))}
-        command = [sys.executable, "-m", "infra.local.host", "--app", str(APPS / app), "--port", "0"]
+        command = [sys.executable, "-m", "infra.local.host", "--app", str(APPS / app), "--port", str(port)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*command, "--workers", str(workers)],
@@ -137,7 +144,7 @@ class RunningHost:
         return self._log.read_text()
 
     def wait_until_listening(self) -> "RunningHost":
-        eventually(lambda: "Listening on " in self.output or self.process.poll() is not None, within=20)
+        eventually(lambda: "Listening on " in self.output or self.process.poll() is not None, within=30)
         assert self.process.poll() is None, self.output
         return self
 
@@ -146,19 +153,18 @@ class RunningHost:
         return self.output.partition("Listening on ")[2].split()[0]
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=10, **options)
+        return httpx.get(self.url + path, timeout=20, **options)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(method, self.url + path, timeout=10, **options)
+        return httpx.request(method, self.url + path, timeout=20, **options)
 
     @property
     def keys(self) -> dict[str, str]:
         content: dict[str, str] = json.loads(self.keys_file.read_text())
         return content
 
-    def children(self, role: str = "") -> list[psutil.Process]:
-        found = psutil.Process(self.process.pid).children()
-        return [child for child in found if role in child.cmdline()[-5:] or role in child.cmdline() or not role]
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:

@@ -4,12 +4,13 @@ from tests.host.harness import Azurite, eventually
 def test_triggers_resume_by_themselves_whenever_storage_comes_back(start_host):
     azurite = Azurite()
     try:
-        host = start_host(AzureWebJobsStorage=azurite.connection)
+        host = start_host(workers=1, AzureWebJobsStorage=azurite.connection)
         assert host.get("/api/hello").status_code == 200
         eventually(lambda: host.output.count("Storage fails") == 1)
 
         azurite.start()
         eventually(lambda: "Storage answers again" in host.output)
+        azurite.wait_for(container="uploads")
         azurite.upload("uploads", "first", b"1")
         assert eventually(lambda: azurite.take("seen")) == ["uploads/first 1 1"]
 
@@ -19,6 +20,7 @@ def test_triggers_resume_by_themselves_whenever_storage_comes_back(start_host):
 
         azurite.start()
         eventually(lambda: host.output.count("Storage answers again") == 2)
+        azurite.wait_for(queue="orders", container="uploads")
         azurite.upload("uploads", "second", b"22")
         assert eventually(lambda: azurite.take("seen")) == ["uploads/second 2 2"]
         azurite.send("orders", "after the outage")

@@ -22,25 +22,25 @@ def test_a_message_runs_its_function_and_what_fails_ends_in_the_poison_queue(azu
 def test_a_message_that_is_no_base64_goes_to_the_poison_queue(azurite: Azurite, start_host):
     start_host(AzureWebJobsStorage=azurite.connection, workers=1)
     client = azurite.queues.get_queue_client("orders")
-    eventually(lambda: "orders" in {queue.name for queue in azurite.queues.list_queues()})
+    azurite.wait_for(queue="orders")
 
     client.send_message("not base64!")
 
     poison = azurite.queues.get_queue_client("orders-poison")
-    eventually(lambda: "orders-poison" in {queue.name for queue in azurite.queues.list_queues()})
+    azurite.wait_for(queue="orders-poison")
     (message,) = eventually(lambda: list(poison.receive_messages()))
     assert message.content == "not base64!"
     poison.delete_message(message)
 
 
 def test_a_blob_runs_its_function_once_a_version_even_across_restarts(azurite: Azurite, start_host):
-    host = start_host(AzureWebJobsStorage=azurite.connection)
-    eventually(lambda: "uploads" in {container.name for container in azurite.blobs.list_containers()})
+    host = start_host(workers=1, AzureWebJobsStorage=azurite.connection)
+    azurite.wait_for(container="uploads")
     azurite.upload("uploads", "a/ż.txt", b"one")
     assert eventually(lambda: azurite.take("seen")) == ["uploads/a/ż.txt 3 3"]
     assert host.stop() == 0
 
-    start_host(AzureWebJobsStorage=azurite.connection)
+    start_host(workers=1, AzureWebJobsStorage=azurite.connection)
     azurite.upload("uploads", "marker", b"")
     assert eventually(lambda: azurite.take("seen")) == ["uploads/marker None 0"]
     azurite.upload("uploads", "a/ż.txt", b"three")
@@ -49,7 +49,7 @@ def test_a_blob_runs_its_function_once_a_version_even_across_restarts(azurite: A
 
 def test_a_blob_that_fails_five_times_is_given_up(azurite: Azurite, start_host):
     host = start_host(AzureWebJobsStorage=azurite.connection, workers=1)
-    eventually(lambda: "uploads" in {container.name for container in azurite.blobs.list_containers()})
+    azurite.wait_for(container="uploads")
 
     azurite.upload("uploads", "bad", b"fail")
 
@@ -67,8 +67,7 @@ def test_a_timer_fires_once_an_occurrence_however_many_workers_there_are(azurite
 
     assert host.stop() == 0
     ticks = [json.loads(text) for text in azurite.take("ticks")]
-    seconds = [tick["second"] for tick in ticks]
-    assert sorted(seconds) == list(range(min(seconds), max(seconds) + 1))
+    assert len({tick["next"] for tick in ticks}) == len(ticks)
     assert len({tick["pid"] for tick in ticks}) == 1
 
 
@@ -86,13 +85,13 @@ def test_a_timer_missed_while_the_host_was_down_fires_once_late(azurite: Azurite
         stored = json.loads(azurite.content("azure-webjobs-hosts", "timers/mine/tick/status"))
         return bool(stored["Last"]) and datetime.fromisoformat(stored["Next"]) > datetime.now(UTC)
 
-    host = start_host(**settings)
+    host = start_host(workers=1, **settings)
     (tick,) = [json.loads(text) for text in eventually(lambda: azurite.take("ticks"))]
     assert tick["late"] is True
     eventually(remembered)
     host.stop()
 
-    again = start_host(**settings)
+    again = start_host(workers=1, **settings)
     azurite.upload("uploads", "after-restart", b"")
     eventually(lambda: "uploads/after-restart None 0" in azurite.take("seen"))
     again.stop()

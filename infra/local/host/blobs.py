@@ -9,7 +9,7 @@ from infra.local.host.expressions import lower_keys, path_pattern
 from infra.local.host.functions import Function, FunctionFailed, log_failure
 from infra.local.host.listening import TriggerHost
 from infra.local.host.protocol import TypedData
-from infra.local.host.storage import NotThere, StorageError
+from infra.local.host.storage import NotThere, StorageError, Unreachable
 
 log = logging.getLogger("functions.host")
 
@@ -104,7 +104,9 @@ class BlobListener:
                 await run_blob(self._host, self._function, blob, self._pattern.fullmatch(blob.name))
             except NotThere:
                 return False
-            except FunctionFailed as error:
+            except Unreachable:
+                raise
+            except (FunctionFailed, StorageError) as error:
                 log_failure(self._function, f"blob {blob.container}/{blob.name}, try {attempt}", error)
             else:
                 return True

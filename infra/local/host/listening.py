@@ -12,7 +12,7 @@ from infra.local.host.storage import Storage, StorageError
 
 log = logging.getLogger("functions.host")
 
-_MAX_WAIT = 3.0
+_MAX_WAIT = 2.0
 
 
 class Outage:

@@ -9,6 +9,9 @@ from typing import Any
 GRACE_SECONDS = 8.0
 """How long running requests and triggers may take to finish after the host was asked to stop."""
 
+REPLACE_ME = 75
+"""The exit code of a process that wants to be replaced, since a function overran functionTimeout in it."""
+
 DEVELOPMENT_STORAGE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"

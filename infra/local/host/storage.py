@@ -19,6 +19,10 @@ class StorageError(Exception):
     """Storage does not answer, refuses, or is not configured."""
 
 
+class Unreachable(StorageError):
+    """Storage does not answer, or not in order; a later try may help."""
+
+
 class NotThere(StorageError):
     """The container, blob, queue or message does not exist (any more)."""
 
@@ -126,14 +130,17 @@ def _required(connection: str) -> str:
 
 
 def _translated[T](action: Callable[..., T], *args: Any, **options: Any) -> T:
-    from azure.core.exceptions import AzureError, ResourceNotFoundError  # noqa: PLC0415 - slow to import
+    from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError  # noqa: PLC0415 - slow
 
     try:
         return action(*args, **options)
     except ResourceNotFoundError as error:
         raise NotThere(_first_line(error)) from error
+    except HttpResponseError as error:
+        refused = error.status_code is not None and error.status_code < 500
+        raise (StorageError if refused else Unreachable)(_first_line(error)) from error
     except AzureError as error:
-        raise StorageError(_first_line(error)) from error
+        raise Unreachable(_first_line(error)) from error
     except ValueError as error:  # a malformed connection string or name
         raise StorageError(str(error)) from error
 

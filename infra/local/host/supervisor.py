@@ -11,13 +11,12 @@ from typing import Any
 
 from infra.local.host.keys import load_keys
 from infra.local.host.listing import show_functions
-from infra.local.host.settings import GRACE_SECONDS, HostConfig, connection_string
+from infra.local.host.settings import GRACE_SECONDS, REPLACE_ME, HostConfig, connection_string
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _BACKLOG = 2048
 _SETTLED_SECONDS = 10.0
 _LONGEST_WAIT = 5.0
-_AFTER_A_TIMEOUT = 75
 
 
 class CannotStart(Exception):
@@ -96,11 +95,14 @@ class Supervisor:
         watchers = [first]
         if not self._stopping.is_set():
             show_functions(self._functions)
+            has_triggers = self._has_triggers()
             print(f"\nListening on http://127.0.0.1:{self._port}", flush=True)
             watchers += [asyncio.create_task(self._keep_alive("http", listening)) for _ in range(self._workers - 1)]
-            if self._has_triggers():
+            if has_triggers:
                 watchers.append(asyncio.create_task(self._keep_alive("background", listening)))
-        await stopped
+        done, _ = await asyncio.wait({stopped, *watchers}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
         listening.close()
         for child in self._children:
             _signal(child, signal.SIGTERM)
@@ -111,7 +113,7 @@ class Supervisor:
     def _has_triggers(self) -> bool:
         others = [function for function in self._functions if function["kind"] != "httpTrigger"]
         if others and connection_string("") is None:
-            print(f"AzureWebJobsStorage is not set: the {len(others)} functions without an HTTP trigger are off")
+            print(f"\nAzureWebJobsStorage is not set: the {len(others)} functions without an HTTP trigger are off")
             return False
         return bool(others)
 
@@ -130,7 +132,7 @@ class Supervisor:
                 return
             if not self._ready.is_set():
                 raise CannotStart(f"The {role} worker ended ({_ending(code)}) before it was ready")
-            if code == _AFTER_A_TIMEOUT:
+            if code == REPLACE_ME:
                 print(f"The {role} worker is replaced: a function overran functionTimeout in it", flush=True)
             else:
                 print(f"The {role} worker {child.process.pid} ended ({_ending(code)}) and is replaced", flush=True)
@@ -149,18 +151,29 @@ class Supervisor:
         if role == "http":
             command += ["--listen", str(listening.fileno())]
             descriptors.append(listening.fileno())
-        path = os.pathsep.join(part for part in (str(_REPOSITORY), os.environ.get("PYTHONPATH")) if part)
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=descriptors,
                 process_group=0,  # a Ctrl-C in the terminal is for the supervisor alone
-                env={**os.environ, "PYTHONPATH": path},
+                env=self._environment(),
             )
         child = _Child(process, ours)
         self._children.add(child)
+        if self._stopping.is_set():
+            _signal(child, signal.SIGTERM)
         return child
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of the processes, with what Azure Functions Core Tools would add."""
+        path = os.pathsep.join(part for part in (str(_REPOSITORY), os.environ.get("PYTHONPATH")) if part)
+        added = {
+            "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "WEBSITE_HOSTNAME": f"localhost:{self._port}",
+        }
+        return {**added, **os.environ, "PYTHONPATH": path}
 
     async def _listen_to(self, child: _Child, role: str) -> None:
         async for report in child.reports():

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import atexit
 import ctypes
 import json
 import logging
@@ -15,13 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.host.settings import GRACE_SECONDS, HostConfig, is_disabled, read_config
+from infra.local.host.settings import GRACE_SECONDS, REPLACE_ME, HostConfig, is_disabled, read_config
 
 log = logging.getLogger("functions.host")
 
 _PR_SET_PDEATHSIG = 1
-_AFTER_A_TIMEOUT = 75
-"""The exit code of a process that wants to be replaced, since a function overran functionTimeout in it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - an app may raise SystemExit as it is imported
         reporter.say("failed", error="".join(traceback.format_exception(error)))
         code = 1
-    logging.shutdown()
+    atexit._run_exitfuncs()  # noqa: SLF001 - what the app registered, and logging; os._exit would skip them
     sys.stdout.flush()
     os._exit(code)  # threads of functions that overran the grace period must not hold the process
 
@@ -113,7 +112,7 @@ async def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     else:
         await _run_background(config, app, reporter, stop)
     recycling.cancel()
-    return _AFTER_A_TIMEOUT if app.timed_out.is_set() else 0
+    return REPLACE_ME if app.timed_out.is_set() else 0
 
 
 async def _serve(config: HostConfig, app: Any, listening: socket.socket, reporter: Reporter, stop: Any) -> None:

@@ -1,6 +1,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import azure.functions as func
 
@@ -50,6 +51,8 @@ def special_thing(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("slow", methods=["GET"])
 def slow(req: func.HttpRequest) -> func.HttpResponse:
     time.sleep(float(req.params.get("seconds", "2")))
+    if "mark" in req.params:
+        Path(req.params["mark"]).touch()
     return func.HttpResponse("slept")
 
 
@@ -110,4 +113,5 @@ def see_upload(blob: func.InputStream) -> str:
 @app.timer_trigger("timer", "%TICK%")
 @app.queue_output("$return", "ticks", "AzureWebJobsStorage")
 def tick(timer: func.TimerRequest) -> str:
-    return json.dumps({"pid": os.getpid(), "late": timer.past_due, "second": int(time.time())})
+    status = timer.schedule_status  # type: ignore[attr-defined]  # missing in the published type
+    return json.dumps({"pid": os.getpid(), "late": timer.past_due, "next": status["Next"]})
