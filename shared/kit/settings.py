@@ -201,9 +201,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
 def _explain(error: ValidationError) -> str:
     lines = []
     for fault in error.errors(include_url=False, include_input=False):
-        field = str(fault["loc"][0]) if fault["loc"] else ""
-        info = Settings.model_fields.get(field)
-        name = variable_name(field) if info else field
+        told = str(fault["loc"][0]) if fault["loc"] else ""
+        field = next((field for field, info in Settings.model_fields.items() if told in {field, info.alias}), None)
+        info = Settings.model_fields[field] if field else None
+        name = variable_name(field) if field else told
         problem = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
         expected = f" Expected: {info.description}" if info and info.description else ""
         lines.append(f"{name}: {problem}.{expected}" if name else problem)

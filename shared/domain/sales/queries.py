@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-import orjson
+from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -20,12 +20,13 @@ _SUMMARY = text(
     SELECT e.currency,
            coalesce(sold.revenue, 0) AS total_revenue_cents, coalesce(sold.discount, 0) AS total_discount_cents,
            coalesce(sold.refunded, 0) AS total_refunded_cents, coalesce(sold.orders, 0) AS orders,
-           coalesce(stock.packages, 0) AS packages_sold, coalesce(stock.tickets, 0) AS tickets_sold,
+           coalesce(stock.packages, 0) AS packages_sold, coalesce(sold.tickets, 0) AS tickets_sold,
            coalesce(stock.sold_out, 0) AS packages_sold_out
       FROM events e
       CROSS JOIN LATERAL (
         SELECT sum(i.total_cents)::bigint AS revenue, sum(i.discount_cents)::bigint AS discount,
                count(DISTINCT o.id) AS orders,
+               sum(i.quantity * i.seats_per_package)::bigint AS tickets,
                (SELECT sum(r.refunded_cents)::bigint FROM orders r WHERE r.event_id = e.id) AS refunded
           FROM order_items i
           JOIN orders o ON o.event_id = i.event_id AND o.id = i.order_id
@@ -34,7 +35,7 @@ _SUMMARY = text(
            AND (p.is_sponsorship OR NOT :sponsorships_only)
       ) AS sold
       CROSS JOIN LATERAL (
-        SELECT sum(s.sold)::bigint AS packages, sum(s.sold * p.seats_per_package)::bigint AS tickets,
+        SELECT sum(s.sold)::bigint AS packages,
                count(*) FILTER (WHERE s.held + s.sold >= s.quantity_limit) AS sold_out
           FROM package_stock s
           JOIN ticket_packages p ON p.event_id = s.event_id AND p.id = s.package_id
@@ -54,8 +55,11 @@ def get_summary(session: Session, event_id: UUID, *, sponsorships_only: bool, no
     """The event's sales, at most `FRESH` old; raises `NoSuchEvent`."""
     cached = cache().get(summary_key(event_id, sponsorships_only=sponsorships_only))
     if cached is not None:
-        summary = SalesSummary.model_validate(orjson.loads(cached))
-        if now - summary.as_of < FRESH:
+        try:
+            summary = SalesSummary.model_validate_json(cached)
+        except ValidationError:  # written by another version of the app, say
+            summary = None
+        if summary is not None and now - summary.as_of < FRESH:
             return summary
     return refresh_summary(session, event_id, sponsorships_only=sponsorships_only, now=now)
 

@@ -53,6 +53,8 @@ def read_code(text: str, key: Ed25519PublicKey) -> TicketCode | None:
         signed = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
         payload, signature = signed[:_PAYLOAD_BYTES], signed[_PAYLOAD_BYTES:]
         key.verify(signature, PREFIX.encode() + payload)
+        if base64.b32encode(signed).decode().rstrip("=") != encoded:  # the last letter has a bit to spare
+            return None
     except (binascii.Error, InvalidSignature, ValueError):
         return None
     return TicketCode(UUID(bytes=payload[:16]), UUID(bytes=payload[16:32]), int.from_bytes(payload[32:34], "big"))

@@ -43,10 +43,9 @@ def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[
         case Content():
             if result.file_name:
                 headers["Content-Disposition"] = f'attachment; filename="{result.file_name}"'
-            headers |= result.headers
-            return func.HttpResponse(
-                result.body, status_code=result.status, headers=headers, mimetype=result.content_type
-            )
+            # As a header, for the SDK appends a charset to a `mimetype` of text even where it names one already.
+            headers |= {"Content-Type": result.content_type, **result.headers}
+            return func.HttpResponse(result.body, status_code=result.status, headers=headers)
         case BaseModel():
             body = result.__pydantic_serializer__.to_json(result)
             etag = etag_of(result, body)

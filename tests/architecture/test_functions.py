@@ -1,0 +1,101 @@
+"""What the function app registers: exactly these functions, each of its own name, each with its trigger."""
+
+import pytest
+
+from tests.architecture.application import load, registered_routes
+
+# A broken app may show itself as one without any function, so the list is exact.
+TRIGGERS = {
+    "validate_image": "blobTrigger",
+    "refresh_sales": "timerTrigger",
+    "publish_outbox": "timerTrigger",
+    "deliver_email": "queueTrigger",
+}
+HTTP = [
+    "cancel_event",
+    "create_event",
+    "create_package",
+    "create_report",
+    "delete_package",
+    "disable_package",
+    "download_report",
+    "enable_package",
+    "get_docs",
+    "get_event",
+    "get_image_upload",
+    "get_metrics",
+    "get_openapi",
+    "get_order_page",
+    "get_package",
+    "get_public_event",
+    "get_public_order",
+    "get_sales_summary",
+    "health_live",
+    "health_ready",
+    "list_events",
+    "list_members",
+    "list_packages",
+    "list_public_events",
+    "list_public_packages",
+    "list_reports",
+    "no_such_route",
+    "place_public_order",
+    "publish_event",
+    "put_member",
+    "remove_image",
+    "remove_member",
+    "update_event",
+    "update_package",
+    "upload_image",
+]
+
+
+@pytest.fixture(scope="module")
+def functions(app_environment):
+    app = load("function_app", app_environment).app
+    return {function.get_function_name(): function for function in app.get_functions()}
+
+
+def test_the_app_has_these_functions_and_no_others(functions):
+    triggers = {name: function.get_trigger().get_binding_name() for name, function in functions.items()}
+    assert triggers == TRIGGERS | dict.fromkeys(HTTP, "httpTrigger")
+
+
+def test_every_route_is_a_function_of_its_own_with_one_method(functions, app_environment):
+    routes = registered_routes(app_environment)
+    assert sorted([*routes, "no_such_route"]) == sorted(HTTP)
+    for name, route in routes.items():
+        trigger = functions[name].get_trigger()
+        assert (trigger.route, [str(getattr(m, "value", m)) for m in trigger.methods]) == (route.path, [route.method])
+
+
+def test_no_two_functions_take_the_same_method_and_address(app_environment):
+    taken = [(route.method, route.path) for route in registered_routes(app_environment).values()]
+    assert len(taken) == len(set(taken))
+
+
+def test_every_route_is_versioned_documented_and_says_its_permission(app_environment):
+    permissions = load("shared.domain.access.permissions", app_environment).Permission
+    for route in registered_routes(app_environment).values():
+        assert route.path.startswith("v1/"), route.path
+        assert isinstance(route.permission, permissions), route.name
+        assert route.public is (route.permission is permissions.PUBLIC), route.name
+        assert route.handler.__doc__, route.name
+
+
+def test_every_admin_route_asks_for_a_permission(app_environment):
+    for route in registered_routes(app_environment).values():
+        assert route.public is not route.path.startswith("v1/admin/"), route.path
+
+
+def test_permissions_stand_in_alphabetical_order_and_each_is_used(app_environment):
+    module = load("shared.domain.access.permissions", app_environment)
+    names = [permission.value for permission in module.Permission]
+    assert names == sorted(names)
+    used = {route.permission for route in registered_routes(app_environment).values()}
+    assert used == set(module.Permission)
+
+
+def test_a_coordinator_may_do_all_that_staff_may(app_environment):
+    module = load("shared.domain.access.permissions", app_environment)
+    assert module.OF_ROLE[module.Role.STAFF] < module.OF_ROLE[module.Role.COORDINATOR]

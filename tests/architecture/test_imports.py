@@ -1,0 +1,98 @@
+"""Who may know whom. The directions between layers stand in pyproject.toml (import-linter); here what it can't say."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.local.home import REPOSITORY
+
+DOMAIN = REPOSITORY / "shared" / "domain"
+AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").exists()}
+# What one area shows to the others: what it can do, read and refuse, and in which terms.
+SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "placing"}
+# Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each.
+EXCEPTIONS = {
+    ("messaging.delivery", "orders.links"),
+    ("orders.placing", "tickets.codes"),
+}
+
+
+def imports(source: str) -> Iterator[tuple[str, set[str]]]:
+    """Each `import` and `from … import …` of a source text: the module and the names taken from it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, set()
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide who imports whom"
+            assert node.module is not None
+            yield node.module, {alias.name for alias in node.names}
+
+
+def crossings(source: str, area: str) -> Iterator[str]:
+    """What a module of `area` imports of other areas, as `area.module`."""
+    for module, names in imports(source):
+        parts = module.split(".")
+        if parts[:2] != ["shared", "domain"]:
+            continue
+        found = [parts[2:]] if len(parts) > 3 else [[*parts[2:], name] for name in names] or [parts[2:]]
+        for path in found:
+            if path and path[0] != area:
+                yield ".".join(path[:2])
+
+
+def modules() -> Iterator[tuple[str, str, Path]]:
+    for path in sorted(DOMAIN.rglob("*.py")):
+        area, *rest = path.relative_to(DOMAIN).with_suffix("").parts
+        if rest:
+            yield area, ".".join([area, *rest]), path
+
+
+def test_the_domain_has_the_areas_that_it_had():
+    assert {"access", "catalog", "messaging", "orders", "sales", "tickets"} <= AREAS
+    assert len(list(modules())) > 30
+
+
+def test_areas_know_each_other_only_through_what_they_show():
+    wrong = {
+        (name, crossing)
+        for area, name, path in modules()
+        for crossing in crossings(path.read_text(), area)
+        if crossing.partition(".")[2].partition(".")[0] not in SHOWN
+    }
+    assert wrong - EXCEPTIONS == set()
+    assert EXCEPTIONS - wrong == set(), "an exception that nobody needs any more"
+
+
+def test_the_check_sees_what_it_shall_see():
+    source = "from shared.domain.orders import models\nfrom shared.domain.tickets.models import Ticket\n"
+    source += "import shared.domain.access.models\nfrom shared.domain.catalog.queries import get_event\n"
+    assert sorted(crossings(source, "catalog")) == ["access.models", "orders.models", "tickets.models"]
+
+
+def test_the_domain_names_no_http_and_no_azure():
+    for _, name, path in modules():
+        for module, _ in imports(path.read_text()):
+            assert not module.startswith(("azure", "shared.kit.http", "functions", "infra")), f"{name} → {module}"
+
+
+def test_the_kit_names_no_ticketing():
+    for path in (REPOSITORY / "shared" / "kit").rglob("*.py"):
+        for module, _ in imports(path.read_text()):
+            assert not module.startswith(("shared.domain", "functions", "infra")), f"{path.name} → {module}"
+
+
+def test_only_the_edge_of_http_knows_requests():
+    for path in (REPOSITORY / "functions").rglob("*.py"):
+        assert "HttpRequest" not in path.read_text(), path
+
+
+def test_domain_commands_never_commit():
+    """Only the unit of work commits; and work of its own (a queue's, a blob's) has one of its own."""
+    for area, name, path in modules():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in {"commit", "rollback"}:
+                owner = node.value
+                named = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
+                assert named == "unit_of_work", f"{name}: {named}.{node.attr}"
+        del area

@@ -1,0 +1,134 @@
+"""Settings: each is described, and one that is missing or bad stops the start with its name and what is expected."""
+
+import json
+
+import pytest
+
+from infra.local.home import REPOSITORY
+from shared.kit.settings import Settings, SettingsError, load_settings, variable_name
+
+KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+GOOD = {
+    "ENVIRONMENT": "local",
+    "PUBLIC_URL": "http://localhost:7071/",
+    "DATABASE_URL": "postgresql://postgres@127.0.0.1:5432/boxoffice",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "OIDC_ISSUER": "http://127.0.0.1:8090",
+    "TICKET_SIGNING_KEY": KEY,
+    "ORDER_LINK_KEY": KEY,
+}
+REQUIRED = ["PUBLIC_URL", "DATABASE_URL", "OIDC_ISSUER", "TICKET_SIGNING_KEY", "ORDER_LINK_KEY"]
+
+
+def fault(environment: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environment)
+    return str(caught.value)
+
+
+def test_every_setting_is_described():
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description[0].isupper() or field.description.startswith("`"), name
+        assert field.description.endswith("."), name
+
+
+def test_the_example_for_core_tools_lists_every_setting():
+    example = json.loads((REPOSITORY / "local.settings.example.json").read_text())["Values"]
+    known = {variable_name(field) for field in Settings.model_fields}
+    instead = "AzureWebJobsStorage__accountName"  # on Azure, in place of the connection string
+    assert set(example) - {"FUNCTIONS_WORKER_RUNTIME"} == known - {instead}
+    assert all(isinstance(value, str) for value in example.values())
+
+
+def test_the_page_of_settings_names_each():
+    page = (REPOSITORY / "docs" / "settings.md").read_text()
+    for field in Settings.model_fields:
+        assert f"`{variable_name(field)}`" in page
+
+
+def test_the_least_that_is_needed_is_enough():
+    settings = load_settings(GOOD)
+    assert settings.is_local
+    assert settings.public_url == "http://localhost:7071"
+    assert (settings.oidc_audience, settings.redis_url, settings.mail_url) == ("boxoffice", None, None)
+    assert settings.database_pool_size >= 1
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_setting_is_named_with_what_is_expected(name):
+    for environment in ({n: v for n, v in GOOD.items() if n != name}, GOOD | {name: ""}):
+        said = fault(environment)
+        assert f"{name}: is missing. Expected: " in said
+
+
+def test_every_fault_is_named_at_once():
+    said = fault({})
+    assert [name for name in REQUIRED if f"{name}: is missing" in said] == REQUIRED
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "staging"),
+        ("PUBLIC_URL", "localhost:7071"),
+        ("PUBLIC_URL", "ftp://example.com"),
+        ("DATABASE_URL", "mysql://root@localhost/boxoffice"),
+        ("DATABASE_POOL_SIZE", "0"),
+        ("DATABASE_POOL_SIZE", "many"),
+        ("DATABASE_LOCK_TIMEOUT_MS", "1"),
+        ("DATABASE_PREPARED_STATEMENTS", "perhaps"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_TIMEOUT_MS", "5"),
+        ("OIDC_ISSUER", "issuer.example"),
+        ("OIDC_SUPER_ADMIN_CLAIM", "super_admin"),
+        ("TICKET_SIGNING_KEY", "short"),
+        ("TICKET_SIGNING_KEY", KEY[:-4]),
+        ("TICKET_SIGNING_KEY", KEY.replace("A", "€", 1)),
+        ("ORDER_LINK_KEY", "A" * 64),
+        ("MAIL_URL", "mail.example.com"),
+        ("METRICS_KEY", "short"),
+        ("SALES_EXPORT_MINUTES", "-1"),
+        ("BLOB_TRIGGER_SOURCE", "Polling"),
+    ],
+)
+def test_a_bad_setting_is_named_with_what_is_expected(name, value):
+    said = fault(GOOD | {name: value})
+    assert f"{name}: " in said
+    assert "Expected: " in said
+    assert said.count("\n") == 1  # this one and no other
+
+
+def test_the_message_shows_no_secret():
+    said = fault(GOOD | {"TICKET_SIGNING_KEY": "hunter2-hunter2", "DATABASE_URL": "mysql://root:hunter2@db/x"})
+    assert "hunter2" not in said
+
+
+def test_the_settings_show_no_secret_when_they_are_printed():
+    shown = repr(load_settings(GOOD | {"METRICS_KEY": "hunter2-hunter2-hunter2", "MAIL_URL": "smtp://a:hunter2@b"}))
+    assert KEY not in shown
+    assert "hunter2" not in shown
+
+
+def test_the_test_provider_is_refused_on_azure(monkeypatch):
+    monkeypatch.setenv("WEBSITE_INSTANCE_ID", "0")
+    assert "ENVIRONMENT=local is refused on Azure" in fault(GOOD)
+    production = GOOD | {"ENVIRONMENT": "production", "METRICS_KEY": "k" * 16}
+    assert not load_settings(production).is_local
+
+
+def test_production_is_meant_unless_it_is_said_otherwise_and_its_metrics_need_a_key():
+    environment = {name: value for name, value in GOOD.items() if name != "ENVIRONMENT"}
+    assert "METRICS_KEY is missing" in fault(environment)
+    assert load_settings(environment | {"METRICS_KEY": "k" * 16}).environment == "production"
+
+
+def test_the_storage_is_named_by_connection_string_or_by_account():
+    environment = {name: value for name, value in GOOD.items() if name != "AzureWebJobsStorage"}
+    assert "AzureWebJobsStorage" in fault(environment)
+    settings = load_settings(environment | {"AzureWebJobsStorage__accountName": "boxoffice"})
+    assert (settings.storage_connection, settings.storage_account) == (None, "boxoffice")
+
+
+def test_other_variables_of_the_environment_do_not_matter():
+    assert load_settings(GOOD | {"PATH": "/bin", "DATABASE_URLS": "x"}).is_local

@@ -1,0 +1,184 @@
+"""`python -m tests.bench [--quick] [--only NAME …] [--imports] [--json FILE]`: figures of this machine, now."""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from infra.local.console import say
+from infra.local.services.process import ServiceFailed
+from tests.bench import aims, processes, tables
+from tests.bench.cases import CASES, CONCURRENCIES, Pace
+from tests.bench.confirmations import send_confirmations
+from tests.bench.leftovers import strike_off_mail
+from tests.bench.rush import run_rush
+from tests.bench.scenery import Scenery, set_scene
+from tests.bench.starts import cold_starts, heaviest_imports, import_seconds, import_without_bytecode
+from tests.bench.statement_count import count_statements
+from tests.bench.system import System, running_system, workers
+from tests.bench.windows import Window, measure, summary
+
+OTHERS = ("mail", "rush", "memory", "statements", "import", "cold")
+FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
+QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
+ORDERS_COUNTED = 200
+ORDERS_CONFIRMED = 400
+FRESH_PROCESSES = 5
+
+
+def main() -> int:
+    """Measure what was asked for; the exit code is 1 when an answer was not as it should be."""
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    try:
+        with running_system(lambda step: say(f"  [{time.monotonic() - started:5.1f} s] {step}")) as system:
+            results = _measure(system, options)
+    except KeyboardInterrupt:
+        return 130
+    except ServiceFailed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    results["seconds"] = round(time.monotonic() - started)
+    _show(results)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 0 if _all_as_expected(results) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    names = [*CASES, *OTHERS]
+    parser.add_argument("--quick", action="store_true", help="one short round, for a first impression")
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--imports", action="store_true", help="list the ten heaviest imports")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures for machines as well")
+    return parser.parse_args()
+
+
+def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
+    wanted: list[str] = options.only
+    pace = QUICK if options.quick else FULL
+    results: dict[str, Any] = {"machine": _machine(), "pace": vars(pace), "workers": workers()}
+    memory: dict[str, Any] = {}
+    if "memory" in wanted and processes.AVAILABLE:
+        memory["at rest"] = _memory(system)
+    scenery = set_scene(system)
+    results["load"] = _load(system, scenery, [name for name in CASES if name in wanted], pace)
+    if "mail" in wanted:
+        say("  confirmations")
+        results["mail"] = send_confirmations(system, scenery, orders=ORDERS_CONFIRMED)
+    if "rush" in wanted:
+        say("  200 buyers for the last 50")
+        results["rush"] = run_rush(system, scenery)
+    if memory:
+        memory["after load"] = _memory(system)
+        results["memory"] = memory
+    system.host.stop()
+    strike_off_mail(system)
+    if "statements" in wanted:
+        say("  counting statements")
+        results["statements"] = count_statements(system, scenery, orders=ORDERS_COUNTED)
+    if "import" in wanted:
+        say("  imports")
+        results["import"] = _imports(system, listed=options.imports)
+    if "cold" in wanted:
+        say("  cold starts")
+        results["cold"] = cold_starts(system, scenery, times=1 if options.quick else 3)
+    return results
+
+
+def _load(system: System, scenery: Scenery, names: list[str], pace: Pace) -> dict[str, Any]:
+    """Measure all cases round after round, so that what else happens on the machine meets them all alike."""
+    windows: defaultdict[tuple[str, int], list[Window]] = defaultdict(list)
+    for number in range(1, pace.rounds + 1):
+        for name in names:
+            case = CASES[name]
+            for concurrency in CONCURRENCIES:
+                window = measure(system, case.plan(system, scenery, concurrency, pace))
+                windows[name, concurrency].append(window)
+                if window.unexpected:
+                    say(f"  UNEXPECTED {window.unexpected} times: {window.samples[0]}")
+                if case.leaves_mail:
+                    strike_off_mail(system)
+            rates = " / ".join(f"{windows[name, concurrency][-1].rate:.0f}" for concurrency in CONCURRENCIES)
+            say(f"  round {number} of {pace.rounds}  {case.title:<40} {rates} per s")
+    return {
+        name: {str(concurrency): summary(windows[name, concurrency]) for concurrency in CONCURRENCIES} for name in names
+    }
+
+
+def _memory(system: System) -> list[dict[str, float]]:
+    pids = processes.http_workers(system.host.process.pid)
+    return [{name: round(mb, 1) for name, mb in vars(processes.memory_of(pid)).items()} for pid in pids]
+
+
+def _imports(system: System, *, listed: bool) -> dict[str, Any]:
+    times = import_seconds(system, times=FRESH_PROCESSES)
+    figures: dict[str, Any] = {
+        "median_ms": round(median(wall for wall, _ in times) * 1000, 1),
+        "median_cpu_ms": round(median(cpu for _, cpu in times) * 1000, 1),
+        "without_bytecode_ms": round(import_without_bytecode(system) * 1000, 1),
+        "times": len(times),
+    }
+    return figures | ({"heaviest": heaviest_imports(system)} if listed else {})
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def _show(results: dict[str, Any]) -> None:
+    machine = results["machine"]
+    say()
+    say(
+        f"{machine['date']}, {machine['cores']} cores (load {machine['load_before']} before), "
+        f"Python {machine['python']}, {results['workers']} HTTP workers; {results['seconds']} s in all"
+    )
+    if results["load"]:
+        _say_all(tables.load_table(results["load"]))
+        if processes.AVAILABLE:
+            _say_all(tables.cpu_table(results["load"], machine["cores"]))
+    for name, lines in (
+        ("mail", tables.mail_lines),
+        ("rush", tables.rush_lines),
+        ("memory", tables.memory_lines),
+        ("statements", tables.statement_lines),
+    ):
+        if name in results:
+            _say_all(lines(results[name]))
+    _say_all(tables.start_lines(results))
+    say()
+    say("Aims")
+    for line in tables.aim_lines(aims.judge(results)):
+        say(line)
+
+
+def _say_all(lines: Iterable[str]) -> None:
+    say()
+    for line in lines:
+        say(line)
+
+
+def _all_as_expected(results: dict[str, Any]) -> bool:
+    measured = [figures for by_concurrency in results["load"].values() for figures in by_concurrency.values()]
+    return results.get("rush", {"exact": True})["exact"] and not any(figures["unexpected"] for figures in measured)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

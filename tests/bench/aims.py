@@ -1,0 +1,43 @@
+"""What the figures should be, on a machine of two cores with everything on it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+ORDERS_PER_SECOND = 500
+AT_ONCE = "8"
+STATEMENTS = 8
+IMPORT_MS = 600
+WORKER_MB = 120
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An aim, and what was found."""
+
+    aim: str
+    found: str
+    met: bool
+
+
+def judge(results: dict[str, Any]) -> list[Verdict]:
+    """Hold the aims against what was measured; what was not measured is left out."""
+    return list(_verdicts(results))
+
+
+def _verdicts(results: dict[str, Any]) -> Iterator[Verdict]:
+    for name, where in (("order-hot", "one package"), ("order-spread", "20 packages")):
+        if figures := results.get("load", {}).get(name, {}).get(AT_ONCE):
+            aim = f"{ORDERS_PER_SECOND} orders a second, {AT_ONCE} at once, {where}"
+            yield Verdict(aim, f"{figures['rate']:.0f}", figures["rate"] >= ORDERS_PER_SECOND)
+    if count := results.get("statements"):
+        total = count["client_per_order"]
+        yield Verdict(f"at most {STATEMENTS} SQL statements an order", str(total), total <= STATEMENTS)
+    if rush := results.get("rush"):
+        yield Verdict(f"exactly {rush['last']} of the last {rush['last']} sold", str(rush["bought"]), rush["exact"])
+    if times := results.get("import"):
+        milliseconds = times["median_ms"]
+        yield Verdict(f"import under {IMPORT_MS} ms", f"{milliseconds:.0f}", milliseconds < IMPORT_MS)
+    for moment, workers in results.get("memory", {}).items():
+        most = max(worker["rss_mb"] for worker in workers)
+        yield Verdict(f"a worker under {WORKER_MB} MB {moment} (RSS)", f"{most:.0f}", most < WORKER_MB)

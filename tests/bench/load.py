@@ -1,0 +1,155 @@
+"""The load generator: a process of its own, as cheap as Python allows, for it shares the cores with what it measures.
+
+`python -m tests.bench.load` reads a plan (JSON) on standard input, says `start` when it begins to count, and ends with
+one line of JSON. Each connection sends its next request when the answer to the last one is complete (closed loop).
+"""
+
+import asyncio
+import itertools
+import json
+import re
+import resource
+import secrets
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import cast
+
+import uvloop
+
+from tests.bench.plans import KEY, LoadPlan, outcome
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_PATIENCE_SECONDS = 60.0
+
+
+class Load:
+    """One run: what to send next, and what came back."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self.plan = plan
+        self.statuses: Counter[int] = Counter()
+        self.latencies: list[float] = []
+        self.unexpected: Counter[str] = Counter()
+        self.counting = False
+        self.over = False
+        self.all_rest = asyncio.Event()
+        self._working = plan.concurrency
+        self._expected = frozenset(plan.expected)
+        self._requests = itertools.islice(_endless(plan.requests), plan.limit)
+
+    def next_request(self) -> bytes | None:
+        """What to send; None when enough has been sent."""
+        return None if self.over else next(self._requests, None)
+
+    def rest(self) -> None:
+        """A connection sends no more."""
+        self._working -= 1
+        if not self._working:
+            self.all_rest.set()
+
+    def note(self, status: int, seconds: float, answer: bytearray) -> None:
+        """Count one answer."""
+        if status not in self._expected:
+            self.unexpected[f"{status} {answer.partition(b'\r\n\r\n')[2][:400].decode(errors='replace')}"] += 1
+        if self.counting:
+            self.statuses[status] += 1
+            self.latencies.append(seconds)
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection with at most one request on its way."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._transport: asyncio.WriteTransport | None = None
+        self._answer = bytearray()
+        self._needed = 0
+        self._sent_at: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's own class derives from neither
+
+    def send(self) -> None:
+        """Send the next request, or rest for good."""
+        assert self._transport is not None
+        request = self._load.next_request()
+        self._sent_at = None
+        if request is None:
+            self._load.rest()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._answer += data
+        if not self._needed:
+            end = self._answer.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = _LENGTH.search(self._answer, 0, end)
+            self._needed = end + 4 + (int(length[1]) if length else 0)
+        if len(self._answer) < self._needed:
+            return
+        assert self._sent_at is not None
+        self._load.note(int(self._answer[9:12]), time.perf_counter() - self._sent_at, self._answer)
+        self._answer.clear()
+        self._needed = 0
+        self.send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._sent_at is not None:
+            self._load.unexpected[f"connection lost: {error}"] += 1
+            self._load.rest()
+
+
+async def run(plan: LoadPlan) -> dict[str, object]:
+    """Carry out the plan and return its outcome."""
+    load = Load(plan)
+    loop = asyncio.get_running_loop()
+    connections = []
+    for _ in range(plan.concurrency):
+        _, connection = await loop.create_connection(lambda: Connection(load), "127.0.0.1", plan.port)
+        connections.append(connection)
+    load.counting = plan.limit is not None
+    if load.counting:
+        print("start", flush=True)
+    started, cpu = time.perf_counter(), _cpu_seconds()
+    for connection in connections:
+        connection.send()
+    if plan.limit is None:
+        await asyncio.sleep(plan.warm_seconds)
+        print("start", flush=True)
+        load.counting, started, cpu = True, time.perf_counter(), _cpu_seconds()
+        await asyncio.sleep(plan.seconds)
+    else:
+        await asyncio.wait_for(load.all_rest.wait(), _PATIENCE_SECONDS)
+    seconds, used = time.perf_counter() - started, _cpu_seconds() - cpu
+    load.counting, load.over = False, True
+    result = outcome(load.latencies, seconds)
+    await asyncio.wait_for(load.all_rest.wait(), _PATIENCE_SECONDS)
+    return result | {
+        "statuses": dict(load.statuses),
+        "unexpected": sum(load.unexpected.values()),
+        "samples": list(load.unexpected)[:3],
+        "generator_cpu": used,
+    }
+
+
+def _endless(templates: list[str]) -> Iterator[bytes]:
+    """Yield the requests in turn, each with an idempotency key of its own where it has a place for one."""
+    run_name = secrets.token_hex(8)
+    parts = [template.encode().partition(KEY.encode()) for template in templates]
+    numbers = itertools.count()
+    for before, mark, after in itertools.cycle(parts):
+        yield b"%b%b-%d%b" % (before, run_name.encode(), next(numbers), after) if mark else before
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    print(json.dumps(uvloop.run(run(LoadPlan.from_json(sys.stdin.read())))), flush=True)

@@ -1,0 +1,103 @@
+"""The figures as a person reads them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.bench.aims import Verdict
+from tests.bench.cases import CASES, CONCURRENCIES
+
+type Figures = dict[str, Any]
+
+
+def load_table(load: Figures) -> Iterator[str]:
+    """Requests a second and their times, by concurrency; for orders also the share of the floor."""
+    yield f"{'':<40} {'at once':>7} {'per s':>8} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'of floor':>8}  unexpected"
+    for name, case in CASES.items():
+        for concurrency in CONCURRENCIES:
+            figures = load.get(name, {}).get(str(concurrency))
+            if figures is None:
+                continue
+            title = case.title if concurrency == CONCURRENCIES[0] else ""
+            floor = load.get(case.floor or "", {}).get(str(concurrency))
+            share = f"{figures['rate'] / floor['rate']:.0%}" if floor else ""
+            times = " ".join(f"{figures[name]:>8.2f}" for name in ("p50", "p95", "p99"))
+            unexpected = f"  {figures['unexpected']}" if figures["unexpected"] else ""
+            yield f"{title:<40} {concurrency:>7} {figures['rate']:>8.0f} {times} {share:>8}{unexpected}"
+            yield from (f"    unexpected: {sample}" for sample in figures["samples"])
+
+
+def cpu_table(load: Figures, cores: int) -> Iterator[str]:
+    """CPU time a request by part, and how many a second the cores could do at that price: this shows what limits."""
+    yield (
+        f"{'CPU, ms a request':<40} {'at once':>7} {'workers':>8} {'Postgres':>8} {'backgr.':>8} {'services':>8} "
+        f"{'generator':>9} {'all':>7} {'ceiling':>8}  others on the machine"
+    )
+    for name, case in CASES.items():
+        for concurrency, figures in load.get(name, {}).items():
+            cpu = figures["cpu_ms"]
+            title = case.title if concurrency == str(CONCURRENCIES[0]) else ""
+            parts = " ".join(f"{cpu[part]:>8.2f}" for part in ("workers", "postgres", "background", "services"))
+            total = sum(cpu.values())
+            yield (
+                f"{title:<40} {concurrency:>7} {parts} {cpu['generator']:>9.2f} {total:>7.2f} "
+                f"{cores * 1000 / max(total, 0.001):>8.0f}  {figures['others_cores']:.2f} cores"
+            )
+
+
+def statement_lines(count: Figures) -> Iterator[str]:
+    """What the server ran for an order."""
+    yield (
+        f"SQL statements an order: {count['client_per_order']} from the client, {count['nested_per_order']} nested "
+        f"(function bodies, foreign keys); outbox and timers beside it: {count['background_per_order']}"
+    )
+    for row in count["statements"]:
+        yield f"  {row['per_order']:>6.2f}  {row['from']:<7} {row['statement']}"
+
+
+def mail_lines(mail: Figures) -> Iterator[str]:
+    """How fast confirmations go out."""
+    parts = ", ".join(f"{part} {used:.2f}" for part, used in mail["cpu_ms"].items())
+    yield f"Confirmations with nothing else to do: {mail['per_second']:.0f} mails per s; CPU, ms a mail: {parts}"
+    if mail["left"]:
+        yield f"  {mail['left']} were not sent in time"
+
+
+def rush_lines(rush: Figures) -> Iterator[str]:
+    """How the last ones went."""
+    yield (
+        f"Rush: {rush['buyers']} buyers at once for the last {rush['last']}: {rush['bought']} bought, "
+        f"{rush['told_sold_out']} told sold out, {rush['unexpected']} unexpected, in {rush['seconds']:.2f} s"
+    )
+    yield f"  in the database: {rush['sold_in_stock']} sold, {rush['orders']} orders, {rush['tickets']} tickets"
+    yield from (f"  unexpected: {sample}" for sample in rush["samples"])
+
+
+def memory_lines(memory: Figures) -> Iterator[str]:
+    """What HTTP workers take."""
+    for moment, workers in memory.items():
+        each = ", ".join(f"{worker['rss_mb']:.0f} / {worker['pss_mb']:.0f}" for worker in workers)
+        yield f"Memory of the HTTP workers {moment}, RSS / PSS in MB: {each}"
+
+
+def start_lines(results: Figures) -> Iterator[str]:
+    """What a cold start takes."""
+    if "import" in results:
+        figures = results["import"]
+        yield (
+            f"import function_app: {figures['median_ms']:.0f} ms, of which {figures['median_cpu_ms']:.0f} ms on a core "
+            f"(medians of {figures['times']} fresh processes); {figures['without_bytecode_ms']:.0f} ms without bytecode"
+        )
+        for row in figures.get("heaviest", []):
+            yield f"  {row['ms']:>7.1f} ms  {row['package']}"
+    if "cold" in results:
+        figures = results["cold"]
+        yield (
+            f"Cold start of the host (median of {figures['times']}): first answer after "
+            f"{figures['first_answer_seconds']:.2f} s; the first order then took {figures['first_order_seconds']:.2f} s"
+        )
+
+
+def aim_lines(verdicts: list[Verdict]) -> Iterator[str]:
+    """Which aims are met."""
+    for verdict in verdicts:
+        yield f"  {'met' if verdict.met else 'MISSED':<7} {verdict.aim}: {verdict.found}"
