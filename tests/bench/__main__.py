@@ -119,6 +119,7 @@ def _load(system: System, scenery: Scenery, names: list[str], pace: Pace) -> dic
 
 def _memory(system: System) -> list[dict[str, float]]:
     pids = processes.http_workers(system.host.process.pid)
+    processes.wait_until_idle(pids)
     return [{name: round(mb, 1) for name, mb in vars(processes.memory_of(pid)).items()} for pid in pids]
 
 

@@ -1,6 +1,7 @@
 """What processes use, read from Linux's /proc; on other systems there is nothing to read."""
 
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from tests.bench.system import System
 
 AVAILABLE = Path("/proc/self/smaps_rollup").exists()
 _TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE_LOOK_SECONDS = 0.5
+_IDLE_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,15 @@ def usage_of(system: System) -> Usage:
 def http_workers(host: int | None) -> list[int]:
     """The process ids of a host's HTTP workers."""
     return _children(host, "http")
+
+
+def wait_until_idle(pids: list[int], *, timeout: float = 30.0) -> None:
+    """Wait until the processes have used next to nothing for a moment: a host is ready when its first worker is."""
+    deadline = time.monotonic() + timeout
+    before, used = 0.0, sum(map(_cpu_seconds, pids))
+    while used - before > _IDLE_SHARE * _IDLE_LOOK_SECONDS and time.monotonic() < deadline:
+        time.sleep(_IDLE_LOOK_SECONDS)
+        before, used = used, sum(map(_cpu_seconds, pids))
 
 
 def memory_of(pid: int) -> Memory:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -34,6 +34,10 @@ def accepted(adapter: TypeAdapter[Any], text: str) -> Any:
 
 @pytest.mark.parametrize("field", FIELDS)
 @given(text=texts)
+@example(text="a\u2028b")
+@example(text="a\u0085b")
+@example(text="a\u202eb")
+@example(text="\u0958" * 100)
 def test_what_is_accepted_is_composed_trimmed_within_bounds_and_accepted_again(field, text):
     kept = accepted(ADAPTERS[field], text)
     if kept is not None:
@@ -110,7 +114,8 @@ def test_a_moment_comes_back_as_the_same_moment_in_utc(moment):
     if 1971 < moment.year < 8999:
         # ISO 8601 has no room for the seconds that some zones were off before they were agreed on.
         if moment.utcoffset().total_seconds() % 60 == 0:
-            assert kept == moment
+            # Compared in UTC: Python calls a moment in the hour that comes twice unequal to itself in another zone.
+            assert kept == moment.astimezone(UTC)
             assert kept.tzinfo is UTC
             assert json.loads(MOMENT.dump_json(kept)).endswith("Z")
             assert accepted(MOMENT, json.loads(MOMENT.dump_json(kept))) == kept
