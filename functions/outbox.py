@@ -8,6 +8,8 @@ import orjson
 
 from shared.domain.messaging import outbox
 from shared.domain.messaging.delivery import deliver
+from shared.kit.mail import Mailer
+from shared.kit.settings import settings
 from shared.kit.storage.queues import send_message
 
 log = logging.getLogger(__name__)
@@ -30,11 +32,12 @@ def deliver_email(message: func.QueueMessage) -> None:
     fails the function: the host brings it again, and after five times puts it on the poison queue.
     """
     addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
-    for address in addresses:
-        try:
-            deliver(address)
-        except Exception as error:
-            log.warning("An e-mail could not be sent (%s)", type(error).__name__)
-            if len(addresses) == 1:
-                raise
-            send_message(outbox.EMAIL_QUEUE, {"messages": [[str(part) for part in address]]})
+    with Mailer(settings()) as mailer:
+        for address in addresses:
+            try:
+                deliver(address, mailer)
+            except Exception as error:
+                log.warning("An e-mail could not be sent (%s)", type(error).__name__)
+                if len(addresses) == 1:
+                    raise
+                send_message(outbox.EMAIL_QUEUE, {"messages": [[str(part) for part in address]]})

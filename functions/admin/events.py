@@ -4,6 +4,7 @@ from shared.domain.access.permissions import Permission
 from shared.domain.catalog import commands, queries
 from shared.domain.catalog.errors import CurrencyLocked, EventCancelled, SlugTaken
 from shared.domain.catalog.schemas import EventCreate, EventOut, EventPatch
+from shared.kit.errors import StaleVersion
 from shared.kit.http.call import Call
 from shared.kit.pages import Page, PageQuery
 
@@ -41,13 +42,19 @@ def update_event(call: Call, body: EventPatch) -> EventOut:
     return EventOut.model_validate(event)
 
 
-@bp.post("v1/admin/events/{event_id}/publish", permission=Permission.EVENTS_WRITE, refusals=(EventCancelled,))
+@bp.post(
+    "v1/admin/events/{event_id}/publish", permission=Permission.EVENTS_WRITE, refusals=(EventCancelled, StaleVersion)
+)
 def publish_event(call: Call) -> EventOut:
     """Publish an event: everybody sees it and may buy. Publishing twice changes nothing."""
-    return EventOut.model_validate(commands.publish_event(call.session, call.event_id, now=call.now))
+    return EventOut.model_validate(
+        commands.publish_event(call.session, call.event_id, if_match=call.if_match, now=call.now)
+    )
 
 
-@bp.post("v1/admin/events/{event_id}/cancel", permission=Permission.EVENTS_WRITE)
+@bp.post("v1/admin/events/{event_id}/cancel", permission=Permission.EVENTS_WRITE, refusals=(StaleVersion,))
 def cancel_event(call: Call) -> EventOut:
     """Cancel an event for good: from the answer on, nothing more is sold."""
-    return EventOut.model_validate(commands.cancel_event(call.session, call.event_id, now=call.now))
+    return EventOut.model_validate(
+        commands.cancel_event(call.session, call.event_id, if_match=call.if_match, now=call.now)
+    )

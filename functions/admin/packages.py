@@ -19,6 +19,7 @@ from shared.domain.catalog.schemas import (
     PackagePatch,
     PackagePatched,
 )
+from shared.kit.errors import StaleVersion
 from shared.kit.http.call import Call
 from shared.kit.pages import Page
 
@@ -65,13 +66,17 @@ def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackageP
     return PackagePatched(**dict(package), warnings=[_HAS_SALES] if has_sales else [])
 
 
-@bp.post(f"{_PACKAGES}/{{package_id}}/enable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage,))
+@bp.post(
+    f"{_PACKAGES}/{{package_id}}/enable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage, StaleVersion)
+)
 def enable_package(call: Call, package_id: UUID) -> PackageOut:
     """Let buyers have this ticket package again."""
     return _set_enabled(call, package_id, enabled=True)
 
 
-@bp.post(f"{_PACKAGES}/{{package_id}}/disable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage,))
+@bp.post(
+    f"{_PACKAGES}/{{package_id}}/disable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage, StaleVersion)
+)
 def disable_package(call: Call, package_id: UUID) -> PackageOut:
     """Stop selling this ticket package: from the answer on, nobody buys it."""
     return _set_enabled(call, package_id, enabled=False)

@@ -141,6 +141,16 @@ def test_publishing_twice_is_publishing_once(client, issuer):
     assert publish_event(client, evening.token, evening.id) == first
 
 
+def test_publishing_or_cancelling_an_older_version_is_refused(client, issuer, database_url):
+    evening = open_evening(client, issuer, published=False)
+    stale = evening.headers | {"If-Match": client.get(evening.path, headers=evening.headers).headers["ETag"]}
+    client.patch(evening.path, json={"title": "Other"}, headers=evening.headers)
+    before = event_state(database_url, evening.id)
+    for step in ("publish", "cancel"):
+        assert_problem(client.post(f"{evening.path}/{step}", headers=stale), 412, "stale_version")
+    assert event_state(database_url, evening.id) == before
+
+
 def test_cancelling_is_final(client, issuer, database_url):
     evening = open_evening(client, issuer)
     package = evening.package()

@@ -114,6 +114,11 @@ def test_the_summary_adds_up_what_was_sold(evening):
     assert (sponsors["packages_sold"], sponsors["packages_sold_out"]) == (1, 0)
 
 
+def test_the_summary_says_how_often_to_ask(evening):
+    answer = evening.client.get(f"{evening.path}/ticket-packages/sales-summary", headers=evening.headers)
+    assert answer.headers["X-Polling-Interval"] == "3000"
+
+
 def test_a_sale_shows_within_three_seconds_though_the_summary_is_cached(evening, poll, redis_url):
     package = evening.package(price_cents=100)
     assert summary(evening)["orders"] == 0

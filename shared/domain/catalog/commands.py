@@ -67,18 +67,19 @@ def update_event(session: Session, event_id: UUID, body: EventPatch, *, if_match
     return event
 
 
-def publish_event(session: Session, event_id: UUID, *, now: datetime) -> Event:
+def publish_event(session: Session, event_id: UUID, *, if_match: IfMatch = None, now: datetime) -> Event:
     """Let everybody see the event and buy; publishing twice changes nothing. Raises `EventCancelled`."""
-    return _set_status(session, event_id, "published", now)
+    return _set_status(session, event_id, "published", if_match=if_match, now=now)
 
 
-def cancel_event(session: Session, event_id: UUID, *, now: datetime) -> Event:
+def cancel_event(session: Session, event_id: UUID, *, if_match: IfMatch = None, now: datetime) -> Event:
     """Stop selling for good: once this is committed, no order for the event succeeds."""
-    return _set_status(session, event_id, "cancelled", now)
+    return _set_status(session, event_id, "cancelled", if_match=if_match, now=now)
 
 
-def _set_status(session: Session, event_id: UUID, status: str, now: datetime) -> Event:
+def _set_status(session: Session, event_id: UUID, status: str, *, if_match: IfMatch, now: datetime) -> Event:
     event = _lock_event(session, event_id)
+    require_version(event.version, if_match)
     if event.status == status:
         return event
     if event.status == "cancelled":

@@ -8,11 +8,11 @@ from shared.domain.orders.links import access_token
 from shared.domain.orders.queries import get_order_for_mail
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
-from shared.kit.mail import send_mail
+from shared.kit.mail import Mailer
 from shared.kit.settings import settings
 
 
-def deliver(address: outbox.Address) -> None:
+def deliver(address: outbox.Address, mailer: Mailer) -> None:
     """Send the e-mail that an outbox message asks for; one that was sent already is not sent again.
 
     Raises what went wrong, after noting it with the message; the queue brings it again.
@@ -22,14 +22,14 @@ def deliver(address: outbox.Address) -> None:
         return
     _, payload = work
     try:
-        _send_confirmation(address, UUID(str(payload["order_id"])))
+        _send_confirmation(address, UUID(str(payload["order_id"])), mailer)
     except Exception as error:
         outbox.finish_work(address, now=utc_now(), error=f"{type(error).__name__}: {error}"[:500])
         raise
     outbox.finish_work(address, now=utc_now())
 
 
-def _send_confirmation(address: outbox.Address, order_id: UUID) -> None:
+def _send_confirmation(address: outbox.Address, order_id: UUID, mailer: Mailer) -> None:
     event_id, message_id = address
     with UnitOfWork(read_only=True) as unit_of_work:
         order = get_order_for_mail(unit_of_work.session, event_id, order_id)
@@ -39,4 +39,4 @@ def _send_confirmation(address: outbox.Address, order_id: UUID) -> None:
     config = settings()
     link = f"{config.public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"
     message = emails.order_confirmation(order, event_title=event.title, link=link, message_id=message_id, config=config)
-    send_mail(message, config)
+    mailer.send(message)

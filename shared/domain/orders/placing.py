@@ -34,6 +34,8 @@ from shared.kit.ids import new_id, random_word
 
 # Each further attempt means that somebody else got something, or that a coordinator has just changed the package.
 _ATTEMPTS = 20
+# An order's number and its tickets' numbers share their random part; which of the two collides first is not said.
+_NUMBERS = {"uq_orders_event_id_number", "uq_tickets_event_id_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _write(
             return False
         if error.diag.constraint_name == "fk_order_items_event_id_package_id":  # deleted since it was read
             return False
-        if error.diag.constraint_name == "uq_orders_event_id_number":  # one in a billion, a day: draw another number
+        if error.diag.constraint_name in _NUMBERS:  # one in 700 million, a day: draw another number
             return False
         raise
     return True

@@ -44,6 +44,8 @@ class Declaration(TypedDict):
     """What a handler that returns `Content` sends."""
     headers: NotRequired[Mapping[str, str]]
     """Request headers that the handler reads, with what they are for."""
+    polling_ms: NotRequired[int]
+    """How often asking again brings something new; told to clients as `X-Polling-Interval`."""
     refusals: NotRequired[tuple[type[Refusal | EdgeProblem], ...]]
     """Domain errors to be named in the reference."""
 

@@ -64,6 +64,7 @@ class Route:
     also: tuple[int, ...] = ()
     content_type: str = "*/*"
     headers: Mapping[str, str] = field(default_factory=dict)
+    polling_ms: int | None = None
     tag: str = ""
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -187,6 +188,8 @@ def _answer(
     route: Route, req: func.HttpRequest, call: Call, result: object, parsed: dict[str, Any], *, replayed: bool = False
 ) -> func.HttpResponse:
     headers = {"X-Request-Id": call.request_id}
+    if route.polling_ms:
+        headers["X-Polling-Interval"] = str(route.polling_ms)
     if route.location and isinstance(result, BaseModel):
         headers["Location"] = response.location_of(route.location, result, {"event_id": call.event} | parsed)
     if replayed:

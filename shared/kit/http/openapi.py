@@ -67,6 +67,10 @@ _HEADERS: Json = {
     },
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "How to sign in (RFC 6750).", "required": True, "schema": {"type": "string"}},
+    "X-Polling-Interval": {
+        "description": "Milliseconds; asking more often brings nothing new.",
+        "schema": {"type": "integer"},
+    },
     "X-Request-Id": {
         "description": "The request's name in the logs: the one you sent, or a new one.",
         "required": True,
@@ -289,7 +293,8 @@ def _responses(route: Route, shared: _Components) -> dict[int, Json]:
     kinds = _alternatives(route.result)
     replayed = ["Idempotent-Replayed"] if route.replay else []
     if models:
-        headers = ["ETag", *(["Location"] if route.location else []), *replayed]
+        polling = ["X-Polling-Interval"] if route.polling_ms else []
+        headers = ["ETag", *(["Location"] if route.location else []), *polling, *replayed]
         schema = models[0] if len(models) == 1 else {"anyOf": models}
         for status in (route.status, *route.also):
             answers[status] = _response(reason_phrase(status), headers) | {"content": {JSON: {"schema": schema}}}
