@@ -40,4 +40,4 @@ def _verdicts(results: dict[str, Any]) -> Iterator[Verdict]:
         yield Verdict(f"import under {IMPORT_MS} ms", f"{milliseconds:.0f}", milliseconds < IMPORT_MS)
     for moment, workers in results.get("memory", {}).items():
         most = max(worker["rss_mb"] for worker in workers)
-        yield Verdict(f"a worker under {WORKER_MB} MB {moment} (RSS)", f"{most:.0f}", most < WORKER_MB)
+        yield Verdict(f"a worker under {WORKER_MB} MB {moment} (RSS)", f"{most:.1f}", most < WORKER_MB)

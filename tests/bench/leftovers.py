@@ -15,7 +15,6 @@ def strike_off_mail(system: System) -> int:
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         struck = connection.execute("UPDATE outbox SET done_at = now() WHERE done_at IS NULL").rowcount
     storage = system.environment["AzureWebJobsStorage"]
-    with QueueClient.from_connection_string(storage, EMAIL_QUEUE) as queue:
-        with contextlib.suppress(ResourceNotFoundError):  # the first order makes the queue
-            queue.clear_messages()
+    with contextlib.suppress(ResourceNotFoundError):  # the first order makes the queue
+        QueueClient.from_connection_string(storage, EMAIL_QUEUE).clear_messages()
     return struck
