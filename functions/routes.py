@@ -3,17 +3,21 @@
 from functions import images, outbox, reports
 from functions.admin import events as admin_events
 from functions.admin import images as admin_images
-from functions.admin import members, packages, sales
+from functions.admin import members, options, packages, promo_codes, sales
 from functions.admin import reports as admin_reports
 from functions.public import events, order_page, orders
+from functions.public import promo_codes as public_promo_codes
 
 ENDPOINTS = (
     events.bp,
     orders.bp,
     order_page.bp,
+    public_promo_codes.bp,
     admin_events.bp,
     members.bp,
     packages.bp,
+    options.bp,
+    promo_codes.bp,
     admin_images.bp,
     sales.bp,
     admin_reports.bp,

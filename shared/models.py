@@ -4,7 +4,8 @@ from shared.domain.access import models as access
 from shared.domain.catalog import models as catalog
 from shared.domain.messaging import models as messaging
 from shared.domain.orders import models as orders
+from shared.domain.promotions import models as promotions
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
 
-__all__ = ["access", "catalog", "idempotency", "messaging", "orders", "tickets"]
+__all__ = ["access", "catalog", "idempotency", "messaging", "orders", "promotions", "tickets"]

@@ -9,15 +9,19 @@ from shared.domain.catalog.errors import (
     NoSuchPackage,
     PackageHasSales,
     PriceLocked,
+    ReorderMismatch,
 )
 from shared.domain.catalog.schemas import (
+    Availability,
     DeleteQuery,
     EditWarning,
     PackageCreate,
+    PackageList,
     PackageListQuery,
     PackageOut,
     PackagePatch,
     PackagePatched,
+    Reorder,
 )
 from shared.kit.errors import StaleVersion
 from shared.kit.http.call import Call
@@ -37,13 +41,26 @@ def create_package(call: Call, body: PackageCreate) -> PackageOut:
     package, stock, currency = commands.create_package(
         call.session, call.event_id, body, actor=call.actor, now=call.now
     )
-    return PackageOut.model_validate(queries.package_fields(package, stock, currency))
+    return PackageOut.model_validate(queries.package_fields(package, stock, currency, options=[]))
 
 
 @bp.get(_PACKAGES, permission=Permission.PACKAGES_READ)
 def list_packages(call: Call, query: PackageListQuery) -> Page[PackageOut]:
     """List the event's ticket packages in display order."""
     return queries.list_packages(call.session, call.event_id, query)
+
+
+@bp.put(f"{_PACKAGES}/reorder", permission=Permission.PACKAGES_WRITE, refusals=(ReorderMismatch,))
+def reorder_packages(call: Call, body: Reorder) -> PackageList:
+    """Show the packages in another order; names every package once."""
+    commands.reorder_packages(call.session, call.event_id, body.package_ids, now=call.now)
+    return PackageList(items=queries.all_packages(call.session, call.event_id))
+
+
+@bp.get(f"{_PACKAGES}/{{package_id}}/availability", permission=Permission.PACKAGES_READ, refusals=(NoSuchPackage,))
+def get_package_availability(call: Call, package_id: UUID) -> Availability:
+    """See whether a ticket package can be bought now, and why not."""
+    return queries.get_availability(call.session, call.event_id, package_id, now=call.now)
 
 
 @bp.get(f"{_PACKAGES}/{{package_id}}", permission=Permission.PACKAGES_READ, refusals=(NoSuchPackage,))

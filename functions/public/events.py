@@ -1,8 +1,11 @@
+from uuid import UUID
+
 from functions.edge import endpoints
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import queries
-from shared.domain.catalog.schemas import PublicEventOut, PublicPackageListQuery, PublicPackageOut
+from shared.domain.catalog.errors import NoSuchPackage
+from shared.domain.catalog.schemas import Availability, PublicEventOut, PublicPackageListQuery, PublicPackageOut
 from shared.kit.http.call import Call
 from shared.kit.pages import Page, PageQuery
 
@@ -25,3 +28,13 @@ def get_public_event(call: Call, slug: str) -> PublicEventOut:
 def list_public_packages(call: Call, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
     """List what can be bought, in display order."""
     return queries.list_public_packages(call.session, call.event_id, query)
+
+
+@bp.get(
+    "v1/public/events/{event_id}/ticket-packages/{package_id}/availability",
+    permission=Permission.PUBLIC,
+    refusals=(NoSuchPackage,),
+)
+def get_availability(call: Call, package_id: UUID) -> Availability:
+    """See whether a ticket package can be bought now, and why not."""
+    return queries.get_availability(call.session, call.event_id, package_id, now=call.now, for_public=True)

@@ -8,6 +8,9 @@ from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
 from shared.domain.orders.placing import place_order
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
+from shared.domain.promotions import errors as promo_errors
+from shared.domain.promotions.queries import cache_key
+from shared.kit.cache import cache
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
@@ -35,8 +38,10 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
         errors.UnknownPackage,
         errors.PaymentMethodUnavailable,
         NoSuchEvent,
+        errors.InvalidAnswers,
         EventCancelled,
         IdempotencyKeyReused,
+        *promo_errors.REFUSALS,
     ),
 )
 def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
@@ -49,6 +54,9 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     # given back, for a request that holds one while it waits for a second can starve the pool.
     call.unit_of_work.commit()
     call.unit_of_work.after_commit(outbox.nudge)
+    if body.promo_code is not None:
+        key = cache_key(call.event_id, body.promo_code.strip().upper())
+        call.unit_of_work.after_commit(lambda: cache().drop(key))
     with raw_connection() as connection:
         return place_order(
             connection,

@@ -4,6 +4,8 @@ A domain error is a class with a one-sentence docstring (its title for people), 
 fields that a client can act on.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -24,15 +26,32 @@ class Refusal(Exception):
         return (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
 
 
+@dataclass(frozen=True, slots=True)
+class InputFault:
+    """One fault of several in an input: where (JSON pointer), what, and its stable name."""
+
+    pointer: str
+    detail: str
+    code: str
+
+
 class InvalidInput(Refusal):
     """The input breaks a rule."""
 
     code = "invalid_input"
 
-    def __init__(self, detail: str | None = None, *, pointer: str = "", **fields: object) -> None:
-        """`pointer` is the JSON pointer of the offending value (RFC 6901)."""
+    def __init__(
+        self, detail: str | None = None, *, pointer: str = "", faults: Sequence[InputFault] = (), **fields: object
+    ) -> None:
+        """`pointer` is the JSON pointer of the offending value (RFC 6901); `faults` name several at once."""
         super().__init__(detail, **fields)
-        self.pointer = pointer
+        self.faults = list(faults) or ([InputFault(pointer, self.detail, self.code)] if pointer else [])
+
+
+class Mismatch(Refusal):
+    """The request does not fit what is there."""
+
+    code = "mismatch"
 
 
 class Forbidden(Refusal):

@@ -32,7 +32,7 @@ _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
 _NOTHING_TO_SEE = frozenset({"Cf", "Zs", "Cn", "Cc", "Mn"})
 
 
-def _normal(text: object) -> object:
+def normal_text(text: object) -> object:
     """NFC before anything is counted: composing can lengthen a text, and the database counts what is stored."""
     return unicodedata.normalize("NFC", text).strip() if isinstance(text, str) else text
 
@@ -48,8 +48,14 @@ def _readable(text: str, *, allow: frozenset[str] = frozenset()) -> str:
     return text
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Refuse what does not fit on one readable line."""
     return _readable(text)
+
+
+def readable_text(text: str) -> str:
+    """Refuse control characters other than line breaks; nothing at all is let through."""
+    return _readable(text, allow=_LINE_BREAKS) if text else text
 
 
 def _paragraphs(text: str) -> str:
@@ -103,21 +109,21 @@ def _schema(**schema: Any) -> WithJsonSchema:
 
 type Name = Annotated[
     str,
-    BeforeValidator(_normal),
+    BeforeValidator(normal_text),
     StringConstraints(min_length=1, max_length=100),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
     _schema(minLength=1, maxLength=100, pattern=r"\S", description="One line, not blank, no control characters."),
 ]
 type Title = Annotated[
     str,
-    BeforeValidator(_normal),
+    BeforeValidator(normal_text),
     StringConstraints(min_length=1, max_length=200),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
     _schema(minLength=1, maxLength=200, pattern=r"\S", description="One line, not blank, no control characters."),
 ]
 type Paragraphs = Annotated[
     str,
-    BeforeValidator(_normal),
+    BeforeValidator(normal_text),
     StringConstraints(min_length=1, max_length=1000),
     AfterValidator(_paragraphs),
     _schema(minLength=1, maxLength=1000, pattern=r"\S", description="Not blank; line breaks are kept."),
@@ -163,3 +169,7 @@ class Output(BaseModel):
     """What a client gets."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+def unset() -> Any:
+    """Stand in for a field that a PATCH leaves out; it is never read (`model_fields_set` tells)."""

@@ -1,5 +1,7 @@
 """Money is an integer of minor units (cents) and an ISO 4217 currency; no float ever holds it."""
 
+from collections.abc import Sequence
+
 # Active ISO 4217 currencies by their number of decimal digits (list of 2024-06-25, amendment 177).
 _NO_DIGITS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
@@ -26,3 +28,18 @@ def decimal_text(minor_units: int, currency: str) -> str:
         return f"{sign}{units}"
     whole, fraction = divmod(units, 10**digits)
     return f"{sign}{whole}.{fraction:0{digits}d}"
+
+
+def split(amount: int, weights: Sequence[int]) -> list[int]:
+    """Return `amount` in parts proportional to `weights`, to the unit: the largest remainders get what is left over.
+
+    The parts add up to `amount`; with `amount <= sum(weights)` no part exceeds its weight. Without weight all is 0.
+    """
+    whole = sum(weights)
+    if whole == 0:
+        return [0] * len(weights)
+    parts = [amount * weight // whole for weight in weights]
+    by_remainder = sorted(range(len(weights)), key=lambda index: (-(amount * weights[index] % whole), index))
+    for index in by_remainder[: amount - sum(parts)]:
+        parts[index] += 1
+    return parts

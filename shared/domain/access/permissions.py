@@ -14,6 +14,8 @@ class Permission(StrEnum):
     MEMBERS_WRITE = "members:write"
     PACKAGES_READ = "packages:read"
     PACKAGES_WRITE = "packages:write"
+    PROMO_CODES_READ = "promo_codes:read"
+    PROMO_CODES_WRITE = "promo_codes:write"
     PUBLIC = "public"
     REPORTS_READ = "reports:read"
     REPORTS_WRITE = "reports:write"
@@ -43,6 +45,8 @@ OF_ROLE: dict[Role, frozenset[Permission]] = {
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,
         Permission.PACKAGES_WRITE,
+        Permission.PROMO_CODES_READ,
+        Permission.PROMO_CODES_WRITE,
         Permission.REPORTS_READ,
         Permission.REPORTS_WRITE,
         Permission.SALES_READ,

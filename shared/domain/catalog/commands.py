@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,7 @@ from shared.domain.catalog.errors import (
     NoSuchPackage,
     PackageHasSales,
     PriceLocked,
+    ReorderMismatch,
     SlugTaken,
 )
 from shared.domain.catalog.models import Event, PackageStock, TicketPackage
@@ -192,6 +193,30 @@ def delete_package(session: Session, event_id: UUID, package_id: UUID, *, confir
         session.execute(delete(TicketPackage).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id))
     except IntegrityError as error:  # orders, though refunded or cancelled since, still tell of it
         raise refusal from error
+
+
+def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], *, now: datetime) -> None:
+    """Show the event's packages in this order; raises `ReorderMismatch` unless each is named exactly once.
+
+    One statement moves them all, after the event's row has been locked: two reorders at once end in one of the two.
+    """
+    _lock_event(session, event_id)
+    present = set(session.scalars(select(TicketPackage.id).where(TicketPackage.event_id == event_id)))
+    given = set(package_ids)
+    if given != present or len(package_ids) != len(given):
+        raise ReorderMismatch(
+            "Name every ticket package of the event exactly once.",
+            missing=sorted(str(id_) for id_ in present - given),
+            unknown=sorted(str(id_) for id_ in given - present),
+        )
+    session.execute(
+        text(
+            "UPDATE ticket_packages AS p SET display_order = wanted.place - 1, updated_at = :now"
+            "  FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS wanted(id, place)"
+            " WHERE p.event_id = :event_id AND p.id = wanted.id AND p.display_order <> wanted.place - 1"
+        ),
+        {"event_id": event_id, "ids": package_ids, "now": now},
+    )
 
 
 def _lock_event(session: Session, event_id: UUID) -> Event:

@@ -1,4 +1,4 @@
-from shared.kit.errors import Conflict, InvalidInput, NotFound
+from shared.kit.errors import Conflict, InvalidInput, Mismatch, NotFound
 
 
 class SlugTaken(Conflict):
@@ -25,10 +25,34 @@ class NoSuchPackage(NotFound):
     code = "package_not_found"
 
 
+class ReorderMismatch(Mismatch):
+    """A new order must name every one of them exactly once."""
+
+    code = "reorder_mismatch"
+
+
 class PackageHasSales(Conflict):
     """Cannot delete packages with sales."""
 
     code = "package_has_sales"
+
+
+class NoSuchOption(NotFound):
+    """There is no such option of this package."""
+
+    code = "option_not_found"
+
+
+class TooManyOptions(Conflict):
+    """Maximum 4 custom options per package."""
+
+    code = "too_many_options"
+
+
+class OptionHasAnswers(Conflict):
+    """Options of packages with sales can't be deleted, only retired."""
+
+    code = "option_has_answers"
 
 
 class PriceLocked(Conflict):

@@ -1,7 +1,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.kit.db.base import Base
@@ -55,6 +56,7 @@ class TicketPackage(Base):
         CheckConstraint("max_per_order >= min_per_order", name="max_per_order"),
         CheckConstraint("sale_ends_at > sale_starts_at", name="sale_window"),
         CheckConstraint("fair_market_value_cents >= 0", name="fair_market_value"),
+        CheckConstraint("options_per IN ('item', 'ticket')", name="options_per"),
         CheckConstraint("(display_image IS NULL) = (thumbnail_image IS NULL)", name="both_images"),
     )
 
@@ -72,6 +74,7 @@ class TicketPackage(Base):
     sale_starts_at: Mapped[datetime | None]
     sale_ends_at: Mapped[datetime | None]
     is_transferable: Mapped[bool]
+    options_per: Mapped[str] = mapped_column(server_default="item")
     fair_market_value_cents: Mapped[int | None]
     image_upload_id: Mapped[UUID | None]  # the upload that the coordinator wants shown; older ones no longer count
     display_image: Mapped[str | None]  # blob names in the public container
@@ -80,6 +83,39 @@ class TicketPackage(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     version: Mapped[int]
+
+
+class CustomOption(Base):
+    """A question that buyers of a package answer (R-OPT). One with answers is retired, never deleted."""
+
+    __tablename__ = "custom_options"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("event_id", "package_id", "display_order", deferrable=True, initially="IMMEDIATE"),
+        CheckConstraint("length(label) BETWEEN 1 AND 100", name="label_length"),
+        CheckConstraint("option_type IN ('boolean', 'multi_select', 'text_input')", name="option_type"),
+        CheckConstraint(
+            "CASE option_type WHEN 'multi_select'"
+            " THEN cardinality(choices) BETWEEN 2 AND 10 AND max_choices BETWEEN 1 AND cardinality(choices)"
+            " ELSE cardinality(choices) = 0 AND max_choices IS NULL END",
+            name="choices",
+        ),
+        CheckConstraint("display_order >= 0", name="display_order"),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    package_id: Mapped[UUID]
+    label: Mapped[str]
+    option_type: Mapped[str]
+    choices: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    max_choices: Mapped[int | None]
+    is_required: Mapped[bool]
+    is_active: Mapped[bool]
+    display_order: Mapped[int]
+    created_at: Mapped[datetime]
 
 
 class PackageStock(Base):

@@ -1,9 +1,11 @@
 """Reads of events and packages."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from shared.domain.access.errors import NoSuchEvent
@@ -11,8 +13,11 @@ from shared.domain.access.queries import events_of
 from shared.domain.catalog import rules
 from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.catalog.models import Event, PackageStock, TicketPackage
+from shared.domain.catalog.options import active_options
 from shared.domain.catalog.schemas import (
+    Availability,
     EventOut,
+    OptionOut,
     PackageListQuery,
     PackageOut,
     PublicEventOut,
@@ -68,12 +73,15 @@ def _packages(event_id: UUID) -> Select[TicketPackage, PackageStock, str]:
     )
 
 
-def package_fields(package: TicketPackage, stock: PackageStock, currency: str) -> dict[str, Any]:
+def package_fields(
+    package: TicketPackage, stock: PackageStock, currency: str, options: Sequence[OptionOut]
+) -> dict[str, Any]:
     """Everything that a package's representations show."""
     fields = {column.key: getattr(package, column.key) for column in TicketPackage.__table__.columns}
     left = rules.remaining(stock.quantity_limit, held=stock.held, sold=stock.sold)
     return fields | {
         "currency": currency,
+        "custom_options": options,
         "quantity_limit": stock.quantity_limit,
         "sold_count": stock.sold,
         "held_count": stock.held,
@@ -84,16 +92,57 @@ def package_fields(package: TicketPackage, stock: PackageStock, currency: str) -
     }
 
 
-def _fields_of(row: Row[TicketPackage, PackageStock, str]) -> dict[str, Any]:
-    return package_fields(row.TicketPackage, row.PackageStock, row.currency)
+def _read(
+    session: Session, event_id: UUID, statement: Select[TicketPackage, PackageStock, str]
+) -> list[dict[str, Any]]:
+    """The packages' fields: two statements, however many packages."""
+    rows = session.execute(statement).all()
+    asked = active_options(session, event_id, [row.TicketPackage.id for row in rows]) if rows else {}
+    return [
+        package_fields(row.TicketPackage, row.PackageStock, row.currency, asked[row.TicketPackage.id]) for row in rows
+    ]
 
 
 def get_package(session: Session, event_id: UUID, package_id: UUID) -> PackageOut:
     """One package; raises `NoSuchPackage`, also for another event's."""
-    row = session.execute(_packages(event_id).where(TicketPackage.id == package_id)).one_or_none()
-    if row is None:
+    found = _read(session, event_id, _packages(event_id).where(TicketPackage.id == package_id))
+    if not found:
         raise NoSuchPackage
-    return PackageOut.model_validate(_fields_of(row))
+    return PackageOut.model_validate(found[0])
+
+
+def get_availability(
+    session: Session, event_id: UUID, package_id: UUID, *, now: datetime, for_public: bool = False
+) -> Availability:
+    """Whether the package can be bought now, and why not; for the public, packages of drafts do not exist."""
+    row = session.execute(
+        _packages(event_id).add_columns(Event.status).where(TicketPackage.id == package_id)
+    ).one_or_none()
+    if row is None or (for_public and row.status == "draft"):
+        raise NoSuchPackage
+    package, stock = row.TicketPackage, row.PackageStock
+    reason = rules.why_not_on_sale(
+        event_status=row.status,
+        is_enabled=package.is_enabled,
+        sale_starts_at=package.sale_starts_at,
+        sale_ends_at=package.sale_ends_at,
+        now=now,
+    )
+    left = rules.remaining(stock.quantity_limit, held=stock.held, sold=stock.sold)
+    can_purchase = reason is None and left != 0
+    plenty = "Available." if left is None else f"{left} left."
+    return Availability(
+        available=can_purchase,
+        sold_count=stock.sold,
+        held_count=stock.held,
+        quantity_limit=stock.quantity_limit,
+        remaining=left,
+        is_on_sale=reason is None,
+        is_sold_out=left == 0,
+        can_purchase=can_purchase,
+        message=reason or ("Sold out." if left == 0 else plenty),
+        percent_sold=None if stock.quantity_limit is None else round(100 * stock.sold / stock.quantity_limit, 1),
+    )
 
 
 def list_packages(session: Session, event_id: UUID, query: PackageListQuery) -> Page[PackageOut]:
@@ -104,8 +153,14 @@ def list_packages(session: Session, event_id: UUID, query: PackageListQuery) -> 
         statement = statement.where(TicketPackage.is_sponsorship)
     if not query.include_disabled:
         statement = statement.where(TicketPackage.is_enabled)
-    items = [PackageOut.model_validate(_fields_of(row)) for row in session.execute(cut(statement, query))]
+    items = [PackageOut.model_validate(fields) for fields in _read(session, event_id, cut(statement, query))]
     return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+
+
+def all_packages(session: Session, event_id: UUID) -> list[PackageOut]:
+    """All of the event's packages in display order."""
+    statement = _packages(event_id).order_by(TicketPackage.display_order)
+    return [PackageOut.model_validate(fields) for fields in _read(session, event_id, statement)]
 
 
 def list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
@@ -115,10 +170,36 @@ def list_public_packages(session: Session, event_id: UUID, query: PublicPackageL
     statement = _packages(event_id).where(TicketPackage.is_enabled).order_by(TicketPackage.display_order)
     if query.sponsorships_only:
         statement = statement.where(TicketPackage.is_sponsorship)
-    items = [PublicPackageOut.model_validate(_fields_of(row)) for row in session.execute(cut(statement, query))]
+    items = [PublicPackageOut.model_validate(fields) for fields in _read(session, event_id, cut(statement, query))]
     return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
 
 
 def _require_event(session: Session, event_id: UUID) -> None:
     if not session.scalar(select(func.count()).select_from(Event).where(Event.id == event_id)):
         raise NoSuchEvent
+
+
+def unknown_packages(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the ids that name no package of the event, in the order given."""
+    known = set(
+        session.scalars(
+            select(TicketPackage.id).where(
+                TicketPackage.event_id == event_id, TicketPackage.id == func.any(list(package_ids))
+            )
+        )
+    )
+    return [package_id for package_id in package_ids if package_id not in known]
+
+
+def prices_of(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The prices in cents of those packages that a published event has enabled; raises `NoSuchEvent`."""
+    if session.scalar(select(Event.status).where(Event.id == event_id)) != "published":
+        raise NoSuchEvent
+    rows = session.execute(
+        select(TicketPackage.id, TicketPackage.price_cents).where(
+            TicketPackage.event_id == event_id,
+            TicketPackage.id == func.any(list(package_ids)),
+            TicketPackage.is_enabled,
+        )
+    )
+    return {row.id: row.price_cents for row in rows}

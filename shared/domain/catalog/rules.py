@@ -2,13 +2,23 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime
 
 from shared.kit.errors import InvalidInput
 
 # What a buyer agrees to. A change of any of these makes claims computed under the old terms start over.
 TERMS = frozenset(
-    {"price_cents", "seats_per_package", "min_per_order", "max_per_order", "sale_starts_at", "sale_ends_at", "name"}
+    {
+        "price_cents",
+        "seats_per_package",
+        "min_per_order",
+        "max_per_order",
+        "sale_starts_at",
+        "sale_ends_at",
+        "name",
+        "options_per",
+    }
 )
 EVENT_TERMS = frozenset({"currency", "ends_at", "max_tickets_per_customer", "capacity"})
 
@@ -39,6 +49,41 @@ def check_sale_rules(
         raise InvalidInput("The sale must end after it starts.", pointer="/sale_ends_at")
 
 
+def why_not_on_sale(
+    *,
+    event_status: str,
+    is_enabled: bool,
+    sale_starts_at: datetime | None,
+    sale_ends_at: datetime | None,
+    now: datetime,
+) -> str | None:
+    """Return why nobody can buy, in words for buyers, or None when they can (R-PKG-6)."""
+    if event_status == "cancelled":
+        return "The event is cancelled."
+    if event_status != "published" or not is_enabled:
+        return "Not for sale."
+    if sale_starts_at and now < sale_starts_at:
+        return f"The sale begins on {sale_starts_at:%Y-%m-%d at %H:%M} UTC."
+    if sale_ends_at and now >= sale_ends_at:
+        return "The sale has ended."
+    return None
+
+
 def remaining(quantity_limit: int | None, *, held: int, sold: int) -> int | None:
     """How many packages are left; None where there is no limit."""
     return None if quantity_limit is None else max(0, quantity_limit - held - sold)
+
+
+def check_choices(option_type: str, choices: Sequence[str], max_choices: int | None) -> int | None:
+    """Return how many choices an answer may have (None where there are none to choose), or refuse the combination."""
+    if option_type != "multi_select":
+        if choices or max_choices is not None:
+            raise InvalidInput("Only a multi_select has choices.", pointer="/choices")
+        return None
+    if len(choices) < 2:
+        raise InvalidInput("A multi_select has 2 to 10 choices.", pointer="/choices")
+    if len(set(choices)) != len(choices):
+        raise InvalidInput("Each choice may stand there once.", pointer="/choices")
+    if (max_choices or 1) > len(choices):
+        raise InvalidInput("max_choices can't exceed the number of choices.", pointer="/max_choices")
+    return max_choices or 1

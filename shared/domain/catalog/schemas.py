@@ -1,15 +1,25 @@
-from typing import Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from shared.kit.fields import MAX_CENTS, Cents, Currency, Input, Moment, Name, Output, Paragraphs, Slug, TimeZone, Title
+from shared.kit.fields import (
+    MAX_CENTS,
+    Cents,
+    Currency,
+    Input,
+    Moment,
+    Name,
+    Output,
+    Paragraphs,
+    Slug,
+    TimeZone,
+    Title,
+    normal_text,
+    one_line,
+    unset,
+)
 from shared.kit.pages import PageQuery
-
-
-def _unset() -> Any:
-    """Stand in for a field that a PATCH leaves out; it is never read (`model_fields_set` tells)."""
-
 
 type EventStatus = Literal["draft", "published", "cancelled"]
 
@@ -32,15 +42,15 @@ class EventCreate(Input):
 class EventPatch(Input):
     """What to change of an event; fields left out stay."""
 
-    title: Title = Field(default_factory=_unset)
-    slug: Slug = Field(default_factory=_unset)
+    title: Title = Field(default_factory=unset)
+    slug: Slug = Field(default_factory=unset)
     description: Paragraphs | None = None
-    starts_at: Moment = Field(default_factory=_unset)
-    ends_at: Moment = Field(default_factory=_unset)
-    timezone: TimeZone = Field(default_factory=_unset)
-    currency: Currency = Field(default_factory=_unset)
+    starts_at: Moment = Field(default_factory=unset)
+    ends_at: Moment = Field(default_factory=unset)
+    timezone: TimeZone = Field(default_factory=unset)
+    currency: Currency = Field(default_factory=unset)
     capacity: int | None = Field(None, ge=1, le=1_000_000)
-    lock_price_after_sales: bool = Field(default_factory=_unset)
+    lock_price_after_sales: bool = Field(default_factory=unset)
     max_tickets_per_customer: int | None = Field(None, ge=1, le=10_000)
 
 
@@ -79,6 +89,57 @@ class PublicEventOut(Output):
     currency: str
 
 
+type OptionType = Literal["boolean", "multi_select", "text_input"]
+type Choice = Annotated[
+    str, BeforeValidator(normal_text), StringConstraints(min_length=1, max_length=50), AfterValidator(one_line)
+]
+
+
+class OptionCreate(Input):
+    """A new question to the package's buyers; it is asked last."""
+
+    label: Name
+    option_type: OptionType
+    choices: list[Choice] = Field(default=[], max_length=10, description="2 to 10, for `multi_select` alone.")
+    max_choices: int | None = Field(None, ge=1, le=10, description="For `multi_select`; 1 unless said.")
+    is_required: bool = True
+
+
+class OptionPatch(Input):
+    """What to change of a question; fields left out stay. `is_active: false` retires it."""
+
+    label: Name = Field(default_factory=unset)
+    choices: list[Choice] = Field(default_factory=unset, max_length=10)
+    max_choices: int = Field(default_factory=unset, ge=1, le=10)
+    is_required: bool = Field(default_factory=unset)
+    is_active: bool = Field(default_factory=unset)
+
+
+class OptionReorder(Input):
+    """Every option of the package, once, in the order in which they shall be asked."""
+
+    option_ids: list[UUID] = Field(min_length=1, max_length=100)
+
+
+class OptionOut(Output):
+    """A question to the package's buyers; a retired one (`is_active` false) is asked no more."""
+
+    id: UUID
+    label: str
+    option_type: OptionType
+    choices: list[str]
+    max_choices: int | None
+    is_required: bool
+    is_active: bool
+    display_order: int
+
+
+class OptionList(Output):
+    """A package's options in the order in which they are asked, retired ones included."""
+
+    items: list[OptionOut]
+
+
 class PackageCreate(Input):
     """A new ticket package; it is shown last, and enabled."""
 
@@ -95,6 +156,7 @@ class PackageCreate(Input):
     sale_starts_at: Moment | None = None
     sale_ends_at: Moment | None = None
     is_transferable: bool = True
+    options_per: Literal["item", "ticket"] = Field("item", description="Whether options are asked once, or per ticket.")
     fair_market_value_cents: int | None = Field(
         None, ge=0, le=MAX_CENTS, description="What the buyer gets for it, for receipts of charities."
     )
@@ -103,17 +165,18 @@ class PackageCreate(Input):
 class PackagePatch(Input):
     """What to change of a package; fields left out stay."""
 
-    name: Name = Field(default_factory=_unset)
-    description: Paragraphs = Field(default_factory=_unset)
-    price_cents: Cents = Field(default_factory=_unset)
-    seats_per_package: int = Field(default_factory=_unset, ge=1, le=100)
+    name: Name = Field(default_factory=unset)
+    description: Paragraphs = Field(default_factory=unset)
+    price_cents: Cents = Field(default_factory=unset)
+    seats_per_package: int = Field(default_factory=unset, ge=1, le=100)
     quantity_limit: int | None = Field(None, ge=1, le=10_000)
-    is_sponsorship: bool = Field(default_factory=_unset)
-    min_per_order: int = Field(default_factory=_unset, ge=1, le=100)
+    is_sponsorship: bool = Field(default_factory=unset)
+    min_per_order: int = Field(default_factory=unset, ge=1, le=100)
     max_per_order: int | None = Field(None, ge=1, le=100)
     sale_starts_at: Moment | None = None
     sale_ends_at: Moment | None = None
-    is_transferable: bool = Field(default_factory=_unset)
+    is_transferable: bool = Field(default_factory=unset)
+    options_per: Literal["item", "ticket"] = Field(default_factory=unset)
     fair_market_value_cents: int | None = Field(None, ge=0, le=MAX_CENTS)
 
 
@@ -143,11 +206,18 @@ class PackageOut(Output):
     sale_ends_at: Moment | None
     is_transferable: bool
     fair_market_value_cents: int | None
-    custom_options: list[dict[str, Any]] = Field(default=[], description="Questions that buyers answer; none yet.")
+    options_per: Literal["item", "ticket"]
+    custom_options: list[OptionOut] = Field(description="What buyers are asked; retired ones are left out.")
     created_by: UUID
     created_at: Moment
     updated_at: Moment
     version: int
+
+
+class PackageList(Output):
+    """All of an event's packages in display order."""
+
+    items: list[PackageOut]
 
 
 class EditWarning(Output):
@@ -184,7 +254,8 @@ class PublicPackageOut(Output):
     sale_starts_at: Moment | None
     sale_ends_at: Moment | None
     is_transferable: bool
-    custom_options: list[dict[str, Any]] = Field(default=[], description="Questions that buyers answer; none yet.")
+    options_per: Literal["item", "ticket"]
+    custom_options: list[OptionOut] = Field(description="What buyers are asked; retired ones are left out.")
 
 
 class PackageListQuery(PageQuery):
@@ -198,6 +269,27 @@ class PublicPackageListQuery(PageQuery):
     """Which packages to list."""
 
     sponsorships_only: bool = False
+
+
+class Reorder(Input):
+    """Every package of the event, once, in the order in which they shall be shown."""
+
+    package_ids: list[UUID] = Field(min_length=1, max_length=1_000)
+
+
+class Availability(Output):
+    """Whether a package can be bought now, and if not, why."""
+
+    available: bool
+    sold_count: int
+    held_count: int
+    quantity_limit: int | None
+    remaining: int | None
+    is_on_sale: bool
+    is_sold_out: bool
+    can_purchase: bool
+    message: str
+    percent_sold: float | None = Field(description="One decimal; None where there is no limit.")
 
 
 class DeleteQuery(Input):

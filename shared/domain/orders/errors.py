@@ -25,6 +25,12 @@ class TooManyTickets(InvalidInput):
     code = "too_many_tickets"
 
 
+class InvalidAnswers(InvalidInput):
+    """Some answers are missing or wrong; each is named."""
+
+    code = "invalid_answers"
+
+
 class UnknownPackage(InvalidInput):
     """This event has no such ticket package."""
 

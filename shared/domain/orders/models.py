@@ -1,7 +1,9 @@
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.kit.db.base import Base
@@ -40,6 +42,7 @@ class Order(Base):
     currency: Mapped[str]
     subtotal_cents: Mapped[int]
     discount_cents: Mapped[int]
+    promo_code: Mapped[str | None]
     fee_cents: Mapped[int]
     tax_cents: Mapped[int]
     total_cents: Mapped[int]
@@ -50,6 +53,35 @@ class Order(Base):
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
+
+
+class OptionAnswer(Base):
+    """What a buyer answered to an option: for an item, or for one ticket of it. A skipped option has a null answer."""
+
+    __tablename__ = "option_answers"
+    __table_args__ = (
+        ForeignKeyConstraint(["event_id", "order_item_id"], ["order_items.event_id", "order_items.id"]),
+        ForeignKeyConstraint(["event_id", "option_id"], ["custom_options.event_id", "custom_options.id"]),
+        ForeignKeyConstraint(["event_id", "ticket_id"], ["tickets.event_id", "tickets.id"]),
+        Index(
+            "uq_option_answers_once",
+            "event_id",
+            "order_item_id",
+            "option_id",
+            "ticket_id",
+            unique=True,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_item_id: Mapped[UUID]
+    option_id: Mapped[UUID]
+    ticket_id: Mapped[UUID | None]
+    position: Mapped[int]
+    label: Mapped[str]
+    value: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class OrderItem(Base):

@@ -5,27 +5,33 @@ were read. Whoever loses a race reads again: then either the stock is truly shor
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.orders import statements
+from shared.domain.orders.answers import Answer, Option
 from shared.domain.orders.errors import PaymentMethodUnavailable, StockContended
 from shared.domain.orders.links import access_token, token_hash
 from shared.domain.orders.rules import Line, Offer, price_lines, quantities
 from shared.domain.orders.schemas import (
+    AnswerOut,
     CustomerOut,
     OrderItemOut,
     OrderPlace,
     PaymentOut,
     PlacedOrderOut,
 )
+from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
+from shared.domain.promotions.redeeming import claim_promo, customer_of, discounts, read_promo
+from shared.domain.promotions.rules import Promo
 from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.actor import Actor
@@ -34,14 +40,29 @@ from shared.kit.ids import new_id, random_word
 
 # Each further attempt means that somebody else got something, or that a coordinator has just changed the package.
 _ATTEMPTS = 20
-# An order's number and its tickets' numbers share their random part; which of the two collides first is not said.
-_NUMBERS = {"uq_orders_event_id_number", "uq_tickets_event_id_number"}
+_LOST_RACES = {statements.CLAIM_REFUSED, PROMO_CLAIM_REFUSED}
+_COMPUTE_ANEW = {
+    # An order's number and its tickets' numbers share their random part, one of 700 million; which collides first is
+    # not said.
+    "uq_orders_event_id_number",
+    "uq_tickets_event_id_number",
+    # A package, an option or a code that was deleted since it was read.
+    "fk_order_items_event_id_package_id",
+    "fk_option_answers_event_id_option_id",
+    "fk_promo_code_uses_event_id_promo_code_id",
+}
+_READ_AS_IT_IS = Offer.__dataclass_fields__.keys() - {"package_id", "options"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Item:
     id: UUID
     line: Line
+    tickets: list[UUID]
+    answers: list[tuple[UUID, Answer]]
+
+    def ticket_of(self, answer: Answer) -> UUID | None:
+        return None if answer.ticket is None else self.tickets[answer.ticket]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +76,8 @@ class _Draft:
     items: list[_Item]
     tickets: list[tuple[UUID, UUID, str]]  # ticket id, item id, number
     method: str
+    promo: Promo | None
+    customer: str
 
     @property
     def subtotal_cents(self) -> int:
@@ -79,14 +102,19 @@ def place_order(
 
     `connection` is in autocommit: what this returns is committed. Raises `SoldOut`, `PackageNotOnSale`,
     `QuantityOutOfRange`, `UnknownPackage`, `TooManyTickets`, `PaymentMethodUnavailable`, `NoSuchEvent`, and the
-    database's own unique violation where the idempotency key was used before.
+    database's own unique violation where the idempotency key was used before, and the refusals of promo codes.
     """
     package_ids = list({item.package_id for item in body.items})
+    customer = customer_of(actor.user_id, body.customer.email)
     for _ in range(_ATTEMPTS):
         currency, offers = _read_offers(connection, event_id, package_ids)
         lines = price_lines(body.items, offers, now=now)
+        promo = None
+        if body.promo_code is not None:
+            promo = read_promo(connection, event_id, body.promo_code, customer=customer)
+            lines = _discounted(lines, promo, now=now)
         method = _payment_method(body, lines, allow_test=allow_test_payment)
-        draft = _draft(event_id, currency, lines, method, now=now)
+        draft = _draft(event_id, currency, lines, method=method, promo=promo, customer=customer, now=now)
         if _write(connection, draft, body, actor=actor, idempotency=idempotency, now=now):
             return _out(draft, body, now=now)
     raise StockContended
@@ -103,10 +131,20 @@ def _read_offers(
         raise NoSuchEvent
     if rows[0]["status"] == "cancelled":
         raise EventCancelled
-    fields = Offer.__dataclass_fields__.keys() - {"package_id"}
-    return rows[0]["currency"], {
-        row["id"]: Offer(package_id=row["id"], **{name: row[name] for name in fields}) for row in rows if row["id"]
-    }
+    return rows[0]["currency"], {row["id"]: _offer(row) for row in rows if row["id"]}
+
+
+def _offer(row: dict[str, Any]) -> Offer:
+    options = tuple(
+        Option(**{**option, "id": UUID(option["id"]), "choices": tuple(option["choices"])})
+        for option in row["options"] or ()
+    )
+    return Offer(package_id=row["id"], options=options, **{name: row[name] for name in _READ_AS_IT_IS})
+
+
+def _discounted(lines: list[Line], promo: Promo, *, now: datetime) -> list[Line]:
+    off = discounts(promo, [(line.offer.package_id, line.subtotal_cents) for line in lines], now=now)
+    return [replace(line, discount_cents=cents) for line, cents in zip(lines, off, strict=True)]
 
 
 def _payment_method(body: OrderPlace, lines: Sequence[Line], *, allow_test: bool) -> str:
@@ -119,13 +157,25 @@ def _payment_method(body: OrderPlace, lines: Sequence[Line], *, allow_test: bool
     return "free"
 
 
-def _draft(event_id: UUID, currency: str, lines: list[Line], method: str, *, now: datetime) -> _Draft:
+def _draft(
+    event_id: UUID,
+    currency: str,
+    lines: list[Line],
+    *,
+    method: str,
+    promo: Promo | None,
+    customer: str,
+    now: datetime,
+) -> _Draft:
     word = f"{now:%Y%m%d}-{random_word(6)}"
-    items = [_Item(new_id(), line) for line in lines]
-    owners = [item.id for item in items for _ in range(item.line.seats)]
-    width = max(2, len(str(len(owners))))
-    tickets = [(new_id(), owner, f"TKT-{word}-{number:0{width}d}") for number, owner in enumerate(owners, start=1)]
-    return _Draft(event_id, new_id(), f"ORD-{word}", currency, items, tickets, method)
+    items = [
+        _Item(new_id(), line, [new_id() for _ in range(line.seats)], [(new_id(), answer) for answer in line.answers])
+        for line in lines
+    ]
+    owned = [(ticket_id, item.id) for item in items for ticket_id in item.tickets]
+    width = max(2, len(str(len(owned))))
+    tickets = [(*ids, f"TKT-{word}-{number:0{width}d}") for number, ids in enumerate(owned, start=1)]
+    return _Draft(event_id, new_id(), f"ORD-{word}", currency, items, tickets, method, promo, customer)
 
 
 def _write(
@@ -153,12 +203,18 @@ def _write(
                 },
                 prepare=True,
             )
+            if draft.promo is not None:
+                claim_promo(
+                    connection,
+                    draft.event_id,
+                    draft.promo,
+                    order_id=draft.id,
+                    customer=draft.customer,
+                    discount_cents=draft.discount_cents,
+                    now=now,
+                )
     except psycopg.DatabaseError as error:
-        if error.sqlstate == statements.CLAIM_REFUSED:
-            return False
-        if error.diag.constraint_name == "fk_order_items_event_id_package_id":  # deleted since it was read
-            return False
-        if error.diag.constraint_name in _NUMBERS:  # one in 700 million, a day: draw another number
+        if error.sqlstate in _LOST_RACES or error.diag.constraint_name in _COMPUTE_ANEW:
             return False
         raise
     return True
@@ -178,6 +234,7 @@ def _columns(draft: _Draft, body: OrderPlace, actor: Actor, idempotency: Idempot
         "subtotal_cents": draft.subtotal_cents,
         "discount_cents": draft.discount_cents,
         "total_cents": draft.subtotal_cents - draft.discount_cents,
+        "promo_code": draft.promo.code if draft.promo else None,
         "payment_method": draft.method,
         "payment_reference": _payment_reference(draft),
         "access_token_hash": token_hash(access_token(draft.id)),
@@ -194,10 +251,23 @@ def _columns(draft: _Draft, body: OrderPlace, actor: Actor, idempotency: Idempot
         "ticket_ids": [ticket[0] for ticket in draft.tickets],
         "ticket_item_ids": [ticket[1] for ticket in draft.tickets],
         "ticket_numbers": [ticket[2] for ticket in draft.tickets],
+        **_answer_columns(draft.items),
         "message_id": new_id(),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,
         "fingerprint": idempotency.fingerprint,
+    }
+
+
+def _answer_columns(items: Sequence[_Item]) -> dict[str, Any]:
+    answers = [(item, answer_id, answer) for item in items for answer_id, answer in item.answers]
+    return {
+        "answer_ids": [answer_id for _, answer_id, _ in answers],
+        "answer_item_ids": [item.id for item, _, _ in answers],
+        "answer_option_ids": [answer.option.id for _, _, answer in answers],
+        "answer_ticket_ids": [item.ticket_of(answer) for item, _, answer in answers],
+        "answer_labels": [answer.option.label for _, _, answer in answers],
+        "answer_values": [Jsonb(answer.value) for _, _, answer in answers],
     }
 
 
@@ -224,6 +294,15 @@ def _out(draft: _Draft, body: OrderPlace, *, now: datetime) -> PlacedOrderOut:
                 unit_price_cents=item.line.offer.price_cents,
                 discount_cents=item.line.discount_cents,
                 total_cents=item.line.total_cents,
+                answers=[
+                    AnswerOut(
+                        option_id=answer.option.id,
+                        label=answer.option.label,
+                        value=answer.value,
+                        ticket_id=item.ticket_of(answer),
+                    )
+                    for _, answer in item.answers
+                ],
             )
             for item in draft.items
         ],
@@ -233,6 +312,7 @@ def _out(draft: _Draft, body: OrderPlace, *, now: datetime) -> PlacedOrderOut:
         tax_cents=0,
         total_cents=draft.subtotal_cents - draft.discount_cents,
         refunded_cents=0,
+        promo_code=draft.promo.code if draft.promo else None,
         payment=PaymentOut(method=draft.method, status="paid", provider_reference=_payment_reference(draft)),
         tickets=[
             TicketOut(

@@ -6,8 +6,9 @@ from sqlalchemy.orm import Session
 
 from shared.domain.orders.errors import NoSuchOrder
 from shared.domain.orders.links import access_token, opens
-from shared.domain.orders.models import Order, OrderItem
+from shared.domain.orders.models import OptionAnswer, Order, OrderItem
 from shared.domain.orders.schemas import (
+    AnswerOut,
     CustomerOut,
     OrderItemOut,
     OrderOut,
@@ -59,12 +60,13 @@ def _out(session: Session, order: Order) -> OrderOut:
         .where(OrderItem.event_id == order.event_id, OrderItem.order_id == order.id)
         .order_by(OrderItem.position)
     ).all()
+    answers = _answers(session, order.event_id, [item.id for item in items])
     fields = {name: getattr(order, name) for name in OrderOut.model_fields if hasattr(order, name)}
     return OrderOut.model_validate(
         fields
         | {
             "customer": CustomerOut(name=order.customer_name, email=order.customer_email, phone=order.customer_phone),
-            "items": [OrderItemOut.model_validate(item) for item in items],
+            "items": [_item_out(item, answers[item.id]) for item in items],
             "tickets": tickets_of(session, order.event_id, [item.id for item in items]),
             "payment": PaymentOut.model_validate(
                 {
@@ -75,3 +77,25 @@ def _out(session: Session, order: Order) -> OrderOut:
             ),
         }
     )
+
+
+def _answers(session: Session, event_id: UUID, item_ids: list[UUID]) -> dict[UUID, list[AnswerOut]]:
+    answers: dict[UUID, list[AnswerOut]] = {item_id: [] for item_id in item_ids}
+    for answer in session.scalars(
+        select(OptionAnswer)
+        .where(OptionAnswer.event_id == event_id, OptionAnswer.order_item_id.in_(item_ids))
+        .order_by(OptionAnswer.position)
+    ):
+        answers[answer.order_item_id].append(AnswerOut.model_validate(answer))
+    return answers
+
+
+def _item_out(item: OrderItem, answers: list[AnswerOut]) -> OrderItemOut:
+    fields = {name: getattr(item, name) for name in OrderItemOut.model_fields if name != "answers"}
+    return OrderItemOut.model_validate(fields | {"answers": answers})
+
+
+def orders_by_id(session: Session, event_id: UUID, order_ids: list[UUID]) -> dict[UUID, Order]:
+    """Some orders of an event."""
+    orders = session.scalars(select(Order).where(Order.event_id == event_id, Order.id.in_(order_ids)))
+    return {order.id: order for order in orders}

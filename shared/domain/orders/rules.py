@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from shared.domain.orders.answers import Answer, Option, check_answers
 from shared.domain.orders.errors import (
+    InvalidAnswers,
     PackageNotOnSale,
     QuantityOutOfRange,
     SoldOut,
@@ -13,6 +15,7 @@ from shared.domain.orders.errors import (
     UnknownPackage,
 )
 from shared.domain.orders.schemas import OrderItemIn
+from shared.kit.errors import InputFault
 
 MAX_TICKETS = 1_000
 
@@ -32,14 +35,17 @@ class Offer:
     sale_ends_at: datetime | None
     remaining: int | None
     terms: int
+    options_per: str
+    options: tuple[Option, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the order, priced."""
+    """A line of the order, priced, with the answers to its options."""
 
     offer: Offer
     quantity: int
+    answers: tuple[Answer, ...] = ()
     discount_cents: int = 0
 
     @property
@@ -61,21 +67,33 @@ class Line:
 def price_lines(items: Sequence[OrderItemIn], offers: Mapping[UUID, Offer], *, now: datetime) -> list[Line]:
     """Return the priced lines of an order, or refuse what may not be bought.
 
-    Raises `UnknownPackage`, `PackageNotOnSale`, `QuantityOutOfRange`, `TooManyTickets`, and `SoldOut` where the stock
-    that was read already tells that it is in vain; whether the rest succeeds, the claim decides.
+    Raises `UnknownPackage`, `PackageNotOnSale`, `QuantityOutOfRange`, `TooManyTickets`, `InvalidAnswers`, and `SoldOut`
+    where the stock that was read already tells that it is in vain; whether the rest succeeds, the claim decides.
     """
-    lines = []
+    lines: list[Line] = []
+    faults: list[InputFault] = []
     for index, item in enumerate(items):
         offer = offers.get(item.package_id)
         if offer is None:
             raise UnknownPackage(pointer=f"/items/{index}/package_id")
         _check_on_sale(offer, now)
-        lines.append(Line(offer, item.quantity))
+        lines.append(Line(offer, item.quantity, _answers(item, offer, index, faults)))
     for package_id, quantity in quantities(lines).items():
         _check_quantity(offers[package_id], quantity, index=_index_of(items, package_id))
+    if faults:
+        raise InvalidAnswers(faults=faults)
     if sum(line.seats for line in lines) > MAX_TICKETS:
         raise TooManyTickets(pointer="/items")
     return lines
+
+
+def _answers(item: OrderItemIn, offer: Offer, index: int, faults: list[InputFault]) -> tuple[Answer, ...]:
+    if not offer.options and not item.answers:
+        return ()
+    tickets = item.quantity * offer.seats_per_package if offer.options_per == "ticket" else None
+    answers, wrong = check_answers(offer.options, item.answers, tickets=tickets, pointer=f"/items/{index}/answers")
+    faults += wrong
+    return answers
 
 
 def quantities(lines: Sequence[Line]) -> dict[UUID, int]:

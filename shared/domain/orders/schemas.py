@@ -1,10 +1,10 @@
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from shared.domain.tickets.schemas import TicketOut
-from shared.kit.fields import Email, Input, Moment, Name, Output, Phone
+from shared.kit.fields import Email, Input, Moment, Name, Output, Phone, normal_text, readable_text
 
 type OrderStatus = Literal["pending", "paid", "failed", "expired", "cancelled", "partially_refunded", "refunded"]
 
@@ -17,11 +17,28 @@ class CustomerIn(Input):
     phone: Phone | None = None
 
 
+type Text500 = Annotated[
+    str, BeforeValidator(normal_text), StringConstraints(max_length=500), AfterValidator(readable_text)
+]
+type AnswerValue = bool | Text500 | list[Text500] | None
+
+
+class AnswerIn(Input):
+    """An answer to one option: true or false, chosen choices, or text; null skips an optional one."""
+
+    option_id: UUID
+    value: AnswerValue
+    ticket: int | None = Field(
+        None, ge=1, le=1_000, description="Which ticket of the item, from 1, where the package asks per ticket."
+    )
+
+
 class OrderItemIn(Input):
-    """So many of one package."""
+    """So many of one package, with the answers to its options."""
 
     package_id: UUID
     quantity: int = Field(ge=1, le=100)
+    answers: list[AnswerIn] = Field(default=[], max_length=4_000)
 
 
 class OrderPlace(Input):
@@ -29,6 +46,7 @@ class OrderPlace(Input):
 
     customer: CustomerIn
     items: list[OrderItemIn] = Field(min_length=1, max_length=50)
+    promo_code: str | None = Field(None, min_length=1, max_length=40)
     payment_method: Literal["test"] | None = Field(
         None,
         description="How it is paid; may be left out when nothing is owed. `test` pays at once, in development only.",
@@ -43,6 +61,15 @@ class CustomerOut(Output):
     phone: str | None
 
 
+class AnswerOut(Output):
+    """An answer as it was given, with the question as it was then."""
+
+    option_id: UUID
+    label: str
+    value: bool | str | list[str] | None
+    ticket_id: UUID | None = Field(description="The ticket it is for, where the package asks per ticket.")
+
+
 class OrderItemOut(Output):
     """A line of the order."""
 
@@ -54,6 +81,7 @@ class OrderItemOut(Output):
     unit_price_cents: int
     discount_cents: int
     total_cents: int
+    answers: list[AnswerOut]
 
 
 class PaymentOut(Output):
@@ -80,6 +108,7 @@ class OrderOut(Output):
     tax_cents: int
     total_cents: int
     refunded_cents: int
+    promo_code: str | None
     payment: PaymentOut
     tickets: list[TicketOut]
     expires_at: Moment | None

@@ -8,7 +8,12 @@ transaction: either both have happened or nothing has, and the stock's row is lo
 READ_OFFERS = """
 SELECT e.status, e.currency, e.title,
        p.id, p.name, p.price_cents, p.seats_per_package, p.is_enabled, p.min_per_order, p.max_per_order,
-       p.sale_starts_at, p.sale_ends_at, s.terms,
+       p.sale_starts_at, p.sale_ends_at, p.options_per, s.terms,
+       (SELECT jsonb_agg(jsonb_build_object('id', o.id, 'label', o.label, 'type', o.option_type, 'choices', o.choices,
+                                            'max_choices', o.max_choices, 'required', o.is_required)
+                         ORDER BY o.display_order)
+          FROM custom_options o
+         WHERE o.event_id = p.event_id AND o.package_id = p.id AND o.is_active) AS options,
        CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining
   FROM events e
   LEFT JOIN ticket_packages p ON p.event_id = e.id AND p.id = ANY(%(package_ids)s)
@@ -22,11 +27,12 @@ WITH key AS (
   VALUES (%(key_event_id)s, %(key_hash)s, %(fingerprint)s, %(id)s, %(now)s)
 ), placed AS (
   INSERT INTO orders (event_id, id, number, status, customer_user_id, customer_name, customer_email, customer_phone,
-                      currency, subtotal_cents, discount_cents, fee_cents, tax_cents, total_cents, refunded_cents,
-                      payment_method, payment_reference, access_token_hash, expires_at, created_at, paid_at)
+                      currency, subtotal_cents, discount_cents, promo_code, fee_cents, tax_cents, total_cents,
+                      refunded_cents, payment_method, payment_reference, access_token_hash, expires_at, created_at,
+                      paid_at)
   VALUES (%(event_id)s, %(id)s, %(number)s, 'paid', %(customer_user_id)s, %(customer_name)s, %(customer_email)s,
-          %(customer_phone)s, %(currency)s, %(subtotal_cents)s, %(discount_cents)s, 0, 0, %(total_cents)s, 0,
-          %(payment_method)s, %(payment_reference)s, %(access_token_hash)s, NULL, %(now)s, %(now)s)
+          %(customer_phone)s, %(currency)s, %(subtotal_cents)s, %(discount_cents)s, %(promo_code)s, 0, 0,
+          %(total_cents)s, 0, %(payment_method)s, %(payment_reference)s, %(access_token_hash)s, NULL, %(now)s, %(now)s)
 ), items AS (
   INSERT INTO order_items (event_id, id, order_id, position, kind, package_id, description, quantity,
                            seats_per_package, unit_price_cents, discount_cents, total_cents)
@@ -41,6 +47,12 @@ WITH key AS (
   SELECT %(event_id)s, t.id, t.item_id, t.number, 'valid', 1, %(now)s
     FROM unnest(%(ticket_ids)s::uuid[], %(ticket_item_ids)s::uuid[], %(ticket_numbers)s::text[])
       AS t(id, item_id, number)
+), answered AS (
+  INSERT INTO option_answers (event_id, id, order_item_id, option_id, ticket_id, position, label, value)
+  SELECT %(event_id)s, a.id, a.item_id, a.option_id, a.ticket_id, a.position, a.label, nullif(a.value, 'null')
+    FROM unnest(%(answer_ids)s::uuid[], %(answer_item_ids)s::uuid[], %(answer_option_ids)s::uuid[],
+                %(answer_ticket_ids)s::uuid[], %(answer_labels)s::text[], %(answer_values)s::jsonb[]) WITH ORDINALITY
+      AS a(id, item_id, option_id, ticket_id, label, value, position)
 )
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
 VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', jsonb_build_object('order_id', %(id)s::uuid), %(now)s, 0)

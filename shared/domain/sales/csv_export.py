@@ -49,7 +49,7 @@ SELECT {_harmless("i.description")} AS package_name,
        to_char(o.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS purchase_date,
        {_harmless("coalesce(t.holder_name, '')")} AS guest_name,
        {_harmless("coalesce(t.holder_email, '')")} AS guest_email,
-       '' AS promo_code,
+       coalesce(o.promo_code, '') AS promo_code,
        {_decimal(_share("discount_cents"))} AS discount_applied,
        {_decimal(_share("total_cents"))} AS final_price
   FROM orders o

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from shared.kit.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, Refusal, StaleVersion
+from shared.kit.errors import Conflict, Forbidden, Gone, InvalidInput, Mismatch, NotFound, Refusal, StaleVersion
 
 STATUS_OF: dict[type[Refusal], int] = {
     InvalidInput: 422,
+    Mismatch: 400,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
@@ -174,8 +175,8 @@ def problem_of(error: Refusal | EdgeProblem, request_id: str) -> tuple[int, dict
         status, headers, faults = error.status, error.headers, error.faults
     else:
         status, headers = status_of(type(error)), {}
-        if isinstance(error, InvalidInput) and error.pointer:
-            faults = [Fault(pointer=error.pointer, detail=error.detail, code=error.code)]
+        if isinstance(error, InvalidInput):
+            faults = [Fault(pointer=fault.pointer, detail=fault.detail, code=fault.code) for fault in error.faults]
     document: dict[str, Any] = {
         "type": "about:blank" if type(error) in {InternalError, NoSuchRoute} else f"urn:boxoffice:problem:{error.code}",
         "title": error.title(),

@@ -1,0 +1,18 @@
+from functions.edge import endpoints
+from shared.domain.access.errors import NoSuchEvent
+from shared.domain.access.permissions import Permission
+from shared.domain.promotions import queries
+from shared.domain.promotions.schemas import PromoCodePreview, PromoCodePreviewOut
+from shared.kit.http.call import Call
+
+bp = endpoints("Public")
+
+
+@bp.post(
+    "v1/public/events/{event_id}/promo-codes/validate",
+    permission=Permission.PUBLIC,
+    refusals=(NoSuchEvent,),
+)
+def validate_promo_code(call: Call, body: PromoCodePreview) -> PromoCodePreviewOut:
+    """See what a promo code would take off, or why it takes nothing. The purchase itself decides."""
+    return queries.preview(call.session, call.event_id, body, actor=call.actor, now=call.now)

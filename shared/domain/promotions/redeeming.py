@@ -1,0 +1,79 @@
+"""A promo code inside a purchase: read with it, checked against the database, claimed in its transaction (R-PROMO-3).
+
+No cache is asked here. The claim is guarded like that of stock: it names the terms that were read, and the counts per
+code and per customer are raised only while they are below their limits, so a code is never over-redeemed (R-PROMO-6).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+
+from shared.domain.promotions import errors, rules
+from shared.domain.promotions.rules import Promo
+
+CLAIM_REFUSED = "BX002"
+
+_READ = """
+SELECT c.id, c.code, c.discount_type, c.discount_value, s.max_uses, s.uses, c.max_uses_per_customer,
+       coalesce(u.uses, 0) AS uses_by_customer, c.starts_at, c.expires_at, c.min_order_cents, c.is_active, s.terms,
+       ARRAY(SELECT p.package_id FROM promo_code_packages p
+              WHERE p.event_id = c.event_id AND p.promo_code_id = c.id) AS package_ids
+  FROM promo_codes c
+  JOIN promo_code_stock s ON s.event_id = c.event_id AND s.promo_code_id = c.id
+  LEFT JOIN promo_code_customers u
+         ON u.event_id = c.event_id AND u.promo_code_id = c.id AND u.customer = %(customer)s
+ WHERE c.event_id = %(event_id)s AND c.code = %(code)s
+"""
+
+_NOTE_USE = """
+INSERT INTO promo_code_uses (event_id, order_id, promo_code_id, customer, discount_cents, created_at)
+VALUES (%(event_id)s, %(order_id)s, %(promo_code_id)s, %(customer)s, %(discount_cents)s, %(now)s)
+"""
+
+# After the packages' claims, always: orders lock in one order and never wait for each other in a circle.
+_CLAIM = "SELECT claim_promo_code(%(event_id)s, %(promo_code_id)s, %(terms)s, %(customer)s, %(max_per_customer)s)"
+
+
+def read_promo(connection: psycopg.Connection[Any], event_id: UUID, code: str, *, customer: str) -> Promo:
+    """Return the code as the database has it now, with this customer's uses; raises `PromoCodeUnknown`."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            _READ, {"event_id": event_id, "code": code.strip().upper(), "customer": customer}, prepare=True
+        ).fetchone()
+    if row is None:
+        raise errors.PromoCodeUnknown(pointer=rules.POINTER)
+    return Promo(**row | {"package_ids": frozenset(row["package_ids"])})
+
+
+def discounts(promo: Promo, lines: Sequence[tuple[UUID, int]], *, now: datetime) -> list[int]:
+    """Return what the code takes off each line (package, subtotal in cents), or refuse it."""
+    return rules.discounts(promo, lines, now=now)
+
+
+def customer_of(user_id: UUID | None, email: str) -> str:
+    """Who counts as one customer."""
+    return rules.customer_key(user_id, email)
+
+
+def claim_promo(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    promo: Promo,
+    *,
+    order_id: UUID,
+    customer: str,
+    discount_cents: int,
+    now: datetime,
+) -> None:
+    """Add the code's use to the pipeline of the order; the server raises `CLAIM_REFUSED` if it is used up after all."""
+    use = {"event_id": event_id, "promo_code_id": promo.id, "customer": customer}
+    connection.execute(
+        _NOTE_USE, use | {"order_id": order_id, "discount_cents": discount_cents, "now": now}, prepare=True
+    )
+    connection.execute(
+        _CLAIM, use | {"terms": promo.terms, "max_per_customer": promo.max_uses_per_customer}, prepare=True
+    )
