@@ -9,7 +9,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# Claims one use of a promo code for a customer, guarded like claim_stock: under the terms that were read, and only below
+# Claims one use of a promo code for a customer, guarded like claim_stock: under the terms that were read, only below
 # the code's and the customer's limits; else it raises BX002 and so undoes the caller's transaction.
 CLAIM_PROMO_CODE = """
 CREATE FUNCTION claim_promo_code(
@@ -51,7 +51,8 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "CASE discount_type WHEN 'percentage' THEN discount_value BETWEEN 100 AND 10000 WHEN 'fixed_amount' THEN discount_value BETWEEN 100 AND 1000000 ELSE false END",
+            "CASE discount_type WHEN 'percentage' THEN discount_value BETWEEN 100 AND 10000"
+            " WHEN 'fixed_amount' THEN discount_value BETWEEN 100 AND 1000000 ELSE false END",
             name=op.f("ck_promo_codes_discount"),
         ),
         sa.CheckConstraint("code ~ '^[A-Z0-9]{4,20}$'", name=op.f("ck_promo_codes_code")),
@@ -79,7 +80,9 @@ def upgrade() -> None:
         sa.Column("display_order", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "CASE option_type WHEN 'multi_select' THEN cardinality(choices) BETWEEN 2 AND 10 AND max_choices BETWEEN 1 AND cardinality(choices) ELSE cardinality(choices) = 0 AND max_choices IS NULL END",
+            "CASE option_type WHEN 'multi_select'"
+            " THEN cardinality(choices) BETWEEN 2 AND 10 AND max_choices BETWEEN 1 AND cardinality(choices)"
+            " ELSE cardinality(choices) = 0 AND max_choices IS NULL END",
             name=op.f("ck_custom_options_choices"),
         ),
         sa.CheckConstraint(
