@@ -13,6 +13,7 @@ SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "placing"}
 # Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each.
 EXCEPTIONS = {
     ("messaging.delivery", "orders.links"),
+    ("orders.placing", "promotions.redeeming"),
     ("orders.placing", "tickets.codes"),
 }
 

@@ -31,6 +31,8 @@ SEAT = Offer(
     sale_ends_at=None,
     remaining=None,
     terms=1,
+    options_per="item",
+    options=(),
 )
 TABLE = replace(SEAT, package_id=TWO, name="Table", price_cents=40_000, seats_per_package=10, remaining=3)
 
@@ -76,7 +78,7 @@ def test_a_sale_begins_at_its_start_and_is_over_at_its_end(window, sold):
 def test_a_package_that_the_event_does_not_have_is_named_by_its_line():
     with pytest.raises(UnknownPackage) as refused:
         lines((ONE, 1), (UUID(int=3), 1))
-    assert refused.value.pointer == "/items/1/package_id"
+    assert refused.value.faults[0].pointer == "/items/1/package_id"
 
 
 @pytest.mark.parametrize(("quantity", "fits"), [(1, False), (2, True), (3, True), (4, False)])

@@ -53,6 +53,8 @@ offers = st.lists(
         sale_ends_at=st.none(),
         remaining=st.one_of(st.none(), st.integers(0, 50)),
         terms=st.just(1),
+        options_per=st.just("item"),
+        options=st.just(()),
     ),
     min_size=1,
     max_size=5,
@@ -65,7 +67,9 @@ def test_an_order_adds_up_and_keeps_to_every_limit_or_is_refused(data, known):
     by_id = {offer.package_id: offer for offer in known}
     items = data.draw(
         st.lists(
-            st.builds(OrderItemIn, package_id=st.sampled_from(list(by_id)), quantity=st.integers(1, 8)),
+            st.builds(
+                OrderItemIn, package_id=st.sampled_from(list(by_id)), quantity=st.integers(1, 8), answers=st.just([])
+            ),
             min_size=1,
             max_size=8,
         )

@@ -74,10 +74,10 @@ def _place_fault(answer: AnswerIn, by_id: dict[UUID, Option], tickets: int | Non
 
 def _value(option: Option, value: AnswerValue) -> tuple[bool | str | list[str] | None, list[tuple[str, str]]]:
     """Return the value to keep, and what is wrong with it."""
-    if isinstance(value, str) and option.type == "multi_select":
-        value = [value]
     if isinstance(value, str):
         value = value.strip() or None
+    if isinstance(value, str) and option.type == "multi_select":
+        value = [value]
     if value is None or value == []:
         return None, [(f"“{option.label}” needs an answer", "answer_missing")] if option.required else []
     return value, list(_faults(option, value))

@@ -30,8 +30,7 @@ from shared.domain.orders.schemas import (
     PlacedOrderOut,
 )
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
-from shared.domain.promotions.redeeming import claim_promo, customer_of, discounts, read_promo
-from shared.domain.promotions.rules import Promo
+from shared.domain.promotions.redeeming import Promo, claim_promo, customer_of, discounts, read_promo
 from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.actor import Actor
