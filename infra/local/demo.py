@@ -4,6 +4,7 @@ Settings come from the environment, as for the app: `python -m infra.local.demo`
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy import select
 
@@ -12,7 +13,11 @@ from shared.domain.access.commands import admit, put_member
 from shared.domain.access.permissions import Permission, Role
 from shared.domain.catalog import commands
 from shared.domain.catalog.models import Event
-from shared.domain.catalog.schemas import EventCreate, PackageCreate
+from shared.domain.catalog.options import create_option
+from shared.domain.catalog.queries import all_packages
+from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate
+from shared.domain.promotions.commands import create_promo_code
+from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import Actor, Identity
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
@@ -53,6 +58,18 @@ GALA_PACKAGES = (
     ),
 )
 
+VIP_OPTIONS = (
+    OptionCreate(label="Main course", option_type="multi_select", choices=["Fish", "Lamb", "Vegan"]),
+    OptionCreate(label="Name on the place card", option_type="text_input", is_required=False),
+)
+EARLY_BIRD = PromoCodeCreate(
+    code="EARLYBIRD",
+    discount_type="percentage",
+    discount_value=Decimal(10),
+    max_total_uses=100,
+    max_uses_per_customer=2,
+)
+
 RECITAL = EventCreate(
     title="Studio Recital",
     slug="studio-recital",
@@ -75,6 +92,10 @@ def load() -> bool:
             return False
         people = {email: _sign_in(unit_of_work, email) for email in DEMO_NAMES}
         gala = _add(unit_of_work, GALA, GALA_PACKAGES, people["coordinator@demo.test"])
+        vip = next(package for package in all_packages(session, gala.id) if package.name.startswith("VIP"))
+        for option in VIP_OPTIONS:
+            create_option(session, gala.id, vip.id, option, now=utc_now())
+        create_promo_code(session, gala.id, EARLY_BIRD, actor=people["coordinator@demo.test"], now=utc_now())
         put_member(session, gala.id, "staff@demo.test", Role.STAFF, now=utc_now())
         _add(unit_of_work, RECITAL, RECITAL_PACKAGES, people["other@demo.test"])
         unit_of_work.commit()

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from shared.domain.promotions import errors, rules
-from shared.domain.promotions.rules import Promo as Promo  # whoever redeems one needs its type, too
+from shared.domain.promotions.rules import Promo as Promo  # noqa: PLC0414 - whoever redeems one needs its type, too
 
 CLAIM_REFUSED = "BX002"
 
