@@ -125,6 +125,8 @@ def _template(
         sale_ends_at=None,
         remaining=None,
         terms=terms[0],
+        options_per="item",
+        options=(),
     )
     now = datetime.now(UTC)
     body = OrderPlace.model_validate_json(
@@ -137,7 +139,9 @@ def _template(
         )
     )
     idempotency = Idempotency(event_id, secrets.token_bytes(32), secrets.token_bytes(32))
-    draft = placing._draft(event_id, "USD", [Line(offer, 1)], "test", now=now)
+    draft = placing._draft(
+        event_id, "USD", [Line(offer, 1)], method="test", promo=None, customer="email:bea@demo.test", now=now
+    )
     order = placing._columns(draft, body, GUEST, idempotency, now)
     claim = {"event_id": event_id, "package_ids": [package_id], "quantities": [1], "terms": [offer.terms]}
     return order, claim

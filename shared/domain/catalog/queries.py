@@ -43,14 +43,24 @@ def list_events(session: Session, actor: Actor, query: PageQuery) -> Page[EventO
     if not actor.is_super_admin:
         statement = statement.where(Event.id.in_(events_of(actor)))
     items = [EventOut.model_validate(event) for event in session.scalars(cut(statement, query))]
-    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+    return Page(
+        items=items,
+        page=query.page,
+        page_size=query.page_size,
+        total=total_of(session, statement, query, shown=len(items)),
+    )
 
 
 def list_published(session: Session, query: PageQuery) -> Page[PublicEventOut]:
     """Every published event, next one first."""
     statement = select(Event).where(Event.status == "published").order_by(Event.starts_at, Event.id)
     items = [PublicEventOut.model_validate(event) for event in session.scalars(cut(statement, query))]
-    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+    return Page(
+        items=items,
+        page=query.page,
+        page_size=query.page_size,
+        total=total_of(session, statement, query, shown=len(items)),
+    )
 
 
 def get_published(session: Session, slug: str) -> PublicEventOut:
@@ -154,7 +164,12 @@ def list_packages(session: Session, event_id: UUID, query: PackageListQuery) -> 
     if not query.include_disabled:
         statement = statement.where(TicketPackage.is_enabled)
     items = [PackageOut.model_validate(fields) for fields in _read(session, event_id, cut(statement, query))]
-    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+    return Page(
+        items=items,
+        page=query.page,
+        page_size=query.page_size,
+        total=total_of(session, statement, query, shown=len(items)),
+    )
 
 
 def all_packages(session: Session, event_id: UUID) -> list[PackageOut]:
@@ -171,7 +186,12 @@ def list_public_packages(session: Session, event_id: UUID, query: PublicPackageL
     if query.sponsorships_only:
         statement = statement.where(TicketPackage.is_sponsorship)
     items = [PublicPackageOut.model_validate(fields) for fields in _read(session, event_id, cut(statement, query))]
-    return Page(items=items, page=query.page, page_size=query.page_size, total=total_of(session, statement))
+    return Page(
+        items=items,
+        page=query.page,
+        page_size=query.page_size,
+        total=total_of(session, statement, query, shown=len(items)),
+    )
 
 
 def _require_event(session: Session, event_id: UUID) -> None:

@@ -56,12 +56,9 @@ def list_promo_codes(session: Session, event_id: UUID, query: PromoCodeListQuery
     statement = _codes(event_id).order_by(PromoCode.created_at.desc(), PromoCode.id.desc())
     if query.active_only:
         statement = statement.where(PromoCode.is_active)
-    return Page(
-        items=_read(session, event_id, cut(statement, query)),
-        page=query.page,
-        page_size=query.page_size,
-        total=total_of(session, statement),
-    )
+    items = _read(session, event_id, cut(statement, query))
+    total = total_of(session, statement, query, shown=len(items))
+    return Page(items=items, page=query.page, page_size=query.page_size, total=total)
 
 
 def _codes(event_id: UUID) -> Select[PromoCode, PromoCodeStock]:
@@ -137,7 +134,7 @@ def get_usage(session: Session, event_id: UUID, promo_code_id: UUID, query: Page
         ],
         page=query.page,
         page_size=query.page_size,
-        total=total_of(session, uses),
+        total=total_of(session, uses, query, shown=len(page)),
     )
 
 
