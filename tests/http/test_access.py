@@ -123,6 +123,14 @@ def things_in(evening: Evening, path: str) -> dict[str, str]:
     things = {"event_id": evening.id, "slug": evening.event["slug"]}
     if "{package_id}" in path:
         things["package_id"] = evening.package()["id"]
+    if "{option_id}" in path:
+        option = {"label": "Meal", "option_type": "text_input"}
+        options = f"{evening.packages}/{things['package_id']}/custom-options"
+        things["option_id"] = evening.client.post(options, json=option, headers=evening.headers).json()["id"]
+    if "{promo_code_id}" in path:
+        promo = {"code": new_key()[:12], "discount_type": "percentage", "discount_value": 10}
+        made = evening.client.post(f"{evening.path}/promo-codes", json=promo, headers=evening.headers)
+        things["promo_code_id"] = made.json()["id"]
     if "{email}" in path:
         things["email"] = new_email("victim")
         put_member(evening.client, evening.issuer.token(ADMIN), evening.id, things["email"], "staff")
@@ -176,8 +184,15 @@ def test_each_role_may_call_what_is_its_own_and_nothing_else(name, routes, share
         if role not in refused:
             answer = call(role)
             assert answer.status_code in {200, 201, 202, 204, 302, 415, 422}, f"{role}: {answer.text}"
-            if name == "remove_member":
+            if name in {"remove_member", "delete_option", "delete_promo_code"}:
                 things = things_in(scene.evening, route.path)
+
+
+FITTING_BODIES = {
+    "create_option": {"label": "Mine now", "option_type": "text_input"},
+    "update_option": {"label": "Mine now"},
+    "reorder_options": {"option_ids": [UNKNOWN_ID]},
+}
 
 
 def test_another_events_package_is_not_found_under_my_event(routes, client, issuer, database_url):
@@ -192,7 +207,7 @@ def test_another_events_package_is_not_found_under_my_event(routes, client, issu
         )
         body: dict[str, Any] = {}
         if route.body is not None:
-            body["json"] = {"name": "Mine now"}
+            body["json"] = FITTING_BODIES.get(route.name, {"name": "Mine now"})
         elif route.file is not None:
             body["files"] = {route.file: ("a.png", b"png", "image/png")}
         query = {"confirm": "true"} if route.method == "DELETE" and route.query else None

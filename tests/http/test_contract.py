@@ -33,6 +33,16 @@ CHECKS = [
 CALLS = 15
 SUPER_ADMIN = "admin@demo.test"
 SOON = datetime.now(UTC) + timedelta(days=30)
+# What no generator hits upon: values that fit together, or that name exactly what is there.
+FITTING: dict[str, Any] = {
+    "option_type": "text_input",
+    "choices": [],
+    "max_choices": None,
+    "discount_type": "percentage",
+    "discount_value": 10,
+    "expires_at": None,
+    "promo_code": None,
+}
 WORDS = {
     "title": "A night out",
     "name": "Ada",
@@ -116,6 +126,10 @@ def substitute(case: Any, real: dict[str, str]) -> None:
         case.query["confirm"] = "true"
     case.headers.pop("If-Match", None)
     case.body = with_real_values(case.body, WORDS | {name: real[name] for name in real if name.endswith("_id")})
+    if isinstance(case.body, dict):
+        lists = {"package_ids": real["package_ids"].split(), "option_ids": [real["option_id"]]}
+        fitting = FITTING | lists | {"code": f"C{uuid.uuid4().hex[:10]}"}
+        case.body |= {name: value for name, value in fitting.items() if name in case.body}
 
 
 def with_real_values(value: Any, real: dict[str, str]) -> Any:
@@ -154,12 +168,19 @@ def real_things(client: httpx.Client, as_super_admin: dict[str, str]) -> dict[st
             "items": [{"package_id": sold["id"], "quantity": 1}],
         },
     )
+    optional = {"label": "Allergies", "option_type": "text_input", "is_required": False}
+    option = send("POST", f"{path}/ticket-packages/{unsold['id']}/custom-options", json=optional)
+    tenth = {"code": "TENTHOFF", "discount_type": "percentage", "discount_value": 10}
+    promo = send("POST", f"{path}/promo-codes", json=tenth)
     report = send("POST", f"{path}/reports", json={})
     picture = {"image": ("table.png", b"no picture", "image/png")}
     upload = send("POST", f"{path}/ticket-packages/{unsold['id']}/image", files=picture)
     return {
         "event_id": event["id"],
         "package_id": unsold["id"],
+        "package_ids": f"{unsold['id']} {sold['id']}",
+        "option_id": option["id"],
+        "promo_code_id": promo["id"],
         "order_id": order["id"],
         "report_id": report["id"],
         "upload_id": upload["upload_id"],

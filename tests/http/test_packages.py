@@ -46,6 +46,7 @@ def test_a_new_package_is_enabled_unsold_and_shown_last(evening, host, client):
         sale_starts_at="2026-01-01T00:00:00Z",
         sale_ends_at="2027-01-01T00:00:00Z",
         is_transferable=False,
+        options_per="ticket",
         fair_market_value_cents=50_000,
     )
     answer = client.post(evening.packages, json=fields, headers=evening.headers)
