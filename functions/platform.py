@@ -117,7 +117,7 @@ def get_metrics(call: Call) -> Content:
 
 
 _COUNTS = """
-SELECT (SELECT count(*) FROM ticket_packages) AS packages,
+SELECT (SELECT count(*) FROM promo_code_uses) AS redeemed,
        (SELECT count(*) FROM orders) AS orders,
        (SELECT count(*) FROM tickets WHERE status <> 'void') AS tickets,
        (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NULL) AS waiting,
@@ -129,8 +129,8 @@ def _business_metrics() -> Iterable[Metric]:
     with raw_connection() as connection:
         row = connection.execute(_COUNTS).fetchone()
     assert row is not None
-    packages, orders, tickets, waiting, failing = row
-    yield CounterMetricFamily("ticket_packages_created", "Ticket packages made.", value=packages)
+    redeemed, orders, tickets, waiting, failing = row
+    yield CounterMetricFamily("promo_codes_redeemed", "Orders placed with a promo code.", value=redeemed)
     yield CounterMetricFamily("ticket_purchases", "Orders placed.", value=orders)
     yield metrics.gauge("tickets_sold", "Tickets sold and not returned.", [({}, float(tickets))])
     yield metrics.gauge(

@@ -1,9 +1,9 @@
 """Every group of endpoints, in the order of the reference; and what runs in the background."""
 
 from functions import images, outbox, reports
+from functions.admin import audit, members, options, packages, promo_codes, sales
 from functions.admin import events as admin_events
 from functions.admin import images as admin_images
-from functions.admin import members, options, packages, promo_codes, sales
 from functions.admin import reports as admin_reports
 from functions.public import events, order_page, orders
 from functions.public import promo_codes as public_promo_codes
@@ -21,6 +21,7 @@ ENDPOINTS = (
     admin_images.bp,
     sales.bp,
     admin_reports.bp,
+    audit.bp,
 )
 
 BACKGROUND = (images.bp, reports.bp, outbox.bp)

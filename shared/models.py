@@ -1,6 +1,7 @@
 """Every table of the app, for Alembic; nothing else imports this."""
 
 from shared.domain.access import models as access
+from shared.domain.audit import models as audit
 from shared.domain.catalog import models as catalog
 from shared.domain.messaging import models as messaging
 from shared.domain.orders import models as orders
@@ -8,4 +9,4 @@ from shared.domain.promotions import models as promotions
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
 
-__all__ = ["access", "catalog", "idempotency", "messaging", "orders", "promotions", "tickets"]
+__all__ = ["access", "audit", "catalog", "idempotency", "messaging", "orders", "promotions", "tickets"]

@@ -38,7 +38,9 @@ def get_event(call: Call) -> EventOut:
 @bp.patch("v1/admin/events/{event_id}", permission=Permission.EVENTS_WRITE, refusals=(SlugTaken, CurrencyLocked))
 def update_event(call: Call, body: EventPatch) -> EventOut:
     """Change some fields of an event."""
-    event = commands.update_event(call.session, call.event_id, body, if_match=call.if_match, now=call.now)
+    event = commands.update_event(
+        call.session, call.event_id, body, actor=call.actor, if_match=call.if_match, now=call.now
+    )
     return EventOut.model_validate(event)
 
 
@@ -48,7 +50,7 @@ def update_event(call: Call, body: EventPatch) -> EventOut:
 def publish_event(call: Call) -> EventOut:
     """Publish an event: everybody sees it and may buy. Publishing twice changes nothing."""
     return EventOut.model_validate(
-        commands.publish_event(call.session, call.event_id, if_match=call.if_match, now=call.now)
+        commands.publish_event(call.session, call.event_id, actor=call.actor, if_match=call.if_match, now=call.now)
     )
 
 
@@ -56,5 +58,5 @@ def publish_event(call: Call) -> EventOut:
 def cancel_event(call: Call) -> EventOut:
     """Cancel an event for good: from the answer on, nothing more is sold."""
     return EventOut.model_validate(
-        commands.cancel_event(call.session, call.event_id, if_match=call.if_match, now=call.now)
+        commands.cancel_event(call.session, call.event_id, actor=call.actor, if_match=call.if_match, now=call.now)
     )

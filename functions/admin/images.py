@@ -40,7 +40,4 @@ def get_image_upload(call: Call, package_id: UUID, upload_id: UUID) -> UploadOut
 def remove_image(call: Call, package_id: UUID) -> None:
     """Remove the package's image, and any that is still being checked."""
     leftover = images.remove_image(call.session, call.event_id, package_id, now=call.now)
-    call.unit_of_work.commit()
-    with storage_errors():
-        for name in leftover:
-            blobs.delete_blob(blobs.PUBLIC, name)
+    call.unit_of_work.after_commit(lambda: blobs.delete_quietly(blobs.PUBLIC, leftover))

@@ -25,7 +25,7 @@ def list_members(call: Call) -> MemberList:
 def put_member(call: Call, email: str, body: MemberPut) -> MemberOut:
     """Give somebody a role in the event; who has not signed in yet gets it when they do."""
     get_event(call.session, call.event_id)
-    return commands.put_member(call.session, call.event_id, _address(email), body.role, now=call.now)
+    return commands.put_member(call.session, call.event_id, _address(email), body.role, actor=call.actor, now=call.now)
 
 
 @bp.delete(
@@ -37,7 +37,7 @@ def put_member(call: Call, email: str, body: MemberPut) -> MemberOut:
 def remove_member(call: Call, email: str) -> None:
     """Take somebody out of the event's team."""
     get_event(call.session, call.event_id)
-    commands.remove_member(call.session, call.event_id, _address(email))
+    commands.remove_member(call.session, call.event_id, _address(email), actor=call.actor, now=call.now)
 
 
 def _address(text: str) -> str:

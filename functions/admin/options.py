@@ -15,7 +15,9 @@ _OPTIONS = "v1/admin/events/{event_id}/ticket-packages/{package_id}/custom-optio
 @bp.post(_OPTIONS, permission=Permission.PACKAGES_WRITE, status=201, refusals=(NoSuchPackage, TooManyOptions))
 def create_option(call: Call, package_id: UUID, body: OptionCreate) -> OptionOut:
     """Ask the package's buyers one more question; at most four are asked."""
-    return OptionOut.model_validate(options.create_option(call.session, call.event_id, package_id, body, now=call.now))
+    return OptionOut.model_validate(
+        options.create_option(call.session, call.event_id, package_id, body, actor=call.actor, now=call.now)
+    )
 
 
 @bp.get(_OPTIONS, permission=Permission.PACKAGES_READ, refusals=(NoSuchPackage,))
@@ -27,7 +29,7 @@ def list_options(call: Call, package_id: UUID) -> OptionList:
 @bp.put(f"{_OPTIONS}/reorder", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage, ReorderMismatch))
 def reorder_options(call: Call, package_id: UUID, body: OptionReorder) -> OptionList:
     """Ask in another order; names every option once."""
-    options.reorder_options(call.session, call.event_id, package_id, body.option_ids)
+    options.reorder_options(call.session, call.event_id, package_id, body.option_ids, actor=call.actor, now=call.now)
     return OptionList(items=options.list_options(call.session, call.event_id, package_id))
 
 
@@ -38,7 +40,9 @@ def reorder_options(call: Call, package_id: UUID, body: OptionReorder) -> Option
 )
 def update_option(call: Call, package_id: UUID, option_id: UUID, body: OptionPatch) -> OptionOut:
     """Change an option, retire it (`is_active: false`) or ask it again."""
-    return OptionOut.model_validate(options.update_option(call.session, call.event_id, package_id, option_id, body))
+    return OptionOut.model_validate(
+        options.update_option(call.session, call.event_id, package_id, option_id, body, actor=call.actor, now=call.now)
+    )
 
 
 @bp.delete(
@@ -49,4 +53,4 @@ def update_option(call: Call, package_id: UUID, option_id: UUID, body: OptionPat
 )
 def delete_option(call: Call, package_id: UUID, option_id: UUID) -> None:
     """Delete an option of a package without sales; with sales it can only be retired."""
-    options.delete_option(call.session, call.event_id, package_id, option_id)
+    options.delete_option(call.session, call.event_id, package_id, option_id, actor=call.actor, now=call.now)

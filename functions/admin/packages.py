@@ -25,7 +25,9 @@ from shared.domain.catalog.schemas import (
 )
 from shared.kit.errors import StaleVersion
 from shared.kit.http.call import Call
+from shared.kit.metrics import PACKAGES_CREATED
 from shared.kit.pages import Page
+from shared.kit.storage.blobs import PUBLIC, delete_quietly
 
 bp = endpoints("Ticket packages")
 
@@ -41,6 +43,7 @@ def create_package(call: Call, body: PackageCreate) -> PackageOut:
     package, stock, currency = commands.create_package(
         call.session, call.event_id, body, actor=call.actor, now=call.now
     )
+    call.unit_of_work.after_commit(PACKAGES_CREATED.inc)
     return PackageOut.model_validate(queries.package_fields(package, stock, currency, options=[]))
 
 
@@ -53,7 +56,7 @@ def list_packages(call: Call, query: PackageListQuery) -> Page[PackageOut]:
 @bp.put(f"{_PACKAGES}/reorder", permission=Permission.PACKAGES_WRITE, refusals=(ReorderMismatch,))
 def reorder_packages(call: Call, body: Reorder) -> PackageList:
     """Show the packages in another order; names every package once."""
-    commands.reorder_packages(call.session, call.event_id, body.package_ids, now=call.now)
+    commands.reorder_packages(call.session, call.event_id, body.package_ids, actor=call.actor, now=call.now)
     return PackageList(items=queries.all_packages(call.session, call.event_id))
 
 
@@ -77,7 +80,7 @@ def get_package(call: Call, package_id: UUID) -> PackageOut:
 def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackagePatched:
     """Change some fields of a ticket package; with sales it succeeds and warns."""
     has_sales = commands.update_package(
-        call.session, call.event_id, package_id, body, if_match=call.if_match, now=call.now
+        call.session, call.event_id, package_id, body, actor=call.actor, if_match=call.if_match, now=call.now
     )
     package = queries.get_package(call.session, call.event_id, package_id)
     return PackagePatched(**dict(package), warnings=[_HAS_SALES] if has_sales else [])
@@ -107,9 +110,20 @@ def disable_package(call: Call, package_id: UUID) -> PackageOut:
 )
 def delete_package(call: Call, package_id: UUID, query: DeleteQuery) -> None:
     """Delete a ticket package of which nothing was sold; needs `?confirm=true`."""
-    commands.delete_package(call.session, call.event_id, package_id, confirmed=query.confirm, if_match=call.if_match)
+    leftover = commands.delete_package(
+        call.session,
+        call.event_id,
+        package_id,
+        confirmed=query.confirm,
+        actor=call.actor,
+        if_match=call.if_match,
+        now=call.now,
+    )
+    call.unit_of_work.after_commit(lambda: delete_quietly(PUBLIC, leftover))
 
 
 def _set_enabled(call: Call, package_id: UUID, *, enabled: bool) -> PackageOut:
-    commands.set_enabled(call.session, call.event_id, package_id, enabled=enabled, if_match=call.if_match, now=call.now)
+    commands.set_enabled(
+        call.session, call.event_id, package_id, enabled=enabled, actor=call.actor, if_match=call.if_match, now=call.now
+    )
     return queries.get_package(call.session, call.event_id, package_id)

@@ -52,7 +52,7 @@ def get_promo_code(call: Call, promo_code_id: UUID) -> PromoCodeOut:
 def update_promo_code(call: Call, promo_code_id: UUID, body: PromoCodePatch) -> PromoCodeOut:
     """Change some fields of a promo code; `is_active: false` deactivates it."""
     code = commands.update_promo_code(
-        call.session, call.event_id, promo_code_id, body, if_match=call.if_match, now=call.now
+        call.session, call.event_id, promo_code_id, body, actor=call.actor, if_match=call.if_match, now=call.now
     )
     call.unit_of_work.after_commit(lambda: cache().drop(queries.cache_key(call.event_id, code)))
     return queries.get_promo_code(call.session, call.event_id, promo_code_id)
@@ -66,7 +66,7 @@ def update_promo_code(call: Call, promo_code_id: UUID, body: PromoCodePatch) -> 
 )
 def delete_promo_code(call: Call, promo_code_id: UUID) -> None:
     """Delete a promo code that nobody has used; a redeemed one can only be deactivated."""
-    code = commands.delete_promo_code(call.session, call.event_id, promo_code_id)
+    code = commands.delete_promo_code(call.session, call.event_id, promo_code_id, actor=call.actor, now=call.now)
     call.unit_of_work.after_commit(lambda: cache().drop(queries.cache_key(call.event_id, code)))
 
 

@@ -94,9 +94,16 @@ def load() -> bool:
         gala = _add(unit_of_work, GALA, GALA_PACKAGES, people["coordinator@demo.test"])
         vip = next(package for package in all_packages(session, gala.id) if package.name.startswith("VIP"))
         for option in VIP_OPTIONS:
-            create_option(session, gala.id, vip.id, option, now=utc_now())
+            create_option(session, gala.id, vip.id, option, actor=people["coordinator@demo.test"], now=utc_now())
         create_promo_code(session, gala.id, EARLY_BIRD, actor=people["coordinator@demo.test"], now=utc_now())
-        put_member(session, gala.id, "staff@demo.test", Role.STAFF, now=utc_now())
+        put_member(
+            session,
+            gala.id,
+            "staff@demo.test",
+            Role.STAFF,
+            actor=people["coordinator@demo.test"],
+            now=utc_now(),
+        )
         _add(unit_of_work, RECITAL, RECITAL_PACKAGES, people["other@demo.test"])
         unit_of_work.commit()
     return True
@@ -122,7 +129,7 @@ def _add(
     added = commands.create_event(unit_of_work.session, event, actor=coordinator, now=now)
     for package in packages:
         commands.create_package(unit_of_work.session, added.id, package, actor=coordinator, now=now)
-    commands.publish_event(unit_of_work.session, added.id, now=now)
+    commands.publish_event(unit_of_work.session, added.id, actor=coordinator, now=now)
     return added
 
 

@@ -24,6 +24,8 @@ class Actor:
     email: str | None
     name: str | None
     is_super_admin: bool = False
+    request_id: str = ""
+    """The request in which they act, for the audit trail."""
 
     @property
     def is_guest(self) -> bool:

@@ -40,9 +40,11 @@ HTTP = [
     "get_sales_summary",
     "health_live",
     "health_ready",
+    "list_audit_trail",
     "list_events",
     "list_members",
     "list_options",
+    "list_package_audit_trail",
     "list_packages",
     "list_promo_codes",
     "list_public_events",
@@ -62,6 +64,7 @@ HTTP = [
     "update_promo_code",
     "upload_image",
     "validate_promo_code",
+    "verify_audit_trail",
 ]
 
 

@@ -1,5 +1,6 @@
 import http.client
 import os
+import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -34,7 +35,12 @@ class FunctionsHost:
     ) -> None:
         self.app = app
         self.port = port
-        self._environment = {**environment, "FUNCTIONS_KEYS_FILE": str(keys_file)}
+        self._metrics = log.with_suffix(".metrics")
+        self._environment = {
+            **environment,
+            "FUNCTIONS_KEYS_FILE": str(keys_file),
+            "PROMETHEUS_MULTIPROC_DIR": str(self._metrics),
+        }
         self._workers = workers
         self._echo = echo
         # SIGTERM lets requests and messages in work finish, which takes up to 8 s.
@@ -47,6 +53,8 @@ class FunctionsHost:
 
     def start(self) -> None:
         """Start the host and wait until the application says that it is ready."""
+        shutil.rmtree(self._metrics, ignore_errors=True)  # the counts of processes that are no more
+        self._metrics.mkdir(parents=True)
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         command = [sys.executable, "-m", "infra.local.host", "--app", str(self.app)]
         command += ["--port", str(self.port), "--workers", str(self._workers)]

@@ -13,6 +13,7 @@ from shared.domain.access.models import Member, User
 from shared.domain.access.permissions import ANY_COORDINATOR, OF_ROLE, SIGNED_IN, Role
 from shared.domain.access.queries import is_theirs
 from shared.domain.access.schemas import MemberOut
+from shared.domain.audit.commands import Entity, record
 from shared.kit.actor import Actor, Identity
 from shared.kit.clock import utc_now
 from shared.kit.ids import new_id
@@ -111,11 +112,12 @@ def add_founder(session: Session, event_id: UUID, *, actor: Actor, now: datetime
     )
 
 
-def put_member(session: Session, event_id: UUID, email: str, role: Role, *, now: datetime) -> MemberOut:
+def put_member(session: Session, event_id: UUID, email: str, role: Role, *, actor: Actor, now: datetime) -> MemberOut:
     """Give an address a role in the event; the last coordinator can't become staff."""
     _lock_team(session, event_id)
     if role is not Role.COORDINATOR:
         _keep_one_coordinator(session, event_id, besides=email)
+    old = session.scalar(select(Member.role).where(Member.event_id == event_id, Member.email == email))
     session.execute(
         insert(Member)
         .values(event_id=event_id, id=new_id(), email=email, role=role, created_at=now)
@@ -126,18 +128,20 @@ def put_member(session: Session, event_id: UUID, email: str, role: Role, *, now:
         .join(Member, Member.user_id == User.id)
         .where(Member.event_id == event_id, Member.email == email)
     )
+    record(session, event_id, Entity.MEMBER, email, {"role": (old, role.value)}, actor=actor, now=now)
     return MemberOut(email=email, name=name, role=role)
 
 
-def remove_member(session: Session, event_id: UUID, email: str) -> None:
+def remove_member(session: Session, event_id: UUID, email: str, *, actor: Actor, now: datetime) -> None:
     """Take an address out of the team; raises `NoSuchMember`, and `LastCoordinator` for the last one."""
     _lock_team(session, event_id)
     _keep_one_coordinator(session, event_id, besides=email)
     removed = session.execute(
-        delete(Member).where(Member.event_id == event_id, Member.email == email).returning(Member.id)
+        delete(Member).where(Member.event_id == event_id, Member.email == email).returning(Member.role)
     ).all()
     if not removed:
         raise NoSuchMember
+    record(session, event_id, Entity.MEMBER, email, {"role": (removed[0].role, None)}, actor=actor, now=now)
 
 
 def _lock_team(session: Session, event_id: UUID) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 class Permission(StrEnum):
     """Every permission, in alphabetical order. A route names exactly one."""
 
+    AUDIT_READ = "audit:read"
     EVENTS_CREATE = "events:create"
     EVENTS_LIST = "events:list"
     EVENTS_READ = "events:read"
@@ -41,6 +42,7 @@ OF_ROLE: dict[Role, frozenset[Permission]] = {
     Role.STAFF: _STAFF,
     Role.COORDINATOR: _STAFF
     | {
+        Permission.AUDIT_READ,
         Permission.EVENTS_WRITE,
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from shared.domain.access.commands import add_founder
 from shared.domain.access.errors import EmailUnverified, NoSuchEvent
+from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog import rules
 from shared.domain.catalog.errors import (
     ConfirmationRequired,
@@ -48,10 +49,13 @@ def create_event(session: Session, body: EventCreate, *, actor: Actor, now: date
     session.add(event)
     _flush_event(session)
     add_founder(session, event.id, actor=actor, now=now)
+    record(session, event.id, Entity.EVENT, event.id, {"created": (None, body.model_dump())}, actor=actor, now=now)
     return event
 
 
-def update_event(session: Session, event_id: UUID, body: EventPatch, *, if_match: IfMatch, now: datetime) -> Event:
+def update_event(
+    session: Session, event_id: UUID, body: EventPatch, *, actor: Actor, if_match: IfMatch, now: datetime
+) -> Event:
     """Change the given fields; raises `StaleVersion`, `SlugTaken`, `CurrencyLocked`."""
     event = _lock_event(session, event_id)
     require_version(event.version, if_match)
@@ -61,33 +65,37 @@ def update_event(session: Session, event_id: UUID, body: EventPatch, *, if_match
     if "currency" in changes and _has_sales(session, event_id):
         raise CurrencyLocked
     rules.check_times(changes.get("starts_at", event.starts_at), changes.get("ends_at", event.ends_at))
-    _apply(event, changes, now)
+    made = _apply(event, changes, now)
     _flush_event(session)
     if changes.keys() & rules.EVENT_TERMS:
         _change_terms(session, event_id)
+    record(session, event_id, Entity.EVENT, event_id, made, actor=actor, now=now)
     return event
 
 
-def publish_event(session: Session, event_id: UUID, *, if_match: IfMatch = None, now: datetime) -> Event:
+def publish_event(session: Session, event_id: UUID, *, actor: Actor, if_match: IfMatch = None, now: datetime) -> Event:
     """Let everybody see the event and buy; publishing twice changes nothing. Raises `EventCancelled`."""
-    return _set_status(session, event_id, "published", if_match=if_match, now=now)
+    return _set_status(session, event_id, "published", actor=actor, if_match=if_match, now=now)
 
 
-def cancel_event(session: Session, event_id: UUID, *, if_match: IfMatch = None, now: datetime) -> Event:
+def cancel_event(session: Session, event_id: UUID, *, actor: Actor, if_match: IfMatch = None, now: datetime) -> Event:
     """Stop selling for good: once this is committed, no order for the event succeeds."""
-    return _set_status(session, event_id, "cancelled", if_match=if_match, now=now)
+    return _set_status(session, event_id, "cancelled", actor=actor, if_match=if_match, now=now)
 
 
-def _set_status(session: Session, event_id: UUID, status: str, *, if_match: IfMatch, now: datetime) -> Event:
+def _set_status(
+    session: Session, event_id: UUID, status: str, *, actor: Actor, if_match: IfMatch, now: datetime
+) -> Event:
     event = _lock_event(session, event_id)
     require_version(event.version, if_match)
     if event.status == status:
         return event
     if event.status == "cancelled":
         raise EventCancelled
-    _apply(event, {"status": status}, now)
+    made = _apply(event, {"status": status}, now)
     session.flush()
     _change_terms(session, event_id)
+    record(session, event_id, Entity.EVENT, event_id, made, actor=actor, now=now)
     return event
 
 
@@ -120,12 +128,20 @@ def create_package(
     session.add(package)
     session.flush()
     session.add(stock)
-    session.flush()
+    made = {"created": (None, body.model_dump())}
+    record(session, event_id, Entity.PACKAGE, package.id, made, actor=actor, now=now)
     return package, stock, event.currency
 
 
 def update_package(
-    session: Session, event_id: UUID, package_id: UUID, body: PackagePatch, *, if_match: IfMatch, now: datetime
+    session: Session,
+    event_id: UUID,
+    package_id: UUID,
+    body: PackagePatch,
+    *,
+    actor: Actor,
+    if_match: IfMatch,
+    now: datetime,
 ) -> bool:
     """Change the given fields and say whether the package has sales already.
 
@@ -136,7 +152,7 @@ def update_package(
     given = body.model_dump(exclude_unset=True)
     stock = _lock_stock(session, event_id, package_id)
     limit = given.pop("quantity_limit", stock.quantity_limit)
-    limit_changes = limit != stock.quantity_limit
+    old_limit = stock.quantity_limit
     changes = _changes(package, given)
     if "price_cents" in changes and stock.sold and _locks_prices(session, event_id):
         raise PriceLocked
@@ -152,28 +168,41 @@ def update_package(
             sold_count=stock.sold,
             held_count=stock.held,
         )
-    if changes or limit_changes:
-        _apply(package, changes, now)
+    if changes or limit != old_limit:
+        made = _apply(package, changes, now) | {"quantity_limit": (old_limit, limit)}
         stock.quantity_limit = limit
         stock.terms += 1 if changes.keys() & rules.TERMS else 0
-        session.flush()
+        record(session, event_id, Entity.PACKAGE, package_id, made, actor=actor, now=now)
     return bool(stock.sold)
 
 
 def set_enabled(
-    session: Session, event_id: UUID, package_id: UUID, *, enabled: bool, if_match: IfMatch, now: datetime
+    session: Session, event_id: UUID, package_id: UUID, *, enabled: bool, actor: Actor, if_match: IfMatch, now: datetime
 ) -> None:
     """Enable or disable a package; once disabling is committed, no claim of it succeeds."""
     package = _lock_package(session, event_id, package_id, if_match=if_match)
     if package.is_enabled != enabled:
-        _apply(package, {"is_enabled": enabled}, now)
+        made = _apply(package, {"is_enabled": enabled}, now)
         _lock_stock(session, event_id, package_id).terms += 1
-        session.flush()
+        record(session, event_id, Entity.PACKAGE, package_id, made, actor=actor, now=now)
 
 
-def delete_package(session: Session, event_id: UUID, package_id: UUID, *, confirmed: bool, if_match: IfMatch) -> None:
-    """Delete a package of which nothing is sold or held; raises `ConfirmationRequired`, `PackageHasSales`."""
-    _lock_package(session, event_id, package_id, if_match=if_match)
+def delete_package(
+    session: Session,
+    event_id: UUID,
+    package_id: UUID,
+    *,
+    confirmed: bool,
+    actor: Actor,
+    if_match: IfMatch,
+    now: datetime,
+) -> list[str]:
+    """Delete a package of which nothing is sold or held; returns the image blobs to delete after the commit.
+
+    Raises `ConfirmationRequired`, `PackageHasSales`.
+    """
+    package = _lock_package(session, event_id, package_id, if_match=if_match)
+    was = {"name": package.name, "price_cents": package.price_cents}
     if not confirmed:
         raise ConfirmationRequired("Repeat the request with ?confirm=true.", pointer="/query/confirm")
     untouched = session.execute(
@@ -193,16 +222,22 @@ def delete_package(session: Session, event_id: UUID, package_id: UUID, *, confir
         session.execute(delete(TicketPackage).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id))
     except IntegrityError as error:  # orders, though refunded or cancelled since, still tell of it
         raise refusal from error
+    record(session, event_id, Entity.PACKAGE, package_id, {"deleted": (was, None)}, actor=actor, now=now)
+    return [name for name in (package.display_image, package.thumbnail_image) if name]
 
 
-def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], *, now: datetime) -> None:
+def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], *, actor: Actor, now: datetime) -> None:
     """Show the event's packages in this order; raises `ReorderMismatch` unless each is named exactly once.
 
     One statement moves them all, after the event's row has been locked: two reorders at once end in one of the two.
     """
     _lock_event(session, event_id)
-    present = set(session.scalars(select(TicketPackage.id).where(TicketPackage.event_id == event_id)))
-    given = set(package_ids)
+    places = dict(
+        session.execute(select(TicketPackage.id, TicketPackage.display_order).where(TicketPackage.event_id == event_id))
+        .tuples()
+        .all()
+    )
+    present, given = places.keys(), set(package_ids)
     if given != present or len(package_ids) != len(given):
         raise ReorderMismatch(
             "Name every ticket package of the event exactly once.",
@@ -217,6 +252,9 @@ def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], 
         ),
         {"event_id": event_id, "ids": package_ids, "now": now},
     )
+    for place, package_id in enumerate(package_ids):
+        moved = {"display_order": (places[package_id], place)}
+        record(session, event_id, Entity.PACKAGE, package_id, moved, actor=actor, now=now)
 
 
 def _lock_event(session: Session, event_id: UUID) -> Event:
@@ -251,11 +289,14 @@ def _changes(row: Event | TicketPackage, given: dict[str, Any]) -> dict[str, Any
     return {name: value for name, value in given.items() if getattr(row, name) != value}
 
 
-def _apply(row: Event | TicketPackage, changes: dict[str, Any], now: datetime) -> None:
+def _apply(row: Event | TicketPackage, changes: dict[str, Any], now: datetime) -> dict[str, tuple[Any, Any]]:
+    """Make the changes and return them as (old, new) for the audit trail."""
+    made = {name: (getattr(row, name), value) for name, value in changes.items()}
     for name, value in changes.items():
         setattr(row, name, value)
     row.updated_at = now
     row.version += 1
+    return made
 
 
 def _flush_event(session: Session) -> None:

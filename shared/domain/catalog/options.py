@@ -13,10 +13,12 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog import rules
 from shared.domain.catalog.errors import NoSuchOption, NoSuchPackage, OptionHasAnswers, ReorderMismatch, TooManyOptions
 from shared.domain.catalog.models import CustomOption, PackageStock, TicketPackage
 from shared.domain.catalog.schemas import OptionCreate, OptionOut, OptionPatch
+from shared.kit.actor import Actor
 from shared.kit.ids import new_id
 
 MAX_OPTIONS = 4
@@ -50,7 +52,7 @@ def active_options(session: Session, event_id: UUID, package_ids: Sequence[UUID]
 
 
 def create_option(
-    session: Session, event_id: UUID, package_id: UUID, body: OptionCreate, *, now: datetime
+    session: Session, event_id: UUID, package_id: UUID, body: OptionCreate, *, actor: Actor, now: datetime
 ) -> CustomOption:
     """Ask one more question, last; raises `TooManyOptions` beyond four that are asked."""
     _lock(session, event_id, package_id)
@@ -72,12 +74,20 @@ def create_option(
         created_at=now,
     )
     session.add(option)
-    session.flush()
+    made = {"created": (None, body.model_dump())}
+    record(session, event_id, Entity.OPTION, option.id, made, actor=actor, now=now)
     return option
 
 
 def update_option(
-    session: Session, event_id: UUID, package_id: UUID, option_id: UUID, body: OptionPatch
+    session: Session,
+    event_id: UUID,
+    package_id: UUID,
+    option_id: UUID,
+    body: OptionPatch,
+    *,
+    actor: Actor,
+    now: datetime,
 ) -> CustomOption:
     """Change a question, retire it or ask it again; raises `NoSuchOption`, `TooManyOptions`."""
     _lock(session, event_id, package_id)
@@ -89,17 +99,20 @@ def update_option(
         )
         if (active or 0) >= MAX_OPTIONS:
             raise TooManyOptions
+    made = {name: (getattr(option, name), value) for name, value in given.items()}
     for name, value in given.items():
         setattr(option, name, value)
     option.max_choices = rules.check_choices(option.option_type, option.choices, option.max_choices)
-    session.flush()
+    record(session, event_id, Entity.OPTION, option_id, made, actor=actor, now=now)
     return option
 
 
-def delete_option(session: Session, event_id: UUID, package_id: UUID, option_id: UUID) -> None:
+def delete_option(
+    session: Session, event_id: UUID, package_id: UUID, option_id: UUID, *, actor: Actor, now: datetime
+) -> None:
     """Delete a question that nobody has been asked; raises `OptionHasAnswers` once the package has sales."""
     stock = _lock(session, event_id, package_id)
-    _get(session, event_id, package_id, option_id)
+    was = OptionOut.model_validate(_get(session, event_id, package_id, option_id)).model_dump()
     refusal = OptionHasAnswers("The package has sales. Retire the option instead (is_active: false): answers stay.")
     if stock.sold or stock.held:
         raise refusal
@@ -107,13 +120,16 @@ def delete_option(session: Session, event_id: UUID, package_id: UUID, option_id:
         session.execute(delete(CustomOption).where(CustomOption.event_id == event_id, CustomOption.id == option_id))
     except IntegrityError as error:  # refunded since, but answered
         raise refusal from error
+    record(session, event_id, Entity.OPTION, option_id, {"deleted": (was, None)}, actor=actor, now=now)
 
 
-def reorder_options(session: Session, event_id: UUID, package_id: UUID, option_ids: list[UUID]) -> None:
+def reorder_options(
+    session: Session, event_id: UUID, package_id: UUID, option_ids: list[UUID], *, actor: Actor, now: datetime
+) -> None:
     """Ask in this order; raises `ReorderMismatch` unless each option is named exactly once."""
     _lock(session, event_id, package_id)
-    present = set(session.scalars(_of(event_id, package_id).with_only_columns(CustomOption.id)))
-    if set(option_ids) != present or len(option_ids) != len(present):
+    places = {option.id: option.display_order for option in session.scalars(_of(event_id, package_id))}
+    if set(option_ids) != places.keys() or len(option_ids) != len(places):
         raise ReorderMismatch("Name every option of the package exactly once.")
     session.execute(
         text(
@@ -122,7 +138,12 @@ def reorder_options(session: Session, event_id: UUID, package_id: UUID, option_i
             " WHERE o.event_id = :event_id AND o.id = wanted.id"
         ),
         {"event_id": event_id, "ids": option_ids},
+        execution_options={"synchronize_session": False},
     )
+    session.expire_all()
+    for place, option_id in enumerate(option_ids):
+        moved = {"display_order": (places[option_id], place)}
+        record(session, event_id, Entity.OPTION, option_id, moved, actor=actor, now=now)
 
 
 def _of(event_id: UUID, package_id: UUID) -> Any:

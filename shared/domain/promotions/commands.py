@@ -13,6 +13,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event, unknown_packages
 from shared.domain.promotions import rules
 from shared.domain.promotions.errors import NoSuchPromoCode, PromoCodeRedeemed, PromoCodeTaken, UsesBelowRedeemed
@@ -51,11 +52,20 @@ def create_promo_code(session: Session, event_id: UUID, body: PromoCodeCreate, *
         PromoCodeStock(event_id=event_id, promo_code_id=promo.id, max_uses=body.max_total_uses, uses=0, terms=1)
     )
     _limit_to(session, event_id, promo.id, body.package_ids)
+    made = {"created": (None, body.model_dump())}
+    record(session, event_id, Entity.PROMO_CODE, promo.id, made, actor=actor, now=now)
     return promo.id
 
 
 def update_promo_code(
-    session: Session, event_id: UUID, promo_code_id: UUID, body: PromoCodePatch, *, if_match: IfMatch, now: datetime
+    session: Session,
+    event_id: UUID,
+    promo_code_id: UUID,
+    body: PromoCodePatch,
+    *,
+    actor: Actor,
+    if_match: IfMatch,
+    now: datetime,
 ) -> str:
     """Change the given fields and return the code; orders computed before this commit start over."""
     promo = _lock(session, event_id, promo_code_id)
@@ -66,16 +76,19 @@ def update_promo_code(
         .with_for_update(key_share=True)
     ).one()
     given: dict[str, Any] = body.model_dump(exclude_unset=True)
+    made: dict[str, tuple[Any, Any]] = {}
     if "max_total_uses" in given:
         limit = given.pop("max_total_uses")
         if limit is not None and limit < stock.uses:
             raise UsesBelowRedeemed(f"The code was used {stock.uses} times.", times_used=stock.uses)
+        made["max_total_uses"] = (stock.max_uses, limit)
         stock.max_uses = limit
     package_ids = given.pop("package_ids", None)
     if {"discount_type", "discount_value"} & given.keys():
         kind = given.get("discount_type", promo.discount_type)
         value = given.get("discount_value", rules.shown_value(promo.discount_type, promo.discount_value))
         given["discount_value"] = rules.stored_value(kind, Decimal(str(value)))
+    made |= {name: (getattr(promo, name), value) for name, value in given.items()}
     for name, value in given.items():
         setattr(promo, name, value)
     rules.check_window(promo.starts_at, promo.expires_at)
@@ -84,16 +97,18 @@ def update_promo_code(
     stock.terms += 1
     session.flush()
     if package_ids is not None:
-        session.execute(
-            delete(PromoCodePackage).where(
-                PromoCodePackage.event_id == event_id, PromoCodePackage.promo_code_id == promo_code_id
-            )
-        )
+        old_packages = session.scalars(
+            delete(PromoCodePackage)
+            .where(PromoCodePackage.event_id == event_id, PromoCodePackage.promo_code_id == promo_code_id)
+            .returning(PromoCodePackage.package_id)
+        ).all()
         _limit_to(session, event_id, promo_code_id, package_ids)
+        made["package_ids"] = (sorted(old_packages), sorted(package_ids))
+    record(session, event_id, Entity.PROMO_CODE, promo_code_id, made, actor=actor, now=now)
     return promo.code
 
 
-def delete_promo_code(session: Session, event_id: UUID, promo_code_id: UUID) -> str:
+def delete_promo_code(session: Session, event_id: UUID, promo_code_id: UUID, *, actor: Actor, now: datetime) -> str:
     """Delete a code that nobody has used and return it; raises `PromoCodeRedeemed`: its record is kept."""
     promo = _lock(session, event_id, promo_code_id)
     refusal = PromoCodeRedeemed("Redeemed codes can't be deleted. Deactivate it instead (is_active: false).")
@@ -104,6 +119,8 @@ def delete_promo_code(session: Session, event_id: UUID, promo_code_id: UUID) -> 
         session.execute(delete(PromoCode).where(PromoCode.event_id == event_id, PromoCode.id == promo_code_id))
     except IntegrityError as error:  # redeemed at this very moment
         raise refusal from error
+    gone = {"deleted": ({"code": promo.code}, None)}
+    record(session, event_id, Entity.PROMO_CODE, promo_code_id, gone, actor=actor, now=now)
     return promo.code
 
 

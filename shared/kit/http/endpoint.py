@@ -8,7 +8,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -148,6 +148,7 @@ def _admit(
 ) -> Call:
     event_id = request.path_id(req.route_params, "event_id") if "{event_id}" in route.path else None
     actor = route.gate(unit_of_work.session, identity, route.permission, event_id) if identity else GUEST
+    actor = replace(actor, request_id=request_id)
     return Call(
         actor=actor,
         now=utc_now(),

@@ -1,5 +1,6 @@
 """Blobs: containers made at need, links that die soon."""
 
+import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from shared.kit.storage.account import blob_service
+
+log = logging.getLogger(__name__)
 
 PUBLIC = "public"
 UPLOADS = "uploads"
@@ -94,6 +97,17 @@ def delete_blob(container: str, name: str) -> None:
 
     with suppress(ResourceNotFoundError):
         blob_service().get_blob_client(container, name).delete_blob()
+
+
+def delete_quietly(container: str, names: Iterable[str]) -> None:
+    """Delete blobs that nothing refers to any more; where the storage is away they stay, and do no harm."""
+    from azure.core.exceptions import AzureError  # noqa: PLC0415
+
+    for name in names:
+        try:
+            delete_blob(container, name)
+        except AzureError as error:
+            log.warning("A blob that nobody needs could not be deleted (%s)", type(error).__name__)
 
 
 def blob_url(container: str, name: str) -> str:

@@ -1,0 +1,32 @@
+from uuid import UUID
+
+from functions.edge import endpoints
+from shared.domain.access.permissions import Permission
+from shared.domain.audit import queries
+from shared.domain.audit.schemas import AuditEntryOut, AuditQuery, ChainReport
+from shared.domain.catalog.queries import get_event
+from shared.kit.http.call import Call
+from shared.kit.pages import Page, PageQuery
+
+bp = endpoints("Audit")
+
+
+@bp.get("v1/admin/events/{event_id}/audit-trail", permission=Permission.AUDIT_READ)
+def list_audit_trail(call: Call, query: AuditQuery) -> Page[AuditEntryOut]:
+    """List what was changed in the event, by whom and when, the newest change first."""
+    get_event(call.session, call.event_id)
+    return queries.list_entries(call.session, call.event_id, query)
+
+
+@bp.get("v1/admin/events/{event_id}/audit-trail/verify", permission=Permission.AUDIT_READ)
+def verify_audit_trail(call: Call) -> ChainReport:
+    """Verify that nobody has changed, removed or inserted an entry of the trail; names the first that does not fit."""
+    get_event(call.session, call.event_id)
+    return queries.verify_chain(call.session, call.event_id)
+
+
+@bp.get("v1/admin/events/{event_id}/ticket-packages/{package_id}/audit-trail", permission=Permission.AUDIT_READ)
+def list_package_audit_trail(call: Call, package_id: UUID, query: PageQuery) -> Page[AuditEntryOut]:
+    """List what was changed in a ticket package, the newest change first; also in one that is deleted."""
+    get_event(call.session, call.event_id)
+    return queries.list_package_entries(call.session, call.event_id, package_id, query)
