@@ -4,6 +4,7 @@ from functions.edge import endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.audit import queries
 from shared.domain.audit.schemas import AuditEntryOut, AuditQuery, ChainReport
+from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.catalog.queries import get_event
 from shared.kit.http.call import Call
 from shared.kit.pages import Page, PageQuery
@@ -25,8 +26,14 @@ def verify_audit_trail(call: Call) -> ChainReport:
     return queries.verify_chain(call.session, call.event_id)
 
 
-@bp.get("v1/admin/events/{event_id}/ticket-packages/{package_id}/audit-trail", permission=Permission.AUDIT_READ)
+@bp.get(
+    "v1/admin/events/{event_id}/ticket-packages/{package_id}/audit-trail",
+    permission=Permission.AUDIT_READ,
+    refusals=(NoSuchPackage,),
+)
 def list_package_audit_trail(call: Call, package_id: UUID, query: PageQuery) -> Page[AuditEntryOut]:
     """List what was changed in a ticket package, the newest change first; also in one that is deleted."""
-    get_event(call.session, call.event_id)
-    return queries.list_package_entries(call.session, call.event_id, package_id, query)
+    trail = queries.list_package_entries(call.session, call.event_id, package_id, query)
+    if trail.total == 0:
+        raise NoSuchPackage  # each has at least the entry of its making
+    return trail

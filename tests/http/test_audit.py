@@ -138,7 +138,7 @@ TAMPERING = {
     "its content has been changed": (
         "UPDATE audit_log SET new_value = '99' WHERE event_id = %s AND field = 'price_cents'"
     ),
-    "entry 4 is missing": "DELETE FROM audit_log WHERE event_id = %s AND field = 'price_cents'",
+    "entry 5 is missing": "DELETE FROM audit_log WHERE event_id = %s AND field = 'price_cents'",
     "entries are missing at the end": "DELETE FROM audit_log WHERE event_id = %s AND field = 'name'",
     "it does not follow the entry before it": (
         "UPDATE audit_log SET previous_hash = sha256('x') WHERE event_id = %s AND field = 'price_cents'"

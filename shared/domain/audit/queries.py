@@ -1,5 +1,6 @@
 """Reading the trail, and verifying that nobody has changed it."""
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from shared.domain.audit.rules import GENESIS, Entity, entry_hash, plain
 from shared.domain.audit.schemas import AuditActor, AuditEntryOut, AuditQuery, BrokenLink, ChainReport
 from shared.kit.pages import Page, PageQuery, cut, total_of
 
+_BATCH = 1_000
 _FACTS = (
     "actor_name",
     "actor_email",
@@ -64,12 +66,8 @@ def verify_chain(session: Session, event_id: UUID) -> ChainReport:
     """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold."""
     previous: bytes | None = None
     expected = count = 0
-    entries = session.scalars(
-        select(AuditEntry).where(AuditEntry.event_id == event_id).order_by(AuditEntry.seq),
-        execution_options={"yield_per": 1_000},
-    )
     broken: BrokenLink | None = None
-    for entry in entries:
+    for entry in _in_order(session, event_id):
         if previous is None:  # the first one that has not been pruned
             expected, previous = entry.seq, entry.previous_hash if entry.seq > 1 else GENESIS
         reason = _reason(entry, expected, previous)
@@ -83,6 +81,23 @@ def verify_chain(session: Session, event_id: UUID) -> ChainReport:
     return ChainReport(
         valid=broken is None, entries=count, first_broken=broken, head=(head.hash if head else GENESIS).hex()
     )
+
+
+def _in_order(session: Session, event_id: UUID) -> Iterator[AuditEntry]:
+    """The event's entries from the first to the last, a thousand at a time."""
+    after = 0
+    while True:
+        batch = session.scalars(
+            select(AuditEntry)
+            .where(AuditEntry.event_id == event_id, AuditEntry.seq > after)
+            .order_by(AuditEntry.seq)
+            .limit(_BATCH)
+        ).all()
+        yield from batch
+        if len(batch) < _BATCH:
+            return
+        after = batch[-1].seq
+        session.expunge_all()
 
 
 def _reason(entry: AuditEntry, expected: int, previous: bytes) -> str | None:
