@@ -79,6 +79,10 @@ class _Draft:
     customer: str
 
     @property
+    def answers(self) -> list[tuple[_Item, UUID, Answer]]:
+        return [(item, answer_id, answer) for item in self.items for answer_id, answer in item.answers]
+
+    @property
     def subtotal_cents(self) -> int:
         return sum(item.line.subtotal_cents for item in self.items)
 
@@ -192,6 +196,9 @@ def _write(
     try:
         with connection.pipeline():
             connection.execute(statements.INSERT_ORDER, _columns(draft, body, actor, idempotency, now), prepare=True)
+            if draft.answers:
+                columns = _answer_columns(draft.event_id, draft.answers)
+                connection.execute(statements.INSERT_ANSWERS, columns, prepare=True)
             connection.execute(
                 statements.CLAIM_STOCK,
                 {
@@ -250,7 +257,6 @@ def _columns(draft: _Draft, body: OrderPlace, actor: Actor, idempotency: Idempot
         "ticket_ids": [ticket[0] for ticket in draft.tickets],
         "ticket_item_ids": [ticket[1] for ticket in draft.tickets],
         "ticket_numbers": [ticket[2] for ticket in draft.tickets],
-        **_answer_columns(draft.items),
         "message_id": new_id(),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,
@@ -258,15 +264,15 @@ def _columns(draft: _Draft, body: OrderPlace, actor: Actor, idempotency: Idempot
     }
 
 
-def _answer_columns(items: Sequence[_Item]) -> dict[str, Any]:
-    answers = [(item, answer_id, answer) for item in items for answer_id, answer in item.answers]
+def _answer_columns(event_id: UUID, answers: Sequence[tuple[_Item, UUID, Answer]]) -> dict[str, Any]:
     return {
-        "answer_ids": [answer_id for _, answer_id, _ in answers],
-        "answer_item_ids": [item.id for item, _, _ in answers],
-        "answer_option_ids": [answer.option.id for _, _, answer in answers],
-        "answer_ticket_ids": [item.ticket_of(answer) for item, _, answer in answers],
-        "answer_labels": [answer.option.label for _, _, answer in answers],
-        "answer_values": [Jsonb(answer.value) for _, _, answer in answers],
+        "event_id": event_id,
+        "ids": [answer_id for _, answer_id, _ in answers],
+        "item_ids": [item.id for item, _, _ in answers],
+        "option_ids": [answer.option.id for _, _, answer in answers],
+        "ticket_ids": [item.ticket_of(answer) for item, _, answer in answers],
+        "labels": [answer.option.label for _, _, answer in answers],
+        "values": [Jsonb(answer.value) for _, _, answer in answers],
     }
 
 

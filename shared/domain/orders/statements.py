@@ -47,15 +47,18 @@ WITH key AS (
   SELECT %(event_id)s, t.id, t.item_id, t.number, 'valid', 1, %(now)s
     FROM unnest(%(ticket_ids)s::uuid[], %(ticket_item_ids)s::uuid[], %(ticket_numbers)s::text[])
       AS t(id, item_id, number)
-), answered AS (
-  INSERT INTO option_answers (event_id, id, order_item_id, option_id, ticket_id, position, label, value)
-  SELECT %(event_id)s, a.id, a.item_id, a.option_id, a.ticket_id, a.position, a.label, nullif(a.value, 'null')
-    FROM unnest(%(answer_ids)s::uuid[], %(answer_item_ids)s::uuid[], %(answer_option_ids)s::uuid[],
-                %(answer_ticket_ids)s::uuid[], %(answer_labels)s::text[], %(answer_values)s::jsonb[]) WITH ORDINALITY
-      AS a(id, item_id, option_id, ticket_id, label, value, position)
 )
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
 VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', jsonb_build_object('order_id', %(id)s::uuid), %(now)s, 0)
+"""
+
+# Only for orders that have answers: most have none, and even empty lists take their time.
+INSERT_ANSWERS = """
+INSERT INTO option_answers (event_id, id, order_item_id, option_id, ticket_id, position, label, value)
+SELECT %(event_id)s, a.id, a.item_id, a.option_id, a.ticket_id, a.position, a.label, nullif(a.value, 'null')
+  FROM unnest(%(ids)s::uuid[], %(item_ids)s::uuid[], %(option_ids)s::uuid[], %(ticket_ids)s::uuid[],
+              %(labels)s::text[], %(values)s::jsonb[]) WITH ORDINALITY
+    AS a(id, item_id, option_id, ticket_id, label, value, position)
 """
 
 # Last in the transaction, so that the hot row is locked for the shortest time. The function (it stands in the migration
