@@ -1,6 +1,4 @@
-"""The function app: registers every blueprint. A missing or bad setting stops it here, by name."""
-
-import gc
+"""The function app: registers every blueprint, nothing else. A missing or bad setting stops it here, by name."""
 
 import azure.functions as func
 
@@ -16,7 +14,3 @@ for endpoints in (*ENDPOINTS, platform.bp):
     app.register_functions(endpoints.azure)
 for background in BACKGROUND:
     app.register_functions(background)
-
-# What has been imported lives as long as the process: the collector need not look through it again and again.
-gc.collect()
-gc.freeze()
