@@ -128,24 +128,39 @@ def test_lowering_the_limit_while_fifty_buy_never_goes_below_what_is_sold(client
     assert disagreements(database_url, event_id) == []
 
 
-def test_positive_control_without_the_guard_the_same_crowd_is_oversold(start_host, fresh_database, issuer):
-    """Shows that this harness sees a race: take the guard and the constraint away, and too many are sold."""
+GUARD = "AND terms = known_terms[1] AND (quantity_limit IS NULL OR held + sold + 1 <= quantity_limit)"
+
+
+@pytest.mark.parametrize(("condition", "oversold"), [("", True), (GUARD, False)], ids=["without the guard", "with it"])
+def test_positive_control_it_is_the_guard_that_keeps_the_crowd_from_overselling(
+    start_host, fresh_database, issuer, condition, oversold
+):
+    """Shows that this harness sees a race: the constraint is taken away, and the claim replaced by one that dawdles.
+
+    Dawdling makes sure that several buyers have read the same stock before the first of them claims.
+    """
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("ALTER TABLE package_stock DROP CONSTRAINT ck_package_stock_never_oversold")
         connection.execute(
-            """
-            CREATE OR REPLACE FUNCTION claim_stock(the_event uuid, packages uuid[], quantities bigint[], terms bigint[])
-            RETURNS void LANGUAGE sql AS $$
-              UPDATE package_stock SET sold = sold + 1 WHERE event_id = the_event AND package_id = ANY(packages)
-            $$
-            """.replace("terms bigint[]", "known_terms bigint[]")
+            f"""
+            CREATE OR REPLACE FUNCTION claim_stock(
+              the_event uuid, packages uuid[], quantities bigint[], known_terms bigint[]
+            ) RETURNS void LANGUAGE plpgsql AS $$
+            BEGIN
+              PERFORM pg_sleep(0.1);
+              UPDATE package_stock SET sold = sold + 1
+               WHERE event_id = the_event AND package_id = packages[1] {condition};
+              IF NOT FOUND THEN RAISE EXCEPTION 'short' USING ERRCODE = 'BX001'; END IF;
+            END $$
+            """.encode()
         )
     host = start_host(DATABASE_URL=fresh_database)
     admin = {"Authorization": f"Bearer {issuer.token('admin@demo.test', roles=['super_admin'])}"}
     with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
-        event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 5})
-        answers = place_at_once(host.url, event_id, [order((package_id, 1))] * 100)
+        event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 1})
+        answers = place_at_once(host.url, event_id, [order((package_id, 1))] * 40)
 
     sold = counts(fresh_database, event_id)["sold"]
-    assert sold > 5
     assert sold == sum(answer.status == 201 for answer in answers)
+    assert (sold > 1) is oversold
+    assert sold >= 1
