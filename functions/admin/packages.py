@@ -8,6 +8,7 @@ from shared.domain.catalog.errors import (
     LimitBelowSales,
     NoSuchPackage,
     PackageHasSales,
+    PackageInPromoCodes,
     PriceLocked,
     ReorderMismatch,
 )
@@ -106,7 +107,7 @@ def disable_package(call: Call, package_id: UUID) -> PackageOut:
     f"{_PACKAGES}/{{package_id}}",
     permission=Permission.PACKAGES_WRITE,
     status=204,
-    refusals=(NoSuchPackage, PackageHasSales, ConfirmationRequired),
+    refusals=(NoSuchPackage, PackageHasSales, PackageInPromoCodes, ConfirmationRequired),
 )
 def delete_package(call: Call, package_id: UUID, query: DeleteQuery) -> None:
     """Delete a ticket package of which nothing was sold; needs `?confirm=true`."""

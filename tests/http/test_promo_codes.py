@@ -272,3 +272,18 @@ def test_a_sold_out_order_uses_no_code(evening, database_url):
     assert_problem(refused, 409, "sold_out")
     assert times_used(evening, promo) == 0
     assert query(database_url, "SELECT count(*) FROM promo_code_customers WHERE event_id = %s", evening.id) == [(0,)]
+
+
+def test_a_package_that_a_code_is_limited_to_is_not_deleted_from_under_it(evening, database_url):
+    package, other = evening.package(), evening.package()
+    promo = added(evening, package_ids=[package["id"]])
+    delete = f"{evening.packages}/{package['id']}?confirm=true"
+    before = event_state(database_url, evening.id)
+    assert_problem(evening.client.delete(delete, headers=evening.headers), 409, "package_in_promo_codes")
+    assert event_state(database_url, evening.id) == before
+    refused = send_order(evening.client, evening.id, [(other["id"], 1)], promo_code="EARLY10")
+    assert_problem(refused, 422, "promo_code_not_for_these")
+    wider = {"package_ids": [other["id"]]}
+    path = f"{codes(evening)}/{promo['id']}"
+    assert evening.client.patch(path, json=wider, headers=evening.headers).json()["package_ids"] == [other["id"]]
+    assert evening.client.delete(delete, headers=evening.headers).status_code == 204

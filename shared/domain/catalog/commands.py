@@ -23,6 +23,7 @@ from shared.domain.catalog.errors import (
     LimitBelowSales,
     NoSuchPackage,
     PackageHasSales,
+    PackageInPromoCodes,
     PriceLocked,
     ReorderMismatch,
     SlugTaken,
@@ -199,7 +200,7 @@ def delete_package(
 ) -> list[str]:
     """Delete a package of which nothing is sold or held; returns the image blobs to delete after the commit.
 
-    Raises `ConfirmationRequired`, `PackageHasSales`.
+    Raises `ConfirmationRequired`, `PackageHasSales`, `PackageInPromoCodes`.
     """
     package = _lock_package(session, event_id, package_id, if_match=if_match)
     was = {"name": package.name, "price_cents": package.price_cents}
@@ -220,8 +221,12 @@ def delete_package(
         raise refusal
     try:
         session.execute(delete(TicketPackage).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id))
-    except IntegrityError as error:  # orders, though refunded or cancelled since, still tell of it
-        raise refusal from error
+    except IntegrityError as error:
+        if violated_constraint(error) == "fk_promo_code_packages_event_id_package_id":
+            raise PackageInPromoCodes(
+                "Promo codes are limited to this package. Take it out of them first, or disable the package instead."
+            ) from error
+        raise refusal from error  # orders, though refunded or cancelled since, still tell of it
     record(session, event_id, Entity.PACKAGE, package_id, {"deleted": (was, None)}, actor=actor, now=now)
     return [name for name in (package.display_image, package.thumbnail_image) if name]
 

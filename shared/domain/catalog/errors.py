@@ -37,6 +37,12 @@ class PackageHasSales(Conflict):
     code = "package_has_sales"
 
 
+class PackageInPromoCodes(Conflict):
+    """Promo codes are limited to this package."""
+
+    code = "package_in_promo_codes"
+
+
 class NoSuchOption(NotFound):
     """There is no such option of this package."""
 

@@ -48,9 +48,8 @@ class PromoCodePackage(Base):
         ForeignKeyConstraint(
             ["event_id", "promo_code_id"], ["promo_codes.event_id", "promo_codes.id"], ondelete="CASCADE"
         ),
-        ForeignKeyConstraint(
-            ["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"], ondelete="CASCADE"
-        ),
+        # No cascade: a code that lost the last package it is limited to would hold for all.
+        ForeignKeyConstraint(["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"]),
     )
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
