@@ -14,9 +14,15 @@ from shared.kit.cache import cache
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
+from shared.kit.http.limiting import count, require_below
+from shared.kit.http.problems import TooManyRequests
+from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 
 bp = endpoints("Orders")
+
+# Only orders that name an unknown code count, so that selling itself is never limited.
+PROMO_GUESSES = RateLimit("promo_guesses")
 
 
 def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
@@ -42,6 +48,7 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
         EventCancelled,
         IdempotencyKeyReused,
         *promo_errors.REFUSALS,
+        TooManyRequests,
     ),
 )
 def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
@@ -55,18 +62,23 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     call.unit_of_work.commit()
     call.unit_of_work.after_commit(outbox.nudge)
     if body.promo_code is not None:
+        require_below(PROMO_GUESSES, call)
         key = cache_key(call.event_id, body.promo_code.strip().upper())
         call.unit_of_work.after_commit(lambda: cache().drop(key))
-    with raw_connection() as connection:
-        return place_order(
-            connection,
-            call.event_id,
-            body,
-            actor=call.actor,
-            idempotency=call.idempotency,
-            allow_test_payment=settings().is_local,
-            now=call.now,
-        )
+    try:
+        with raw_connection() as connection:
+            return place_order(
+                connection,
+                call.event_id,
+                body,
+                actor=call.actor,
+                idempotency=call.idempotency,
+                allow_test_payment=settings().is_local,
+                now=call.now,
+            )
+    except promo_errors.PromoCodeUnknown:
+        count(PROMO_GUESSES, call)
+        raise
 
 
 @bp.get(

@@ -37,6 +37,7 @@ def app_settings(addresses: ServiceAddresses, *, keys: Mapping[str, str], worker
         "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
         "SALES_REFRESH_SCHEDULE": "*/15 * * * * *",
         "SALES_EXPORT_MINUTES": "0",
+        "RATE_LIMITS": os.environ.get("RATE_LIMITS", "generous"),
         "WORKERS": str(workers),
         **keys,
     }

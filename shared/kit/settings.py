@@ -7,6 +7,7 @@ A missing or bad one stops the start with its name and what is expected. The des
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Literal, Self
@@ -40,7 +41,14 @@ def _threads() -> int:
     return int(configured) if configured.isdigit() else min(32, (os.cpu_count() or 1) + 4)
 
 
+def _rate_limit(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,5} ?/ ?([1-9]\d{0,3} )?(second|minute|hour|day)s?", text):
+        raise ValueError("must read like 30/minute or 5/10 seconds")
+    return text
+
+
 type Key = Annotated[str, AfterValidator(_key_of_32_bytes)]
+type RateLimitText = Annotated[str, AfterValidator(_rate_limit)]
 type Url = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -92,6 +100,25 @@ class Settings(BaseModel):
     )
     redis_timeout_ms: int = Field(
         100, ge=10, le=5_000, description="The longest that a call to Redis may hold up a request."
+    )
+
+    rate_limits: Literal["production", "generous", "off"] = Field(
+        "production",
+        description="`generous` allows a hundred times as much, for development; `off` counts nothing.",
+        examples=["generous"],
+    )
+    rate_limit_promo_previews: RateLimitText = Field(
+        "30/minute", description="Previews of promo codes, per address and event."
+    )
+    rate_limit_promo_guesses: RateLimitText = Field(
+        "10/minute", description="Unknown promo codes in orders, per address and event. No other order is ever limited."
+    )
+    trusted_proxy_hops: int = Field(
+        1,
+        ge=0,
+        le=5,
+        description="How many proxies of your own append to `X-Forwarded-For`: 1 on Azure Functions, 2 behind Front "
+        "Door. Rate limits take the client's address from there.",
     )
 
     storage_connection: str | None = Field(

@@ -97,7 +97,9 @@ def _start(folder: Path, guard: Guard, stack: contextlib.ExitStack, say: Callabl
         public=f"http://127.0.0.1:{port}",
     )
     keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS}
-    environment = app_settings(addresses, keys=keys, workers=workers()) | _keep_bytecode(folder)
+    environment = (
+        app_settings(addresses, keys=keys, workers=workers()) | {"RATE_LIMITS": "off"} | _keep_bytecode(folder)
+    )
     host = _host(folder, guard, environment, port)
     stack.callback(host.stop)
     say(f"functions host with {workers()} HTTP workers")

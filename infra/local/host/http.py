@@ -80,6 +80,7 @@ class HttpFront:
                 raise Refused(405, [(b"allow", ", ".join(sorted(match.allowed)).encode())])
             raise Refused(404)
         headers = read_headers(scope["headers"])
+        headers["x-forwarded-for"] = _forwarded_for(scope, headers)
         query = read_query(scope["query_string"])
         level = str(function.trigger.get("authLevel", "function")).lower()
         if level != "anonymous" and not self._keys.opens(function.name, level, _key(headers, query)):
@@ -146,6 +147,13 @@ class HttpFront:
 
 def _key(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
     return headers.get("x-functions-key") or query.get("code")
+
+
+def _forwarded_for(scope: Scope, headers: Mapping[str, str]) -> str:
+    """Who asks, after whom it says it asks for, as Azure's front end tells the app."""
+    host, port = scope["client"] or ("", 0)
+    client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ", ".join(part for part in (headers.get("x-forwarded-for"), client) if part)
 
 
 def _url(scope: Scope, headers: Mapping[str, str]) -> str:

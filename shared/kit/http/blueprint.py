@@ -21,6 +21,7 @@ from shared.kit.http.endpoint import Gate, Route, declare, serve
 from shared.kit.http.problems import EdgeProblem, MethodNotAllowed, NoSuchRoute
 from shared.kit.http.request import request_id_of
 from shared.kit.http.response import refuse
+from shared.kit.rate_limits import RateLimit
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -44,6 +45,8 @@ class Declaration(TypedDict):
     """What a handler that returns `Content` sends."""
     headers: NotRequired[Mapping[str, str]]
     """Request headers that the handler reads, with what they are for."""
+    limit: NotRequired[RateLimit]
+    """How often one address may ask, for one event where the path names one; 429 beyond."""
     polling_ms: NotRequired[int]
     """How often asking again brings something new; told to clients as `X-Polling-Interval`."""
     refusals: NotRequired[tuple[type[Refusal | EdgeProblem], ...]]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from shared.kit.actor import Actor
 from shared.kit.db.idempotency import Idempotency
 from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.http.client_address import UNKNOWN
 from shared.kit.versions import IfMatch
 
 
@@ -25,6 +26,8 @@ class Call:
     if_match: IfMatch = None
     keyed: Idempotency | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    address: str = UNKNOWN
+    """Where the request comes from: an address, the /64 of an IPv6 one."""
 
     @property
     def session(self) -> Session:

@@ -27,9 +27,13 @@ from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.errors import Refusal
 from shared.kit.http import request, response
 from shared.kit.http.call import Call, UploadedFile
+from shared.kit.http.client_address import client_address
+from shared.kit.http.limiting import count
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
 from shared.kit.metrics import REQUEST_SECONDS, RETRIES
+from shared.kit.rate_limits import RateLimit
+from shared.kit.settings import settings
 from shared.kit.storage.account import StorageDown
 
 log = logging.getLogger(__name__)
@@ -64,6 +68,7 @@ class Route:
     also: tuple[int, ...] = ()
     content_type: str = "*/*"
     headers: Mapping[str, str] = field(default_factory=dict)
+    limit: RateLimit | None = None
     polling_ms: int | None = None
     tag: str = ""
     body: type[BaseModel] | None = None
@@ -130,6 +135,8 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
             try:
                 call = _admit(route, req, identity, request_id, unit_of_work)
                 if parsed is None:
+                    if route.limit is not None:
+                        count(route.limit, call)
                     parsed = _parse(route, req)
                 result = route.handler(call, **parsed)
                 committing = True
@@ -149,6 +156,7 @@ def _admit(
     event_id = request.path_id(req.route_params, "event_id") if "{event_id}" in route.path else None
     actor = route.gate(unit_of_work.session, identity, route.permission, event_id) if identity else GUEST
     actor = replace(actor, request_id=request_id)
+    headers = {name.lower(): value for name, value in req.headers.items()}
     return Call(
         actor=actor,
         now=utc_now(),
@@ -157,7 +165,8 @@ def _admit(
         event=event_id,
         if_match=request.if_match_of(req) if route.writes else None,
         keyed=_idempotency(route, req, actor, event_id) if route.replay else None,
-        headers={name.lower(): value for name, value in req.headers.items()},
+        headers=headers,
+        address=client_address(headers, trusted_hops=settings().trusted_proxy_hops),
     )
 
 

@@ -32,6 +32,7 @@ from shared.kit.http.problems import (
     MalformedRequest,
     OutcomeUnknown,
     Problem,
+    TooManyRequests,
     Unauthenticated,
     WrongContentType,
     reason_phrase,
@@ -65,6 +66,10 @@ _HEADERS: Json = {
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
     },
+    "RateLimit-Policy": {
+        "description": 'The limit that was met: `"name";q=calls;w=seconds`.',
+        "schema": {"type": "string"},
+    },
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "How to sign in (RFC 6750).", "required": True, "schema": {"type": "string"}},
     "X-Polling-Interval": {
@@ -77,7 +82,7 @@ _HEADERS: Json = {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
 }
-_HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+_HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["RateLimit-Policy", "Retry-After"], 503: ["Retry-After"]}
 
 _HEADER_PARAMETERS: Json = {
     "IdempotencyKey": {
@@ -353,6 +358,8 @@ def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
         # A token is looked at on public routes too, but there everybody has the permission.
         if not route.public and ("{event_id}" in route.path or not issubclass(kind, NotFound)):
             yield kind
+    if route.limit is not None:
+        yield TooManyRequests
     if route.body is not None:
         yield from (MalformedJson, BodyTooLarge, WrongContentType, Invalid)
     if route.file is not None:

@@ -1,12 +1,14 @@
 """Problem details (RFC 9457) for every error, each with a stable `code`; nothing internal leaks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.kit.errors import Conflict, Forbidden, Gone, InvalidInput, Mismatch, NotFound, Refusal, StaleVersion
+from shared.kit.rate_limits import Exceeded
 
 STATUS_OF: dict[type[Refusal], int] = {
     InvalidInput: 422,
@@ -46,7 +48,7 @@ class EdgeProblem(Exception):
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
-    headers: ClassVar[dict[str, str]] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str | None = None, *, faults: Sequence[Fault] = (), **fields: object) -> None:
         """`detail` is one sentence for people; the class's docstring is the title."""
@@ -84,14 +86,14 @@ class Unauthenticated(EdgeProblem):
 
     status = 401
     code = "unauthenticated"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="boxoffice"'}
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="boxoffice"'}
 
 
 class InvalidToken(Unauthenticated):
     """The bearer token is not accepted."""
 
     code = "invalid_token"
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="boxoffice", error="invalid_token"'}
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="boxoffice", error="invalid_token"'}
 
 
 class NoSuchRoute(EdgeProblem):
@@ -129,6 +131,19 @@ class Invalid(EdgeProblem):
     code = "invalid_input"
 
 
+class TooManyRequests(EdgeProblem):
+    """You have asked too often; wait a little."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, exceeded: Exceeded) -> None:
+        """Tell when to ask again."""
+        seconds = exceeded.retry_after_seconds
+        super().__init__(f"You have asked too often; ask again in {seconds} s.", retry_after_seconds=seconds)
+        self.headers = {"Retry-After": str(seconds), "RateLimit-Policy": exceeded.policy}
+
+
 class InternalError(EdgeProblem):
     """Something went wrong on our side; it has been logged under the request id."""
 
@@ -141,7 +156,7 @@ class Busy(EdgeProblem):
 
     status = 503
     code = "busy"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+    headers: Mapping[str, str] = {"Retry-After": "1"}
 
 
 class DependencyDown(EdgeProblem):
@@ -149,7 +164,7 @@ class DependencyDown(EdgeProblem):
 
     status = 503
     code = "dependency_down"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "3"}
+    headers: Mapping[str, str] = {"Retry-After": "3"}
 
 
 class OutcomeUnknown(EdgeProblem):
@@ -157,7 +172,7 @@ class OutcomeUnknown(EdgeProblem):
 
     status = 503
     code = "outcome_unknown"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "3"}
+    headers: Mapping[str, str] = {"Retry-After": "3"}
 
 
 def status_of(refusal: type[Refusal]) -> int:
@@ -172,7 +187,7 @@ def problem_of(error: Refusal | EdgeProblem, request_id: str) -> tuple[int, dict
     """Return an error as status, problem document and extra headers."""
     faults: Sequence[Fault] = ()
     if isinstance(error, EdgeProblem):
-        status, headers, faults = error.status, error.headers, error.faults
+        status, headers, faults = error.status, dict(error.headers), error.faults
     else:
         status, headers = status_of(type(error)), {}
         if isinstance(error, InvalidInput):

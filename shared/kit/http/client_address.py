@@ -1,0 +1,32 @@
+"""Where a request comes from, as far as that can be trusted."""
+
+import ipaddress
+from collections.abc import Mapping
+
+UNKNOWN = "unknown"
+
+
+def client_address(headers: Mapping[str, str], *, trusted_hops: int) -> str:
+    """Return the client's address as the outermost of our own proxies saw it.
+
+    Each proxy appends to `X-Forwarded-For` whom it was asked by; what stands further left came with the request and may
+    be invented. An IPv6 client is known by its /64, for whoever has one address has all of those (RFC 6177).
+    """
+    seen = [entry.strip() for entry in headers.get("x-forwarded-for", "").split(",")]
+    if trusted_hops < 1 or len(seen) < trusted_hops:
+        return UNKNOWN
+    try:
+        address = ipaddress.ip_address(_without_port(seen[-trusted_hops]))
+    except ValueError:
+        return UNKNOWN
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def _without_port(entry: str) -> str:
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
