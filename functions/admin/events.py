@@ -1,4 +1,4 @@
-from functions.edge import endpoints
+from functions.edge import drop_package_list, endpoints
 from shared.domain.access.errors import EmailUnverified
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import commands, queries
@@ -8,7 +8,7 @@ from shared.kit.errors import StaleVersion
 from shared.kit.http.call import Call
 from shared.kit.pages import Page, PageQuery
 
-bp = endpoints("Events")
+bp = endpoints("Events", after_write=drop_package_list)
 
 
 @bp.post(

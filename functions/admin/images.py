@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import endpoints
+from functions.edge import drop_package_list, endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import images
 from shared.domain.catalog.errors import NoSuchPackage, NoSuchUpload
@@ -11,7 +11,7 @@ from shared.kit.http.problems import BodyTooLarge
 from shared.kit.storage import blobs
 from shared.kit.storage.account import storage_errors
 
-bp = endpoints("Images")
+bp = endpoints("Images", after_write=drop_package_list)
 
 _IMAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}/image"
 

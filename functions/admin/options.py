@@ -1,13 +1,13 @@
 from uuid import UUID
 
-from functions.edge import endpoints
+from functions.edge import drop_package_list, endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import options
 from shared.domain.catalog.errors import NoSuchOption, NoSuchPackage, OptionHasAnswers, ReorderMismatch, TooManyOptions
 from shared.domain.catalog.schemas import OptionCreate, OptionList, OptionOut, OptionPatch, OptionReorder
 from shared.kit.http.call import Call
 
-bp = endpoints("Custom options")
+bp = endpoints("Custom options", after_write=drop_package_list)
 
 _OPTIONS = "v1/admin/events/{event_id}/ticket-packages/{package_id}/custom-options"
 

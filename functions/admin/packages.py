@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import endpoints
+from functions.edge import drop_package_list, endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog import commands, queries
 from shared.domain.catalog.errors import (
@@ -30,7 +30,7 @@ from shared.kit.metrics import PACKAGES_CREATED
 from shared.kit.pages import Page
 from shared.kit.storage.blobs import PUBLIC, delete_quietly
 
-bp = endpoints("Ticket packages")
+bp = endpoints("Ticket packages", after_write=drop_package_list)
 
 _PACKAGES = "v1/admin/events/{event_id}/ticket-packages"
 _HAS_SALES = EditWarning(

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import endpoints
+from functions.edge import drop_package_list, endpoints
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import EventCancelled
@@ -19,7 +19,7 @@ from shared.kit.http.problems import TooManyRequests
 from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 
-bp = endpoints("Orders")
+bp = endpoints("Orders", after_write=drop_package_list)
 
 # Only orders that name an unknown code count, so that selling itself is never limited.
 PROMO_GUESSES = RateLimit("promo_guesses")

@@ -99,21 +99,29 @@ def test_lists_take_as_many_statements_for_fifty_packages_as_for_one(client, iss
         counts = []
         with Session(engine) as session:
             reads: list[Callable[[], Page[Any]]] = [
-                lambda: queries.list_packages(session, evening.event_id, PackageListQuery(page_size=100)),
-                lambda: queries.list_public_packages(session, evening.event_id, PublicPackageListQuery(page_size=100)),
+                lambda: queries.list_packages(session, evening.event_id, PackageListQuery(page_size=99)),
+                # Of a size that is not cached.
+                lambda: queries.list_public_packages(session, evening.event_id, PublicPackageListQuery(page_size=99)),
             ]
             for read in reads:
                 statements.clear()
                 listed = read()
                 assert len(listed.items) == listed.total == made
+                assert {len(package.custom_options) for package in listed.items} == {4}
                 counts.append(len(statements))
         return counts
 
+    def package_with_options() -> None:
+        options = f"{evening.packages}/{evening.package()['id']}/custom-options"
+        for number in range(4):
+            body = {"label": f"Question {number}?", "option_type": "text_input"}
+            assert client.post(options, json=body, headers=evening.headers).status_code == 201
+
     try:
-        evening.package()
+        package_with_options()
         for_one = count(1)
         for _ in range(49):
-            evening.package()
+            package_with_options()
         assert count(50) == for_one
         assert max(for_one) <= 3
     finally:

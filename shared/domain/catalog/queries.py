@@ -1,10 +1,12 @@
 """Reads of events and packages."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -25,8 +27,13 @@ from shared.domain.catalog.schemas import (
     PublicPackageOut,
 )
 from shared.kit.actor import Actor
+from shared.kit.cache import cache
 from shared.kit.pages import Page, PageQuery, cut, total_of
 from shared.kit.storage.blobs import PUBLIC, blob_url
+
+LIST_SECONDS = 2.0
+"""How long the public list may be kept: a sale must show within 3 s even where Redis did not hear of it."""
+_CACHED_SIZES = (20, 50, 100)
 
 
 def get_event(session: Session, event_id: UUID) -> EventOut:
@@ -178,8 +185,35 @@ def all_packages(session: Session, event_id: UUID) -> list[PackageOut]:
     return [PackageOut.model_validate(fields) for fields in _read(session, event_id, statement)]
 
 
+def package_list_keys(event_id: UUID) -> list[str]:
+    """Where the cache keeps the public list; whoever changes or sells what it shows drops these after the commit."""
+    return [
+        _list_key(event_id, page_size, sponsorships_only=only) for page_size in _CACHED_SIZES for only in (False, True)
+    ]
+
+
+def _list_key(event_id: UUID, page_size: int, *, sponsorships_only: bool) -> str:
+    return f"packages:{event_id}:{page_size}:{'sponsorships' if sponsorships_only else 'all'}"
+
+
 def list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
-    """A published event's enabled packages in display order."""
+    """A published event's enabled packages in display order; raises `NoSuchEvent`.
+
+    The first page may come from the cache; it is then at most `LIST_SECONDS` old, should a drop have been lost.
+    """
+    if query.page > 1 or query.page_size not in _CACHED_SIZES:
+        return _list_public_packages(session, event_id, query)
+    key = _list_key(event_id, query.page_size, sponsorships_only=query.sponsorships_only)
+    cached = cache().get(key)
+    if cached is not None:
+        with suppress(ValidationError):  # written by another version of the app, say
+            return Page[PublicPackageOut].model_validate_json(cached)
+    page = _list_public_packages(session, event_id, query)
+    cache().put(key, page.model_dump_json().encode(), seconds=LIST_SECONDS)
+    return page
+
+
+def _list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
     if session.scalar(select(Event.status).where(Event.id == event_id)) != "published":
         raise NoSuchEvent
     statement = _packages(event_id).where(TicketPackage.is_enabled).order_by(TicketPackage.display_order)

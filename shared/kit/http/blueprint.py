@@ -63,11 +63,16 @@ class Register(Protocol):
 class Blueprint:
     """A group of endpoints that share a tag in the reference and a gate."""
 
-    def __init__(self, tag: str, *, gate: Gate, public: StrEnum) -> None:
-        """`gate` admits callers; `public` is the permission that everybody has."""
+    def __init__(
+        self, tag: str, *, gate: Gate, public: StrEnum, after_write: Callable[[Call], None] | None = None
+    ) -> None:
+        """`gate` admits callers; `public` is the permission that everybody has.
+
+        `after_write` runs after the commit of each route that may change something.
+        """
         self.azure = func.Blueprint()
         self.routes: list[Route] = []
-        self._tag, self._gate, self._public = tag, gate, public
+        self._tag, self._gate, self._public, self._after_write = tag, gate, public, after_write
 
     def get(self, path: str, **declared: Unpack[Declaration]) -> Register:
         """Register a read; it runs without a transaction."""
@@ -114,6 +119,7 @@ class Blueprint:
                 public=declared["permission"] is self._public,
                 gate=self._gate,
                 tag=self._tag,
+                after_write=self._after_write,
                 **declared,
             )
             self.routes.append(route)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -70,6 +71,7 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict)
     limit: RateLimit | None = None
     polling_ms: int | None = None
+    after_write: Callable[[Call], None] | None = None
     tag: str = ""
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
@@ -139,6 +141,8 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
                         count(route.limit, call)
                     parsed = _parse(route, req)
                 result = route.handler(call, **parsed)
+                if route.writes and route.after_write is not None:
+                    unit_of_work.after_commit(partial(route.after_write, call))
                 committing = True
                 unit_of_work.commit()
                 return _answer(route, req, call, result, parsed)
