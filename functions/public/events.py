@@ -6,7 +6,7 @@ from shared.domain.access.permissions import Permission
 from shared.domain.catalog import queries
 from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.catalog.schemas import Availability, PublicEventOut, PublicPackageListQuery, PublicPackageOut
-from shared.kit.http.call import Call
+from shared.kit.http.call import Call, Rendered
 from shared.kit.pages import Page, PageQuery
 
 bp = endpoints("Public")
@@ -25,9 +25,9 @@ def get_public_event(call: Call, slug: str) -> PublicEventOut:
 
 
 @bp.get("v1/public/events/{event_id}/ticket-packages", permission=Permission.PUBLIC, refusals=(NoSuchEvent,))
-def list_public_packages(call: Call, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
+def list_public_packages(call: Call, query: PublicPackageListQuery) -> Rendered[Page[PublicPackageOut]]:
     """List what can be bought, in display order."""
-    return queries.list_public_packages(call.session, call.event_id, query)
+    return Rendered(queries.public_package_list(call.session, call.event_id, query))
 
 
 @bp.get(

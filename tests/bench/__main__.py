@@ -20,14 +20,15 @@ from tests.bench import aims, processes, tables
 from tests.bench.cases import CASES, CONCURRENCIES, Pace
 from tests.bench.confirmations import send_confirmations
 from tests.bench.leftovers import strike_off_mail
+from tests.bench.redis_outage import measure_outage
 from tests.bench.rush import run_rush
 from tests.bench.scenery import Scenery, set_scene
 from tests.bench.starts import cold_starts, heaviest_imports, import_seconds, import_without_bytecode
 from tests.bench.statement_count import count_statements
-from tests.bench.system import System, running_system, workers
+from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
-OTHERS = ("mail", "rush", "memory", "statements", "import", "cold")
+OTHERS = ("mail", "rush", "memory", "statements", "import", "cold", "outage")
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
@@ -68,7 +69,7 @@ def _options() -> argparse.Namespace:
 def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     wanted: list[str] = options.only
     pace = QUICK if options.quick else FULL
-    results: dict[str, Any] = {"machine": _machine(), "pace": vars(pace), "workers": workers()}
+    results: dict[str, Any] = {"machine": _machine(), "pace": vars(pace), "workers": default_workers()}
     memory: dict[str, Any] = {}
     if "memory" in wanted and processes.AVAILABLE:
         memory["at rest"] = _memory(system)
@@ -94,6 +95,9 @@ def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     if "cold" in wanted:
         say("  cold starts")
         results["cold"] = cold_starts(system, scenery, times=1 if options.quick else 3)
+    if "outage" in wanted:
+        say("  Redis out of reach")
+        results["outage"] = measure_outage(system, scenery)
     return results
 
 
@@ -159,6 +163,7 @@ def _show(results: dict[str, Any]) -> None:
         ("mail", tables.mail_lines),
         ("rush", tables.rush_lines),
         ("memory", tables.memory_lines),
+        ("outage", tables.outage_lines),
         ("statements", tables.statement_lines),
     ):
         if name in results:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.bench.plans import KEY, FloorPlan, LoadPlan
-from tests.bench.scenery import Scenery
+from tests.bench.scenery import PROMO_CODE, Scenery
 from tests.bench.system import System
 
 CONCURRENCIES = (1, 8, 32)
@@ -39,9 +39,10 @@ def request(method: str, path: str, *, body: str = "", **headers: str) -> str:
     return "\r\n".join([*lines, "", body])
 
 
-def order_request(scenery: Scenery, package_id: str) -> str:
+def order_request(scenery: Scenery, package_id: str, **more: str) -> str:
     """An order for one of the package, with a fresh key each time it is sent."""
     body = {
+        **more,
         "customer": {"name": "Bea Buyer", "email": "bea@demo.test"},
         "items": [{"package_id": package_id, "quantity": 1}],
         "payment_method": "test",
@@ -56,9 +57,9 @@ def _reads(make: Callable[[Scenery], str]) -> Callable[[System, Scenery, int, Pa
     return plan
 
 
-def _orders(packages: int) -> Callable[[System, Scenery, int, Pace], LoadPlan]:
+def _orders(packages: int, **more: str) -> Callable[[System, Scenery, int, Pace], LoadPlan]:
     def plan(system: System, scenery: Scenery, concurrency: int, pace: Pace) -> LoadPlan:
-        requests = [order_request(scenery, package_id) for package_id in scenery.package_ids[:packages]]
+        requests = [order_request(scenery, package_id, **more) for package_id in scenery.package_ids[:packages]]
         return _load(system, requests, 201, concurrency, pace)
 
     return plan
@@ -89,17 +90,25 @@ def _floor(packages: int) -> Callable[[System, Scenery, int, Pace], FloorPlan]:
     return plan
 
 
-def _authorised(scenery: Scenery) -> str:
-    return request("GET", scenery.package_path, Authorization=f"Bearer {scenery.token}")
+def authorised(scenery: Scenery, path: str) -> str:
+    """A read by the coordinator."""
+    return request("GET", path, Authorization=f"Bearer {scenery.token}")
 
 
 ALL = 1_000
 CASES = {
     "live": Case("trivial function (GET health/live)", _reads(lambda _: request("GET", "/api/v1/health/live"))),
     "list": Case("list 20 packages (public)", _reads(lambda scenery: request("GET", scenery.list_path))),
-    "read": Case("read one package (admin, bearer token)", _reads(_authorised)),
+    "list-50": Case("list 50 packages with 4 options (public)", _reads(lambda s: request("GET", s.catalogue_path))),
+    "list-50-admin": Case(
+        "list 50 packages with 4 options (admin)", _reads(lambda s: authorised(s, s.admin_catalogue_path(page_size=50)))
+    ),
+    "read": Case("read one package (admin, bearer token)", _reads(lambda s: authorised(s, s.package_path))),
     "order-hot": Case("place an order, one package", _orders(1), floor="floor-hot", leaves_mail=True),
     "order-spread": Case("place an order, 20 packages", _orders(ALL), floor="floor-spread", leaves_mail=True),
+    "order-promo": Case(
+        "place an order with a promo code", _orders(1, promo_code=PROMO_CODE), floor="floor-hot", leaves_mail=True
+    ),
     "floor-hot": Case("floor: the order's SQL, one package", _floor(1)),
     "floor-spread": Case("floor: the order's SQL, 20 packages", _floor(ALL)),
     "commit": Case("floor: insert one short row and commit", _floor(0)),

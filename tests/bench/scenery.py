@@ -1,4 +1,6 @@
-"""The event that is measured: published, with twenty unlimited packages, and the same rows for the raw floor."""
+"""What is measured: an event with twenty unlimited packages and a promo code, the same rows for the raw floor, and
+another event with a catalogue of fifty packages that ask four questions each.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,9 @@ import psycopg
 from tests.bench.system import System
 
 PACKAGES = 20
+CATALOGUE_PACKAGES = 50
+CATALOGUE_OPTIONS = 4
+PROMO_CODE = "MEASURED"
 ADMIN = "admin@demo.test"
 COORDINATOR = "coordinator@demo.test"
 _COPIED = ("users", "events", "ticket_packages", "package_stock")  # in the order of their foreign keys
@@ -22,11 +27,21 @@ class Scenery:
     event_id: str
     package_ids: list[str]
     token: str
+    catalogue_id: str
 
     @property
     def list_path(self) -> str:
         """The public list of the event's packages."""
         return f"/api/v1/public/events/{self.event_id}/ticket-packages"
+
+    @property
+    def catalogue_path(self) -> str:
+        """The public list of the fifty packages."""
+        return f"/api/v1/public/events/{self.catalogue_id}/ticket-packages?page_size=50"
+
+    def admin_catalogue_path(self, *, page_size: int) -> str:
+        """The list of the fifty packages, as their coordinator reads it: never from the cache."""
+        return f"/api/v1/admin/events/{self.catalogue_id}/ticket-packages?page_size={page_size}"
 
     @property
     def package_path(self) -> str:
@@ -42,22 +57,30 @@ class Scenery:
 def set_scene(system: System) -> Scenery:
     """Create and publish the event through the API, then copy its rows into the floor's database."""
     with _api(system, system.issuer.token(ADMIN)) as api:
-        starts = datetime.now(UTC) + timedelta(days=30)
-        event = _ok(
-            api.post(
-                "/admin/events",
-                json={
-                    "title": "Measured",
-                    "starts_at": starts.isoformat(),
-                    "ends_at": (starts + timedelta(hours=3)).isoformat(),
-                },
-            )
-        )
-        packages = [_add_package(api, event["id"], f"Package {number}") for number in range(PACKAGES)]
-        _ok(api.post(f"/admin/events/{event['id']}/publish"))
-        _ok(api.put(f"/admin/events/{event['id']}/members/{COORDINATOR}", json={"role": "coordinator"}))
+        event_id, packages = _add_event(api, "Measured", packages=PACKAGES)
+        code = {"code": PROMO_CODE, "discount_type": "percentage", "discount_value": 12.5}
+        _ok(api.post(f"/admin/events/{event_id}/promo-codes", json=code))
+        catalogue_id, catalogue = _add_event(api, "Catalogue", packages=CATALOGUE_PACKAGES)
+        for package_id in catalogue:
+            for number in range(CATALOGUE_OPTIONS):
+                _add_option(api, catalogue_id, package_id, f"Question {number + 1}?")
     _copy_rows(system)
-    return Scenery(event["id"], packages, system.issuer.token(COORDINATOR))
+    return Scenery(event_id, packages, system.issuer.token(COORDINATOR), catalogue_id)
+
+
+def _add_event(api: httpx.Client, title: str, *, packages: int) -> tuple[str, list[str]]:
+    starts = datetime.now(UTC) + timedelta(days=30)
+    times = {"starts_at": starts.isoformat(), "ends_at": (starts + timedelta(hours=3)).isoformat()}
+    event_id = str(_ok(api.post("/admin/events", json={"title": title, **times}))["id"])
+    made = [_add_package(api, event_id, f"Package {number}") for number in range(packages)]
+    _ok(api.post(f"/admin/events/{event_id}/publish"))
+    _ok(api.put(f"/admin/events/{event_id}/members/{COORDINATOR}", json={"role": "coordinator"}))
+    return event_id, made
+
+
+def _add_option(api: httpx.Client, event_id: str, package_id: str, label: str) -> None:
+    body = {"label": label, "option_type": "multi_select", "choices": ["Fish", "Lamb", "Vegan"], "is_required": False}
+    _ok(api.post(f"/admin/events/{event_id}/ticket-packages/{package_id}/custom-options", json=body))
 
 
 def add_limited_package(system: System, scenery: Scenery, *, limit: int) -> str:

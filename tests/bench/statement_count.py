@@ -1,4 +1,4 @@
-"""How many SQL statements an order takes, counted by the server (pg_stat_statements)."""
+"""How many SQL statements an order and a list take, counted by the server (pg_stat_statements)."""
 
 import re
 import time
@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from tests.bench.cases import order_request
+from tests.bench.cases import authorised, order_request
 from tests.bench.plans import LoadPlan
 from tests.bench.scenery import Scenery
 from tests.bench.system import APP_DATABASE, System
@@ -19,6 +19,8 @@ SELECT s.toplevel, s.query, s.calls
  ORDER BY s.toplevel DESC, s.calls DESC
 """
 _SETTLE_SECONDS = 0.5
+_LIST_SIZES = (1, 50)
+_LISTS_COUNTED = 50
 
 
 def count_statements(system: System, scenery: Scenery, *, orders: int) -> dict[str, Any]:
@@ -33,10 +35,14 @@ def count_statements(system: System, scenery: Scenery, *, orders: int) -> dict[s
         with psycopg.connect(system.postgres.url(), autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
             _track(connection, "all")
-            _place(system, quiet.port, scenery, orders=5)
+            _send(system, quiet.port, order_request(scenery, scenery.package_ids[0]), 201, times=5)
             connection.execute("SELECT pg_stat_statements_reset()")
-            _place(system, quiet.port, scenery, orders=orders)
+            _send(system, quiet.port, order_request(scenery, scenery.package_ids[0]), 201, times=orders)
             rows = connection.execute(_COUNTED, (APP_DATABASE,)).fetchall()
+            lists = {
+                f"a list of {size}": _per_list(system, quiet.port, connection, scenery, page_size=size)
+                for size in _LIST_SIZES
+            }
             _track(connection, "none")
     finally:
         quiet.stop()
@@ -51,22 +57,34 @@ def count_statements(system: System, scenery: Scenery, *, orders: int) -> dict[s
         "nested_per_order": sum(round(row["per_order"]) for row in own if row["from"] == "nested"),
         "background_per_order": round(sum(row["per_order"] for row in counted if row["per_order"] < 0.5), 2),
         "statements": counted,
+        "lists": lists,
     }
 
 
-def _place(system: System, port: int, scenery: Scenery, *, orders: int) -> None:
+def _per_list(
+    system: System, port: int, connection: psycopg.Connection[Any], scenery: Scenery, *, page_size: int
+) -> int:
+    """How many statements one list takes of which the coordinator reads `page_size` packages."""
+    path = scenery.admin_catalogue_path(page_size=page_size)
+    connection.execute("SELECT pg_stat_statements_reset()")
+    _send(system, port, authorised(scenery, path), 200, times=_LISTS_COUNTED)
+    rows = connection.execute(_COUNTED, (APP_DATABASE,)).fetchall()
+    return sum(round(calls / _LISTS_COUNTED) for top, _, calls in rows if top)
+
+
+def _send(system: System, port: int, request: str, status: int, *, times: int) -> None:
     plan = LoadPlan(
         concurrency=1,
         seconds=0,
         warm_seconds=0,
         port=port,
-        requests=[order_request(scenery, scenery.package_ids[0])],
-        expected=[201],
-        limit=orders,
+        requests=[request],
+        expected=[status],
+        limit=times,
     )
     window = measure(system, plan)
     if window.unexpected:
-        raise RuntimeError(f"an order was refused: {window.samples}")
+        raise RuntimeError(f"not the answer that was expected: {window.samples}")
 
 
 def _track(connection: psycopg.Connection[Any], what: str) -> None:

@@ -51,11 +51,11 @@ class System:
         """A second database on the same server, which the application does not know."""
         return self.postgres.url(FLOOR_DATABASE)
 
-    def another_host(self, **changes: str) -> FunctionsHost:
+    def another_host(self, *, workers: int | None = None, **changes: str) -> FunctionsHost:
         """A host on a port of its own, with changed settings; not started."""
         port = free_port()
         environment = self.environment | {"PUBLIC_URL": f"http://127.0.0.1:{port}"} | changes
-        return _host(self.folder, self.guard, environment, port)
+        return _host(self.folder, self.guard, environment, port, workers=workers)
 
 
 @contextlib.contextmanager
@@ -98,11 +98,11 @@ def _start(folder: Path, guard: Guard, stack: contextlib.ExitStack, say: Callabl
     )
     keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS}
     environment = (
-        app_settings(addresses, keys=keys, workers=workers()) | {"RATE_LIMITS": "off"} | _keep_bytecode(folder)
+        app_settings(addresses, keys=keys, workers=default_workers()) | {"RATE_LIMITS": "off"} | _keep_bytecode(folder)
     )
     host = _host(folder, guard, environment, port)
     stack.callback(host.stop)
-    say(f"functions host with {workers()} HTTP workers")
+    say(f"functions host with {default_workers()} HTTP workers")
     host.start()  # compiles; what is measured must not carry that along in its memory
     host.stop()
     host.start()
@@ -123,7 +123,9 @@ def _prepare_statistics(postgres: PostgresServer) -> None:
     postgres.start()
 
 
-def _host(folder: Path, guard: Guard, environment: dict[str, str], port: int) -> FunctionsHost:
+def _host(
+    folder: Path, guard: Guard, environment: dict[str, str], port: int, *, workers: int | None = None
+) -> FunctionsHost:
     return FunctionsHost(
         REPOSITORY,
         log=folder / f"host-{port}.log",
@@ -131,10 +133,10 @@ def _host(folder: Path, guard: Guard, environment: dict[str, str], port: int) ->
         port=port,
         environment=environment,
         keys_file=folder / "functions-keys.json",
-        workers=workers(),
+        workers=workers or default_workers(),
     )
 
 
-def workers() -> int:
+def default_workers() -> int:
     """How many HTTP worker processes are measured: WORKERS, else 2."""
     return int(os.environ.get("WORKERS") or 2)

@@ -50,6 +50,8 @@ def statement_lines(count: Figures) -> Iterator[str]:
         f"SQL statements an order: {count['client_per_order']} from the client, {count['nested_per_order']} nested "
         f"(function bodies, foreign keys); outbox and timers beside it: {count['background_per_order']}"
     )
+    lists = ", ".join(f"{each} from {what}" for what, each in count["lists"].items())
+    yield f"SQL statements a list (with sign-in): {lists}"
     for row in count["statements"]:
         yield f"  {row['per_order']:>6.2f}  {row['from']:<7} {row['statement']}"
 
@@ -70,6 +72,16 @@ def rush_lines(rush: Figures) -> Iterator[str]:
     )
     yield f"  in the database: {rush['sold_in_stock']} sold, {rush['orders']} orders, {rush['tickets']} tickets"
     yield from (f"  unexpected: {sample}" for sample in rush["samples"])
+
+
+def outage_lines(outage: Figures) -> Iterator[str]:
+    """What a Redis that does not answer costs."""
+    yield f"Redis out of reach: a public list of 50 packages, {outage['reads']} reads each, time-out 100 ms"
+    for state, times in outage["states"].items():
+        yield (
+            f"  {state:<24} median {times['median_ms']:>6.2f} ms, slowest {times['slowest_ms']:>7.2f} ms, "
+            f"{times['over_100_ms']} over 100 ms"
+        )
 
 
 def memory_lines(memory: Figures) -> Iterator[str]:

@@ -1,12 +1,10 @@
 """Reads of events and packages."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
@@ -196,24 +194,23 @@ def _list_key(event_id: UUID, page_size: int, *, sponsorships_only: bool) -> str
     return f"packages:{event_id}:{page_size}:{'sponsorships' if sponsorships_only else 'all'}"
 
 
-def list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
-    """A published event's enabled packages in display order; raises `NoSuchEvent`.
+def public_package_list(session: Session, event_id: UUID, query: PublicPackageListQuery) -> bytes:
+    """What `list_public_packages` returns, as JSON; raises `NoSuchEvent`.
 
     The first page may come from the cache; it is then at most `LIST_SECONDS` old, should a drop have been lost.
     """
     if query.page > 1 or query.page_size not in _CACHED_SIZES:
-        return _list_public_packages(session, event_id, query)
+        return list_public_packages(session, event_id, query).model_dump_json().encode()
     key = _list_key(event_id, query.page_size, sponsorships_only=query.sponsorships_only)
     cached = cache().get(key)
-    if cached is not None:
-        with suppress(ValidationError):  # written by another version of the app, say
-            return Page[PublicPackageOut].model_validate_json(cached)
-    page = _list_public_packages(session, event_id, query)
-    cache().put(key, page.model_dump_json().encode(), seconds=LIST_SECONDS)
-    return page
+    if cached is None:
+        cached = list_public_packages(session, event_id, query).model_dump_json().encode()
+        cache().put(key, cached, seconds=LIST_SECONDS)
+    return cached
 
 
-def _list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
+def list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
+    """A published event's enabled packages in display order; raises `NoSuchEvent`."""
     if session.scalar(select(Event.status).where(Event.id == event_id)) != "published":
         raise NoSuchEvent
     statement = _packages(event_id).where(TicketPackage.is_enabled).order_by(TicketPackage.display_order)

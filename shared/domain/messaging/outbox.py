@@ -46,9 +46,13 @@ type Address = tuple[UUID, UUID]  # (event id, message id)
 
 
 def publish_waiting() -> int:
-    """Put every waiting message on its queue and say how many; raises what the storage raises, and loses nothing."""
-    published = 0
-    while batch := _take(utc_now()):
+    """Put the waiting messages on their queue and say how many; raises what the storage raises, and loses nothing.
+
+    Ends with the first batch that is not full: what has come since is left to gather, and its own nudge publishes it.
+    """
+    published, full = 0, True
+    while full and (batch := _take(utc_now())):
+        full = len(batch) == _BATCH
         try:
             send_message(
                 EMAIL_QUEUE, {"messages": [[str(event_id), str(message_id)] for event_id, message_id in batch]}

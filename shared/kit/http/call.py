@@ -72,6 +72,13 @@ class Answer[Model: BaseModel]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendered[Model: BaseModel]:
+    """A model that is JSON already, from the cache, say."""
+
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """An answer that is not JSON."""
 

@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.errors import Forbidden, NotFound, Refusal, StaleVersion
-from shared.kit.http.call import Answer, Content, Redirect
+from shared.kit.http.call import Answer, Content, Redirect, Rendered
 from shared.kit.http.endpoint import Route
 from shared.kit.http.problems import (
     BodyTooLarge,
@@ -198,7 +198,7 @@ def _components(routes: Sequence[Route], gate: Sequence[type[Refusal]]) -> _Comp
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     if isinstance(hint, TypeAliasType):
         return _alternatives(hint.__value__)
-    if get_origin(hint) is Answer:
+    if get_origin(hint) in {Answer, Rendered}:
         return get_args(hint)
     return get_args(hint) if get_origin(hint) in {Union, UnionType} else (NoneType if hint is None else hint,)
 

@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel
 
 from shared.kit.errors import Refusal
-from shared.kit.http.call import Answer, Content, Redirect
+from shared.kit.http.call import Answer, Content, Redirect, Rendered
 from shared.kit.http.problems import EdgeProblem, problem_of
 from shared.kit.http.request import matches_etag
 
@@ -17,7 +17,7 @@ PROBLEM = "application/problem+json"
 _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 
-def etag_of(result: BaseModel, body: bytes) -> str:
+def etag_of(result: object, body: bytes) -> str:
     """Return the ETag: `"v<version>-<hash>"` for a versioned thing, else `"<hash>"`.
 
     `If-None-Match` compares the whole tag, for a sale changes the representation; `If-Match` compares the version
@@ -46,8 +46,8 @@ def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[
             # As a header, for the SDK appends a charset to a `mimetype` of text even where it names one already.
             headers |= {"Content-Type": result.content_type, **result.headers}
             return func.HttpResponse(result.body, status_code=result.status, headers=headers)
-        case BaseModel():
-            body = result.__pydantic_serializer__.to_json(result)
+        case BaseModel() | Rendered():
+            body = result.json if isinstance(result, Rendered) else result.__pydantic_serializer__.to_json(result)
             etag = etag_of(result, body)
             headers = {"Cache-Control": "no-cache"} | headers | {"ETag": etag}
             if req.method == "GET" and matches_etag(req, etag):
