@@ -5,17 +5,20 @@ Settings come from the environment, as for the app: `python -m infra.local.demo`
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 from sqlalchemy import select
 
+from infra.local.demo_pictures import stage_picture
 from infra.local.tokens import DEMO_NAMES, claims_for
 from shared.domain.access.commands import admit, put_member
 from shared.domain.access.permissions import Permission, Role
 from shared.domain.catalog import commands
+from shared.domain.catalog.images import receive_image
 from shared.domain.catalog.models import Event
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
-from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate
+from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
 from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import Actor, Identity
@@ -61,14 +64,25 @@ GALA_PACKAGES = (
 VIP_OPTIONS = (
     OptionCreate(label="Main course", option_type="multi_select", choices=["Fish", "Lamb", "Vegan"]),
     OptionCreate(label="Name on the place card", option_type="text_input", is_required=False),
+    OptionCreate(label="I am over 21", option_type="boolean"),
 )
-EARLY_BIRD = PromoCodeCreate(
-    code="EARLYBIRD",
-    discount_type="percentage",
-    discount_value=Decimal(10),
-    max_total_uses=100,
-    max_uses_per_customer=2,
+GALA_CODES = (
+    PromoCodeCreate(
+        code="EARLYBIRD",
+        discount_type="percentage",
+        discount_value=Decimal(10),
+        max_total_uses=100,
+        max_uses_per_customer=2,
+    ),
+    PromoCodeCreate(
+        code="PATRON500",
+        discount_type="fixed_amount",
+        discount_value=Decimal(50_000),
+        min_order_cents=500_000,
+        expires_at=datetime(2027, 4, 1, 4, 0, tzinfo=UTC),
+    ),
 )
+COLOURS = {"Individual": (64, 84, 160), "VIP": (120, 60, 150), "Gold": (176, 134, 40), "Family": (40, 120, 110)}
 
 RECITAL = EventCreate(
     title="Studio Recital",
@@ -95,7 +109,8 @@ def load() -> bool:
         vip = next(package for package in all_packages(session, gala.id) if package.name.startswith("VIP"))
         for option in VIP_OPTIONS:
             create_option(session, gala.id, vip.id, option, actor=people["coordinator@demo.test"], now=utc_now())
-        create_promo_code(session, gala.id, EARLY_BIRD, actor=people["coordinator@demo.test"], now=utc_now())
+        for code in GALA_CODES:
+            create_promo_code(session, gala.id, code, actor=people["coordinator@demo.test"], now=utc_now())
         put_member(
             session,
             gala.id,
@@ -104,9 +119,18 @@ def load() -> bool:
             actor=people["coordinator@demo.test"],
             now=utc_now(),
         )
-        _add(unit_of_work, RECITAL, RECITAL_PACKAGES, people["other@demo.test"])
+        recital = _add(unit_of_work, RECITAL, RECITAL_PACKAGES, people["other@demo.test"])
         unit_of_work.commit()
+        for event in (gala, recital):
+            for package in all_packages(session, event.id):
+                _send_picture(event.id, package)
     return True
+
+
+def _send_picture(event_id: UUID, package: PackageOut) -> None:
+    """Upload a picture as a coordinator does: the host checks it once it runs, and then it shows."""
+    picture = stage_picture(package.name, colour=COLOURS[package.name.split()[0]])
+    receive_image(event_id, package.id, picture, content_type="image/jpeg", now=utc_now())
 
 
 def _sign_in(unit_of_work: UnitOfWork, email: str) -> Actor:
