@@ -47,9 +47,21 @@ class OrderPlace(Input):
     customer: CustomerIn
     items: list[OrderItemIn] = Field(min_length=1, max_length=50)
     promo_code: str | None = Field(None, min_length=1, max_length=40)
-    payment_method: Literal["test"] | None = Field(
+    payment_method: Literal["card", "test"] | None = Field(
         None,
-        description="How it is paid; may be left out when nothing is owed. `test` pays at once, in development only.",
+        description="How it is paid; may be left out when nothing is owed. With `card` the order is `pending` and holds its"
+        " tickets until it is paid by `payment-intent`. `test` pays at once, in development only.",
+    )
+
+
+class BoxOfficeOrder(Input):
+    """What is sold at the box office; it is paid there and then."""
+
+    customer: CustomerIn
+    items: list[OrderItemIn] = Field(min_length=1, max_length=50)
+    promo_code: str | None = Field(None, min_length=1, max_length=40)
+    payment_method: Literal["cash", "cheque", "comp", "card_terminal"] = Field(
+        description="`comp` gives the tickets away, and is for coordinators."
     )
 
 
@@ -80,7 +92,14 @@ class OrderItemOut(Output):
     quantity: int
     unit_price_cents: int
     discount_cents: int
-    total_cents: int
+    total_cents: int = Field(description="After the discount, before what is added to it.")
+    fee_cents: int
+    tax_cents: int
+    included_fee_cents: int = Field(description="The part of the price that is a fee.")
+    included_tax_cents: int = Field(description="The part of the price that is tax.")
+    fair_market_value_cents: int | None = Field(
+        description="What one package is worth; the rest of its price is a gift."
+    )
     answers: list[AnswerOut]
 
 
@@ -88,7 +107,7 @@ class PaymentOut(Output):
     """How it was paid, and how far that is."""
 
     method: str
-    status: Literal["pending", "paid", "failed", "refunded"]
+    status: Literal["pending", "paid", "failed", "refunded"] = Field(description="Of the money; `failed` is final.")
     provider_reference: str | None
 
 
@@ -106,6 +125,8 @@ class OrderOut(Output):
     discount_cents: int
     fee_cents: int
     tax_cents: int
+    included_fee_cents: int
+    included_tax_cents: int
     total_cents: int
     refunded_cents: int
     promo_code: str | None

@@ -1,0 +1,96 @@
+"""Orders that come to nothing give everything back: stock, promo codes, and what the customer may have (R-ORD-9).
+
+Locks: orders in id order, then the packages' stock, the promo codes, the customers' counts, each in order: the way in
+which placing locks them, so that nobody waits in a circle.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from shared.domain.orders.states import State
+from shared.domain.promotions.redeeming import return_uses
+
+_AT_ONCE = 100
+
+_OVERDUE = """
+SELECT id FROM orders
+ WHERE event_id = %(event_id)s AND status = 'pending' AND expires_at <= %(now)s ORDER BY expires_at LIMIT %(at_once)s
+"""
+_EVENTS_WITH_OVERDUE = "SELECT DISTINCT event_id FROM orders WHERE status = 'pending' AND expires_at <= %(now)s"
+
+_LOCK = """
+SELECT id FROM orders WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s) AND status = 'pending'
+ ORDER BY id FOR NO KEY UPDATE
+"""
+_CLOSE = """
+UPDATE orders SET status = %(status)s, expires_at = NULL WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s)
+"""
+_VOID = """
+UPDATE tickets SET status = 'void'
+ WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
+       SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s))
+"""
+_FREE_STOCK = """
+SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(-i.quantity), array_agg(0::bigint))
+  FROM (SELECT package_id, sum(quantity)::bigint AS quantity FROM order_items
+         WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) GROUP BY package_id) AS i
+HAVING count(*) > 0
+"""
+_LOCK_CUSTOMERS = """
+SELECT c.customer FROM customer_tickets c
+ WHERE c.event_id = %(event_id)s AND c.customer IN (
+       SELECT customer FROM orders WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s))
+ ORDER BY c.customer FOR NO KEY UPDATE
+"""
+_FREE_CUSTOMERS = """
+UPDATE customer_tickets c SET tickets = c.tickets - o.tickets
+  FROM (SELECT o.customer, sum(i.quantity * i.seats_per_package)::bigint AS tickets
+          FROM orders o JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
+         WHERE o.event_id = %(event_id)s AND o.id = ANY(%(order_ids)s) GROUP BY o.customer) AS o
+ WHERE c.event_id = %(event_id)s AND c.customer = o.customer
+"""
+
+
+def release(
+    connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID], *, to: State, now: datetime
+) -> list[UUID]:
+    """Close those of the orders that are still pending, and give back what they held; returns their ids.
+
+    Inside the caller's transaction.
+    """
+    rows = connection.execute(_LOCK, {"event_id": event_id, "order_ids": list(order_ids)}).fetchall()
+    released = [row[0] for row in rows]
+    if released:
+        which = {"event_id": event_id, "order_ids": released}
+        connection.execute(_CLOSE, which | {"status": to.value})
+        connection.execute(_VOID, which)
+        connection.execute(_FREE_STOCK, which)
+        return_uses(connection, event_id, released, now=now)
+        connection.execute(_LOCK_CUSTOMERS, which)
+        connection.execute(_FREE_CUSTOMERS, which)
+    return released
+
+
+def release_overdue(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> bool:
+    """Expire the event's orders whose time is up, and say whether there were any; commits.
+
+    Whoever finds something short calls this before refusing a buyer. Where somebody else is doing the same at this
+    moment, it waits: the stock is free when it returns.
+    """
+    rows = connection.execute(_OVERDUE, {"event_id": event_id, "now": now, "at_once": _AT_ONCE}).fetchall()
+    if not rows:
+        return False
+    with connection.transaction():
+        release(connection, event_id, [row[0] for row in rows], to=State.EXPIRED, now=now)
+    return True
+
+
+def release_all_overdue(connection: psycopg.Connection[Any], *, now: datetime) -> None:
+    """Expire the orders of all events whose time is up, a hundred in a transaction."""
+    for (event_id,) in connection.execute(_EVENTS_WITH_OVERDUE, {"now": now}).fetchall():
+        while release_overdue(connection, event_id, now=now):
+            pass
