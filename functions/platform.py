@@ -117,7 +117,7 @@ def get_metrics(call: Call) -> Content:
 
 
 _COUNTS = """
-SELECT (SELECT count(*) FROM promo_code_uses) AS redeemed,
+SELECT (SELECT count(*) FROM promo_code_uses WHERE returned_at IS NULL) AS redeemed,
        (SELECT count(*) FROM orders) AS orders,
        (SELECT count(*) FROM tickets WHERE status NOT IN ('reserved', 'void')) AS tickets,
        (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NULL) AS waiting,

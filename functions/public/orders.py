@@ -8,6 +8,7 @@ from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
 from shared.domain.orders.placing import Counter, place_order
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
+from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
 from shared.domain.promotions.queries import cache_key
 from shared.kit.cache import cache
@@ -27,7 +28,10 @@ PROMO_GUESSES = RateLimit("promo_guesses")
 
 def _online() -> Counter:
     """How buyers can pay here."""
-    return Counter(paid_at_once=frozenset({"test"} if settings().is_local else ()))
+    return Counter(
+        paid_at_once=frozenset({"test"} if settings().is_local else ()),
+        paid_later=frozenset({"card"} if online_provider() else ()),
+    )
 
 
 def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:

@@ -157,6 +157,25 @@ class Settings(BaseModel):
         examples=["<openssl rand -base64 32>"],
     )
 
+    stripe_secret_key: str | None = Field(
+        None,
+        pattern=r"^(sk|rk)_",
+        repr=False,
+        description="Stripe's secret key; with it buyers pay online by Stripe. A test key (`sk_test_…`) works as well.",
+        examples=["sk_test_..."],
+    )
+    stripe_publishable_key: str | None = Field(
+        None, pattern=r"^pk_", description="Stripe's key for browsers.", examples=["pk_test_..."]
+    )
+    stripe_webhook_secret: str | None = Field(
+        None,
+        pattern=r"^whsec_",
+        repr=False,
+        description="What Stripe signs its messages with; required with the secret key.",
+        examples=["whsec_..."],
+    )
+    stripe_api_url: Url = Field("https://api.stripe.com", description="Where Stripe is asked; another one for tests.")
+
     mail_url: str | None = Field(
         None,
         pattern=r"^smtps?://",
@@ -196,6 +215,8 @@ class Settings(BaseModel):
             )
         if self.environment == "local" and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("ENVIRONMENT=local is refused on Azure: it would let anybody pay with the test provider")
+        if self.stripe_secret_key and not self.stripe_webhook_secret:
+            raise ValueError("STRIPE_WEBHOOK_SECRET is missing: without it payments would not be heard of")
         if self.environment == "production" and not self.metrics_key:
             raise ValueError("METRICS_KEY is missing: in production the metrics are not public")
         return self

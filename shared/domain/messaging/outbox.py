@@ -22,6 +22,9 @@ from shared.kit.storage.queues import send_message
 log = logging.getLogger(__name__)
 
 EMAIL_QUEUE = "email"
+PAYMENTS_QUEUE = "payments"
+_QUEUES = {"provider_refund": PAYMENTS_QUEUE}
+"""Where a kind of message goes; all others are e-mails."""
 
 # One queue message carries many: putting one on the queue costs more than placing an order does.
 _BATCH = 32
@@ -38,7 +41,7 @@ _TAKE = text(
            SELECT event_id, id FROM outbox
             WHERE done_at IS NULL AND attempts < :attempts AND (published_at IS NULL OR published_at < :again)
             ORDER BY published_at NULLS FIRST LIMIT :batch FOR UPDATE SKIP LOCKED)
-    RETURNING event_id, id
+    RETURNING event_id, id, kind
     """
 )
 
@@ -54,24 +57,30 @@ def publish_waiting() -> int:
     while full and (batch := _take(utc_now())):
         full = len(batch) == _BATCH
         try:
-            send_message(
-                EMAIL_QUEUE, {"messages": [[str(event_id), str(message_id)] for event_id, message_id in batch]}
-            )
+            for queue, addresses in _by_queue(batch).items():
+                send_message(queue, {"messages": [[str(part) for part in address] for address in addresses]})
         except Exception:
-            _put_back(batch)
+            _put_back([address for address, _ in batch])
             raise
         published += len(batch)
     return published
 
 
-def _take(now: datetime) -> list[Address]:
+def _by_queue(batch: Sequence[tuple[Address, str]]) -> dict[str, list[Address]]:
+    queues: dict[str, list[Address]] = {}
+    for address, kind in batch:
+        queues.setdefault(_QUEUES.get(kind, EMAIL_QUEUE), []).append(address)
+    return queues
+
+
+def _take(now: datetime) -> list[tuple[Address, str]]:
     with UnitOfWork() as unit_of_work:
         rows = unit_of_work.session.execute(
             _TAKE,
             {"now": now, "again": now - _PUBLISH_AGAIN_AFTER, "attempts": _ATTEMPTS_AT_MOST, "batch": _BATCH},
         ).all()
         unit_of_work.commit()
-    return [(row.event_id, row.id) for row in rows]
+    return [((row.event_id, row.id), row.kind) for row in rows]
 
 
 def _put_back(batch: Sequence[Address]) -> None:

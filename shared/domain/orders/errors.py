@@ -49,6 +49,12 @@ class TooManyForCustomer(Conflict):
     code = "too_many_for_customer"
 
 
+class NotCancellable(Conflict):
+    """This order can't be cancelled any more."""
+
+    code = "not_cancellable"
+
+
 class NoSuchOrder(NotFound):
     """There is no such order, or the link to it is not right."""
 

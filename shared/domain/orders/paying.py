@@ -39,7 +39,7 @@ UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment
 """
 _ISSUE = """
 UPDATE tickets SET status = 'valid'
- WHERE event_id = %(event_id)s AND status IN ('reserved', 'void') AND order_item_id IN (
+ WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
        SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
 """
 _CONFIRM = """

@@ -29,11 +29,6 @@ SELECT id FROM orders WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s) 
 _CLOSE = """
 UPDATE orders SET status = %(status)s, expires_at = NULL WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s)
 """
-_VOID = """
-UPDATE tickets SET status = 'void'
- WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
-       SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s))
-"""
 _FREE_STOCK = """
 SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(-i.quantity), array_agg(0::bigint))
   FROM (SELECT package_id, sum(quantity)::bigint AS quantity FROM order_items
@@ -67,7 +62,6 @@ def release(
     if released:
         which = {"event_id": event_id, "order_ids": released}
         connection.execute(_CLOSE, which | {"status": to.value})
-        connection.execute(_VOID, which)
         connection.execute(_FREE_STOCK, which)
         return_uses(connection, event_id, released, now=now)
         connection.execute(_LOCK_CUSTOMERS, which)

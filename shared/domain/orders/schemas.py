@@ -49,8 +49,8 @@ class OrderPlace(Input):
     promo_code: str | None = Field(None, min_length=1, max_length=40)
     payment_method: Literal["card", "test"] | None = Field(
         None,
-        description="How it is paid; may be left out when nothing is owed. With `card` the order is `pending` and holds its"
-        " tickets until it is paid by `payment-intent`. `test` pays at once, in development only.",
+        description="How it is paid; may be left out when nothing is owed. With `card` the order is `pending` and"
+        " its tickets are held until it is paid by `payment-intent`. `test` pays at once, in development only.",
     )
 
 
@@ -109,6 +109,7 @@ class PaymentOut(Output):
     method: str
     status: Literal["pending", "paid", "failed", "refunded"] = Field(description="Of the money; `failed` is final.")
     provider_reference: str | None
+    failure: str | None = Field(None, description="The provider's word for why the last attempt failed.")
 
 
 class OrderOut(Output):

@@ -224,6 +224,8 @@ def _operation(route: Route, shared: _Components) -> Json:
             "required": True,
             "content": {JSON: {"schema": shared.models[route.body, "validation"]}},
         }
+    elif route.raw_body is not None:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
     elif route.file is not None:
         form = {"type": "object", "properties": {route.file: {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {
@@ -347,7 +349,7 @@ def _problem(status: int, kinds: Mapping[str, Kind]) -> Json:
     return answer | {"content": {PROBLEM: {"schema": narrowed}}}
 
 
-def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
+def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:  # noqa: C901 - a list of plain conditions
     """Yield what may be refused before the handler runs, or whatever it does."""
     yield from (InternalError, Busy, DependencyDown)
     if route.takes_tokens:
@@ -362,8 +364,10 @@ def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
         yield TooManyRequests
     if route.body is not None:
         yield from (MalformedJson, BodyTooLarge, WrongContentType, Invalid)
+    if route.raw_body is not None or route.file is not None:
+        yield BodyTooLarge
     if route.file is not None:
-        yield from (MalformedRequest, BodyTooLarge, WrongContentType, Invalid)
+        yield from (MalformedRequest, WrongContentType, Invalid)
     if route.query is not None:
         yield Invalid
     if route.replay is not None:

@@ -19,10 +19,8 @@ CARDS: dict[str, Facts] = {
 }
 
 
-class TestProvider:
+class DevelopmentProvider:
     """Everything at once, nothing real."""
-
-    __test__ = False  # for pytest, which takes the name for a test
 
     name = "test"
 
@@ -46,12 +44,12 @@ class TestProvider:
         """Cancel it."""
         return Facts(reference, PaymentStatus.CANCELLED)
 
-    def refund(self, reference: str, amount_cents: int, *, key: str) -> str:  # noqa: ARG002 - the port's signature
+    def refund(self, reference: str, amount_cents: int, *, key: str) -> str:  # noqa: ARG002 - the port asks for it
         """Send the money back, at once."""
         if not reference.startswith("test_"):
             raise ProviderRefused("unknown_payment")
         return f"test_refund_{key}"
 
-    def read(self, body: bytes, signature: str, *, now: datetime) -> Message:
+    def read(self, body: bytes, signature: str, *, now: datetime) -> Message:  # noqa: ARG002
         """Refuse: there are no messages."""
         raise BadSignature

@@ -1,0 +1,17 @@
+"""Timer functions that keep things tidy. Each may run twice, late, and beside itself."""
+
+import azure.functions as func
+
+from shared.domain.orders.releasing import release_all_overdue
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import raw_connection
+
+bp = func.Blueprint()
+
+
+@bp.function_name("release_expired")
+@bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", use_monitor=False)
+def release_expired(timer: func.TimerRequest) -> None:
+    """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
+    with raw_connection() as connection:
+        release_all_overdue(connection, now=utc_now())
