@@ -237,11 +237,8 @@ def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], 
     One statement moves them all, after the event's row has been locked: two reorders at once end in one of the two.
     """
     _lock_event(session, event_id)
-    places = dict(
-        session.execute(select(TicketPackage.id, TicketPackage.display_order).where(TicketPackage.event_id == event_id))
-        .tuples()
-        .all()
-    )
+    shown = select(TicketPackage.id, TicketPackage.display_order).where(TicketPackage.event_id == event_id)
+    places = {row.id: row.display_order for row in session.execute(shown)}
     present, given = places.keys(), set(package_ids)
     if given != present or len(package_ids) != len(given):
         raise ReorderMismatch(
