@@ -1,5 +1,6 @@
 """What the database says of an event after the crowd has gone, and whether it agrees with itself."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -40,6 +41,20 @@ def disagreements(database_url: str, event_id: str) -> list[dict[str, Any]]:
             """,
             [event_id],
         ).fetchall()
+
+
+def wait_for_locks(database_url: str, count: int, poll: Callable[[Callable[[], bool]], bool]) -> None:
+    """Until so many transactions of this database wait for what others have locked."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def waiting() -> int:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        poll(lambda: waiting() >= count)
 
 
 def _one(database_url: str, query: str, event_id: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ import httpx
 import psycopg
 import pytest
 
+from tests.concurrency.ledger import wait_for_locks
 from tests.factories import Evening, open_evening
 
 # As the foreign keys of order items and answers lock what they refer to.
@@ -74,13 +75,6 @@ def test_no_edit_waits_for_a_buyer(evening, order_under_way):
         assert answer.status_code in {200, 201}, f"{method} {path}: {answer.text}"
 
 
-def wait_for_a_lock(database_url: str, poll: Any) -> None:
-    """Until some statement on this database waits for a lock that another transaction has."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        poll(lambda: connection.execute(waiting).fetchone() != (0,))
-
-
 @pytest.mark.parametrize(
     ("what", "code"), [("package", "package_has_sales"), ("option", "option_has_answers")], ids=["package", "option"]
 )
@@ -96,7 +90,7 @@ def test_a_deletion_lets_the_order_under_way_finish(evening, order_under_way, da
     with ThreadPoolExecutor(1) as coordinator:
         order = order_under_way()
         answer = coordinator.submit(delete)
-        wait_for_a_lock(database_url, poll)
+        wait_for_locks(database_url, 1, poll)
         order.execute(CLAIM, [package_id])
         order.commit()
         refused = answer.result()
