@@ -235,9 +235,15 @@ def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], 
     """Show the event's packages in this order; raises `ReorderMismatch` unless each is named exactly once.
 
     One statement moves them all, after the event's row has been locked: two reorders at once end in one of the two.
+    The packages are locked before any is moved, for whoever edits one may have to wait until its place is settled.
     """
     _lock_event(session, event_id)
-    shown = select(TicketPackage.id, TicketPackage.display_order).where(TicketPackage.event_id == event_id)
+    shown = (
+        select(TicketPackage.id, TicketPackage.display_order)
+        .where(TicketPackage.event_id == event_id)
+        .order_by(TicketPackage.id)
+        .with_for_update(key_share=True)
+    )
     places = {row.id: row.display_order for row in session.execute(shown)}
     present, given = places.keys(), set(package_ids)
     if given != present or len(package_ids) != len(given):
