@@ -1,8 +1,10 @@
 """What the database says of an event after the crowd has gone, and whether it agrees with itself."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import psycopg
 from psycopg.rows import dict_row
 
@@ -41,6 +43,14 @@ def disagreements(database_url: str, event_id: str) -> list[dict[str, Any]]:
             """,
             [event_id],
         ).fetchall()
+
+
+def deadlocks(client: httpx.Client) -> float:
+    """How often the host has run a transaction again because it waited for another one in a circle."""
+    found = re.search(
+        r'^boxoffice_transaction_retries_total\{reason="deadlock"\} (\S+)$', client.get("/metrics").text, re.MULTILINE
+    )
+    return float(found[1]) if found else 0.0
 
 
 def wait_for_locks(database_url: str, count: int, poll: Callable[[Callable[[], bool]], bool]) -> None:

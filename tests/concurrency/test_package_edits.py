@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.concurrency.crowd import keep_buying, order, outcomes, place_at_once
-from tests.concurrency.ledger import counts, disagreements
+from tests.concurrency.ledger import counts, deadlocks, disagreements
 from tests.factories import at_once, event_state, open_evening, query, send_order
 
 
@@ -129,7 +129,8 @@ def test_a_limit_that_rises_and_sinks_while_fifty_buy_is_kept_at_every_moment(ev
 
 
 def test_a_package_deleted_in_a_rush_is_gone_unsold_or_stays_and_everybody_has_it(evening, client, database_url):
-    """A buyer beside it, of another package too, is sold both or nothing."""
+    """A buyer of another package beside it is sold both or nothing; and no one waits for anyone in a circle."""
+    deadlocks_before = deadlocks(client)
     for number in range(6):
         other, package, headers = evening.package(), evening.package(), evening.headers
         before = event_state(database_url, evening.id)
@@ -155,3 +156,4 @@ def test_a_package_deleted_in_a_rush_is_gone_unsold_or_stays_and_everybody_has_i
             assert Counter(answers) == {"201": 11}
             assert evening.read_package(package["id"])["sold_count"] == 11
         assert disagreements(database_url, evening.id) == []
+    assert deadlocks(client) == deadlocks_before
