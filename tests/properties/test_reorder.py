@@ -120,7 +120,7 @@ def catalogue(shared_service: AskFor) -> Iterator[Catalogue]:
 
 
 SHELVES = st.sampled_from([*(f"{size} packages" for size in SIZES), "options"])
-on_the_database = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+on_the_database = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 @on_the_database
