@@ -185,9 +185,17 @@ _TABLES = {
     "event_members": "event_id",
     "ticket_packages": "event_id",
     "package_stock": "event_id",
+    "custom_options": "event_id",
+    "promo_codes": "event_id",
+    "promo_code_packages": "event_id",
+    "promo_code_stock": "event_id",
+    "promo_code_customers": "event_id",
+    "promo_code_uses": "event_id",
     "orders": "event_id",
     "order_items": "event_id",
     "tickets": "event_id",
+    "option_answers": "event_id",
+    "audit_log": "event_id",
     "idempotency_keys": "event_id",
 }
 

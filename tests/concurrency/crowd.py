@@ -3,9 +3,12 @@
 import http.client
 import json
 import threading
+import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -80,3 +83,42 @@ def connect(url: str) -> http.client.HTTPConnection:
 def outcomes(answers: Sequence[Answer]) -> dict[str, int]:
     """How often each outcome occurred."""
     return dict(Counter(answer.outcome for answer in answers))
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What one buyer of a crowd got, and between which moments (of the monotonic clock) they waited for it."""
+
+    begun: float
+    ended: float
+    answer: Answer
+
+    def within(self, start: float, end: float) -> bool:
+        """Whether all of it happened between the two moments."""
+        return start < self.begun and self.ended < end
+
+
+@contextmanager
+def keep_buying(
+    url: str, event_id: str, body: Callable[[], dict[str, Any]], *, buyers: int = 8
+) -> Iterator[list[Purchase]]:
+    """While the block runs, so many buyers buy again and again; yields what they have got so far."""
+    purchases: list[Purchase] = []
+    enough = threading.Event()
+
+    def buy() -> None:
+        connection = connect(url)
+        while not enough.is_set():
+            begun = time.monotonic()
+            answer = place(connection, event_id, body())
+            purchases.append(Purchase(begun, time.monotonic(), answer))
+        connection.close()
+
+    with ThreadPoolExecutor(buyers) as pool:
+        running = [pool.submit(buy) for _ in range(buyers)]
+        try:
+            yield purchases
+        finally:
+            enough.set()
+        for buyer in running:
+            buyer.result()

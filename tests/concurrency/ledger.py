@@ -1,7 +1,10 @@
 """What the database says of an event after the crowd has gone, and whether it agrees with itself."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
+import httpx
 import psycopg
 from psycopg.rows import dict_row
 
@@ -40,6 +43,28 @@ def disagreements(database_url: str, event_id: str) -> list[dict[str, Any]]:
             """,
             [event_id],
         ).fetchall()
+
+
+def deadlocks(client: httpx.Client) -> float:
+    """How often the host has run a transaction again because it waited for another one in a circle."""
+    found = re.search(
+        r'^boxoffice_transaction_retries_total\{reason="deadlock"\} (\S+)$', client.get("/metrics").text, re.MULTILINE
+    )
+    return float(found[1]) if found else 0.0
+
+
+def wait_for_locks(database_url: str, count: int, poll: Callable[[Callable[[], bool]], bool]) -> None:
+    """Until so many transactions of this database wait for what others have locked."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def waiting() -> int:
+            row = connection.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+        poll(lambda: waiting() >= count)
 
 
 def _one(database_url: str, query: str, event_id: str) -> dict[str, int]:

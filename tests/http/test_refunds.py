@@ -92,7 +92,9 @@ def test_packages_of_an_item_with_a_discount(evening):
 def test_ten_refunds_at_once_never_exceed_what_was_paid(evening, database_url):
     order = evening.order((evening.package()["id"], 1))
     answers = at_once(10, lambda _: refund(evening, order, amount_cents=2_000))
-    assert sorted(answer.status_code for answer in answers) == [201, 201] + [409] * 8, [a.text for a in answers if a.status_code == 503]
+    assert sorted(answer.status_code for answer in answers) == [201, 201] + [409] * 8, [
+        a.text for a in answers if a.status_code == 503
+    ]
     assert read(evening, order)["refunded_cents"] == 4_000
     booked = "SELECT sum(amount_cents)::int FROM ledger WHERE order_id = %s AND kind = 'refund'"
     assert query(database_url, booked, order["id"]) == [(4_000,)]

@@ -1,8 +1,5 @@
 """Reordering packages (R-PKG-7), and whether one can be bought (R-PKG-6)."""
 
-import random
-from functools import partial
-
 from tests.factories import UNKNOWN_ID, assert_problem, at_once, event_state, in_days, open_evening
 
 
@@ -33,21 +30,6 @@ def test_a_list_that_is_not_exactly_the_events_packages_changes_nothing(client, 
     for wrong in (ids[:2], [*ids, foreign], [*ids, UNKNOWN_ID], [*ids, ids[0]], [ids[0], ids[0], ids[1]]):
         assert_problem(reorder(evening, wrong), 400, "reorder_mismatch")
     assert event_state(database_url, evening.id) == before
-
-
-def _reorder_nth(evening, orders, number):
-    return reorder(evening, orders[number])
-
-
-def test_two_reorders_at_once_end_in_one_of_the_two_orders(client, issuer):
-    evening = open_evening(client, issuer)
-    ids = [evening.package()["id"] for _ in range(12)]
-    rng = random.Random(7)
-    for _ in range(4):
-        orders = [rng.sample(ids, len(ids)) for _ in range(2)]
-        answers = at_once(2, partial(_reorder_nth, evening, orders))
-        assert [answer.status_code for answer in answers] == [200, 200]
-        assert shown(evening) in orders
 
 
 def test_a_package_made_while_others_are_reordered_comes_last(client, issuer):

@@ -1,7 +1,7 @@
 """Changes of events and packages. Nothing here commits.
 
-Locks: the event's row before a package's, a package's row before its stock. `FOR NO KEY UPDATE` throughout, so that
-buyers, whose orders refer to these rows, do not wait for editors.
+Locks: the event's row before a package's, a package's row before its stock. `FOR NO KEY UPDATE` for all but deletions,
+so that buyers, whose orders refer to these rows, do not wait for editors.
 """
 
 from datetime import datetime
@@ -202,7 +202,7 @@ def delete_package(
 
     Raises `ConfirmationRequired`, `PackageHasSales`, `PackageInPromoCodes`.
     """
-    package = _lock_package(session, event_id, package_id, if_match=if_match)
+    package = _lock_package(session, event_id, package_id, if_match=if_match, against_orders=True)
     was = {"name": package.name, "price_cents": package.price_cents}
     if not confirmed:
         raise ConfirmationRequired("Repeat the request with ?confirm=true.", pointer="/query/confirm")
@@ -235,13 +235,16 @@ def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], 
     """Show the event's packages in this order; raises `ReorderMismatch` unless each is named exactly once.
 
     One statement moves them all, after the event's row has been locked: two reorders at once end in one of the two.
+    The packages are locked before any is moved, for whoever edits one may have to wait until its place is settled.
     """
     _lock_event(session, event_id)
-    places = dict(
-        session.execute(select(TicketPackage.id, TicketPackage.display_order).where(TicketPackage.event_id == event_id))
-        .tuples()
-        .all()
+    shown = (
+        select(TicketPackage.id, TicketPackage.display_order)
+        .where(TicketPackage.event_id == event_id)
+        .order_by(TicketPackage.id)
+        .with_for_update(key_share=True)
     )
+    places = {row.id: row.display_order for row in session.execute(shown)}
     present, given = places.keys(), set(package_ids)
     if given != present or len(package_ids) != len(given):
         raise ReorderMismatch(
@@ -269,11 +272,18 @@ def _lock_event(session: Session, event_id: UUID) -> Event:
     return event
 
 
-def _lock_package(session: Session, event_id: UUID, package_id: UUID, *, if_match: IfMatch) -> TicketPackage:
+def _lock_package(
+    session: Session, event_id: UUID, package_id: UUID, *, if_match: IfMatch, against_orders: bool = False
+) -> TicketPackage:
+    """Lock the package; `against_orders` waits for the orders under way, and lets none begin.
+
+    Deletions need that, and before they lock the stock: orders refer to the package first and claim its stock last, so
+    each would wait for the other.
+    """
     package = session.scalar(
         select(TicketPackage)
         .where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
-        .with_for_update(key_share=True)
+        .with_for_update(key_share=not against_orders)
     )
     if package is None:
         raise NoSuchPackage

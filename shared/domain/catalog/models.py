@@ -3,10 +3,20 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, UniqueConstraint
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.kit.db.base import Base
+
+
+def _one_a_place(*columns: str) -> ExcludeConstraint:
+    """Refuse two rows in one place; checked at the end of a statement, so that one statement can swap places.
+
+    Not a unique constraint: its columns would count as a key, and moving rows would wait for all orders that refer to
+    them, and lock out further ones.
+    """
+    equal = [(column, "=") for column in columns]
+    return ExcludeConstraint(*equal, using="btree", deferrable=True, initially="IMMEDIATE")
 
 
 class Event(Base):
@@ -59,7 +69,7 @@ class TicketPackage(Base):
 
     __tablename__ = "ticket_packages"
     __table_args__ = (
-        UniqueConstraint("event_id", "display_order", deferrable=True, initially="IMMEDIATE"),
+        _one_a_place("event_id", "display_order"),
         CheckConstraint("length(name) BETWEEN 1 AND 100", name="name_length"),
         CheckConstraint("length(description) BETWEEN 1 AND 1000", name="description_length"),
         CheckConstraint("price_cents BETWEEN 0 AND 100000000", name="price"),
@@ -113,7 +123,7 @@ class CustomOption(Base):
         ForeignKeyConstraint(
             ["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"], ondelete="CASCADE"
         ),
-        UniqueConstraint("event_id", "package_id", "display_order", deferrable=True, initially="IMMEDIATE"),
+        _one_a_place("event_id", "package_id", "display_order"),
         CheckConstraint("length(label) BETWEEN 1 AND 100", name="label_length"),
         CheckConstraint("option_type IN ('boolean', 'multi_select', 'text_input')", name="option_type"),
         CheckConstraint(

@@ -111,7 +111,7 @@ def delete_option(
     session: Session, event_id: UUID, package_id: UUID, option_id: UUID, *, actor: Actor, now: datetime
 ) -> None:
     """Delete a question that nobody has been asked; raises `OptionHasAnswers` once the package has sales."""
-    stock = _lock(session, event_id, package_id)
+    stock = _lock(session, event_id, package_id, to_delete=option_id)
     was = OptionOut.model_validate(_get(session, event_id, package_id, option_id)).model_dump()
     refusal = OptionHasAnswers("The package has sales. Retire the option instead (is_active: false): answers stay.")
     if stock.sold or stock.held:
@@ -157,8 +157,12 @@ def _get(session: Session, event_id: UUID, package_id: UUID, option_id: UUID) ->
     return option
 
 
-def _lock(session: Session, event_id: UUID, package_id: UUID) -> PackageStock:
-    """Lock the package and its stock, and make every order computed before this commit start over."""
+def _lock(session: Session, event_id: UUID, package_id: UUID, *, to_delete: UUID | None = None) -> PackageStock:
+    """Lock the package and its stock, and make every order computed before this commit start over.
+
+    An option that is to be deleted is locked before the stock: orders under way, which answer it already, claim their
+    stock last, so each would wait for the other.
+    """
     package = session.scalar(
         select(TicketPackage)
         .where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
@@ -166,6 +170,8 @@ def _lock(session: Session, event_id: UUID, package_id: UUID) -> PackageStock:
     )
     if package is None:
         raise NoSuchPackage
+    if to_delete is not None:
+        session.execute(_of(event_id, package_id).where(CustomOption.id == to_delete).with_for_update())
     stock = session.scalars(
         select(PackageStock)
         .where(PackageStock.event_id == event_id, PackageStock.package_id == package_id)

@@ -231,12 +231,16 @@ def _require_event(session: Session, event_id: UUID) -> None:
 
 
 def unknown_packages(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the ids that name no package of the event, in the order given."""
+    """Those of the ids that name no package of the event, in the order given.
+
+    The others can't be deleted until the transaction ends; one whose deletion is under way is waited for.
+    """
     known = set(
         session.scalars(
-            select(TicketPackage.id).where(
-                TicketPackage.event_id == event_id, TicketPackage.id == func.any(list(package_ids))
-            )
+            select(TicketPackage.id)
+            .where(TicketPackage.event_id == event_id, TicketPackage.id == func.any(list(package_ids)))
+            .order_by(TicketPackage.id)
+            .with_for_update(read=True, key_share=True)
         )
     )
     return [package_id for package_id in package_ids if package_id not in known]

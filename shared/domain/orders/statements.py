@@ -73,7 +73,7 @@ SELECT %(event_id)s, a.id, a.item_id, a.option_id, a.ticket_id, a.position, a.la
 """
 
 # Last in the transaction, so that the hot row is locked for the shortest time. The function (it stands in the migration
-# 0006) makes one guarded UPDATE a package, in id order, and raises CLAIM_REFUSED where one is short or its terms have
+# 0007) makes one guarded UPDATE a package, in id order, and raises CLAIM_REFUSED where one is short or its terms have
 # changed, which undoes the whole pipeline.
 CLAIM_STOCK = """
 SELECT claim_stock(%(event_id)s, %(package_ids)s::uuid[], %(quantities)s::bigint[], %(terms)s::bigint[], %(only_hold)s)

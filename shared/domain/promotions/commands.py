@@ -51,6 +51,7 @@ def create_promo_code(session: Session, event_id: UUID, body: PromoCodeCreate, *
     session.add(
         PromoCodeStock(event_id=event_id, promo_code_id=promo.id, max_uses=body.max_total_uses, uses=0, terms=1)
     )
+    _require_packages(session, event_id, body.package_ids)
     _limit_to(session, event_id, promo.id, body.package_ids)
     made = {"created": (None, body.model_dump())}
     record(session, event_id, Entity.PROMO_CODE, promo.id, made, actor=actor, now=now)
@@ -97,6 +98,7 @@ def update_promo_code(
     stock.terms += 1
     session.flush()
     if package_ids is not None:
+        _require_packages(session, event_id, package_ids)  # before the rows that a deletion of a package looks at
         old_packages = session.scalars(
             delete(PromoCodePackage)
             .where(PromoCodePackage.event_id == event_id, PromoCodePackage.promo_code_id == promo_code_id)
@@ -135,11 +137,14 @@ def _lock(session: Session, event_id: UUID, promo_code_id: UUID) -> PromoCode:
     return promo
 
 
-def _limit_to(session: Session, event_id: UUID, promo_code_id: UUID, package_ids: Sequence[UUID]) -> None:
+def _require_packages(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> None:
     unknown = unknown_packages(session, event_id, package_ids)
     if unknown:
         index = list(package_ids).index(unknown[0])
         raise InvalidInput("This event has no such ticket package.", pointer=f"/package_ids/{index}")
+
+
+def _limit_to(session: Session, event_id: UUID, promo_code_id: UUID, package_ids: Sequence[UUID]) -> None:
     session.add_all(
         PromoCodePackage(event_id=event_id, promo_code_id=promo_code_id, package_id=package_id)
         for package_id in dict.fromkeys(package_ids)
