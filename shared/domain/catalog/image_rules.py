@@ -23,6 +23,11 @@ class ImageRefused(InvalidInput):
     code = "image_refused"
 
 
+def too_large(size: int) -> ImageRefused:
+    """The refusal of a file of `size` bytes."""
+    return ImageRefused(f"The file has {size:,} bytes; an image may have at most {MAX_BYTES:,}.")
+
+
 @dataclass(frozen=True, slots=True)
 class WebImages:
     """An image in the two sizes that pages show, as WebP without metadata."""
@@ -40,7 +45,7 @@ def web_images(data: bytes) -> WebImages:
     from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - only the image function needs it
 
     if len(data) > MAX_BYTES:
-        raise ImageRefused(f"The file has {len(data):,} bytes; an image may have at most {MAX_BYTES:,}.")
+        raise too_large(len(data))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
