@@ -3,16 +3,14 @@
 import io
 import struct
 import zlib
-from typing import Any
 
 import httpx
 import pytest
 from azure.storage.blob import BlobServiceClient
 from PIL import Image
 
-from tests.factories import UNKNOWN_ID, Evening, assert_problem, open_evening
-
-CHECKED_WITHIN = 20.0  # seconds; the promise is 10, the machine that tests may be slow
+from tests.factories import UNKNOWN_ID, assert_problem, open_evening
+from tests.pictures import CHECKED_WITHIN, blobs, checked, outcome, photo, upload
 
 
 @pytest.fixture
@@ -25,12 +23,6 @@ def package(evening):
     return evening.package()
 
 
-def photo(width: int = 2000, height: int = 1500, kind: str = "JPEG", **options: Any) -> bytes:
-    out = io.BytesIO()
-    Image.linear_gradient("L").resize((width, height)).convert("RGB").save(out, kind, **options)
-    return out.getvalue()
-
-
 def photo_with_a_place() -> bytes:
     """A JPEG that says where and by whom it was taken, and that it lies on its side."""
     exif = Image.Exif()
@@ -40,36 +32,6 @@ def photo_with_a_place() -> bytes:
     data = photo(exif=exif, comment=b"taken at home")
     assert b"Secret Photographer" in data
     return data
-
-
-def upload(evening: Evening, package: dict[str, Any], data: bytes, name: str = "stage.jpg") -> httpx.Response:
-    path = f"{evening.packages}/{package['id']}/image"
-    return evening.client.post(path, files={"image": (name, data, "image/jpeg")}, headers=evening.headers)
-
-
-def outcome(evening: Evening, package: dict[str, Any], upload_id: str, poll: Any) -> dict[str, Any]:
-    """How the upload ended, once it has."""
-    path = f"{evening.packages}/{package['id']}/image/uploads/{upload_id}"
-
-    def finished() -> Any:
-        state = evening.client.get(path, headers=evening.headers).json()
-        return state if state["status"] != "received" else None
-
-    ended: dict[str, Any] = poll(finished, CHECKED_WITHIN)
-    return ended
-
-
-def checked(evening: Evening, package: dict[str, Any], data: bytes, poll: Any, name: str = "a.jpg") -> dict[str, Any]:
-    answer = upload(evening, package, data, name)
-    assert answer.status_code == 202, answer.text
-    assert (answer.json()["status"], answer.json()["reason"]) == ("received", None)
-    return outcome(evening, package, answer.json()["upload_id"], poll)
-
-
-def blobs(storage: str, container: str, package: dict[str, Any]) -> list[str]:
-    with BlobServiceClient.from_connection_string(storage) as service:
-        found = service.get_container_client(container).list_blobs()
-        return [blob.name for blob in found if package["id"] in blob.name]
 
 
 def test_an_image_is_shown_in_two_sizes_without_its_secrets(evening, package, storage, poll):
