@@ -8,6 +8,7 @@ import httpx
 import pytest
 from azure.storage.blob import BlobServiceClient
 
+from infra.local.services.azurite import allow_uploads_from_browsers
 from tests.architecture.application import load
 from tests.factories import UNKNOWN_ID, assert_problem, at_once, open_evening
 from tests.harness.clamd import StandInClamd
@@ -165,6 +166,22 @@ def test_a_file_too_large_is_not_even_read(domain, evening, package):
 
     domain.image_checks.validate_upload(coming.blob_name, read, size=5_000_001, now=now())
     assert upload_state(evening, package, str(coming.id))["status"] == "refused"
+
+
+def test_a_browser_may_use_a_link_where_the_storage_allows_it(second_storage):
+    """What `make dev` sets on the emulator; on Azure the account's own rules count."""
+    allow_uploads_from_browsers(second_storage)
+    asking = {
+        "Origin": "http://localhost:5173",
+        "Access-Control-Request-Method": "PUT",
+        "Access-Control-Request-Headers": "content-type,x-ms-blob-type",
+    }
+    with BlobServiceClient.from_connection_string(second_storage) as service:
+        url = service.get_blob_client("uploads", "a").url
+    answer = httpx.options(url, headers=asking, trust_env=False)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    refused = httpx.options(url, headers=asking | {"Access-Control-Request-Method": "GET"}, trust_env=False)
+    assert refused.status_code == 403
 
 
 def test_there_is_no_link_for_a_package_that_is_not_there(evening):

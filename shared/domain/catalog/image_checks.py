@@ -59,7 +59,8 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
     state = image_uploads.receive(upload, now=now)
     if not image_uploads.is_final(state.status):
         try:
-            outcome = _check(upload, _reader(read), size=size)
+            first_look_at_a_link = state.requested_at is not None and state.malware_scan is None
+            outcome = _check(upload, _reader(read), size=size, may_be_forged=first_look_at_a_link)
         except UploadVanished:
             return
         except NoVerdictYet as silence:
@@ -103,11 +104,11 @@ def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
     return content
 
 
-def _check(upload: Upload, read: Callable[[], bytes], *, size: int) -> _Outcome:
+def _check(upload: Upload, read: Callable[[], bytes], *, size: int, may_be_forged: bool) -> _Outcome:
     """Look for malware before anything decodes the file; publish what is good."""
     if size > MAX_BYTES:
         return _Outcome("refused", too_large(size).detail)
-    verdict = scan_upload(upload.blob_name, read)
+    verdict = scan_upload(upload.blob_name, read, may_be_forged=may_be_forged)
     if verdict.result == "malicious":
         log.error("Malware in upload %s for package %s: %s", upload.id, upload.package_id, verdict.detail)
         return _Outcome("refused", _MALICIOUS, verdict.result)

