@@ -74,10 +74,10 @@ def png_that_says_it_is(width: int, height: int) -> bytes:
     )
 
 
-def sixty_four_megapixels() -> bytes:
+def a_hundred_and_forty_four_megapixels() -> bytes:
     out = io.BytesIO()
-    Image.new("1", (8000, 8000)).save(out, "PNG")
-    assert len(out.getvalue()) < 100_000
+    Image.new("1", (12_000, 12_000)).save(out, "PNG")
+    assert len(out.getvalue()) < 30_000
     return out.getvalue()
 
 
@@ -91,7 +91,7 @@ REFUSED = {
     "nothing": (lambda: b"", "not a JPG, PNG or WebP"),
     "half a JPEG": (lambda: photo()[: len(photo()) // 2], "damaged"),
     "half a PNG": (lambda: photo(400, 400, "PNG")[:-200], "damaged"),
-    "a bomb of 64 megapixels": (sixty_four_megapixels, "too many"),
+    "a bomb of 144 megapixels": (a_hundred_and_forty_four_megapixels, "too many"),
     "a bomb of 400 megapixels": (lambda: png_that_says_it_is(20_000, 20_000), "too many"),
 }
 
@@ -105,6 +105,30 @@ def test_what_is_no_usable_image_is_refused_with_a_reason_and_removed(what, even
     poll(lambda: blobs(storage, "uploads", package) == [], CHECKED_WITHIN)
     assert blobs(storage, "public", package) == []
     assert evening.read_package(package["id"]) == package
+
+
+def test_an_image_that_is_also_a_page_is_shown_without_the_page(evening, package, poll):
+    page = b"<html><script>alert(document.cookie)</script></html>"
+    ended = checked(evening, package, photo(comment=page) + page, poll)
+    assert ended["status"] == "valid"
+    shown = evening.read_package(package["id"])
+    for url in (shown["image_url"], shown["thumbnail_url"]):
+        opened = httpx.get(url, trust_env=False)
+        assert opened.headers["content-type"] == "image/webp"
+        assert b"<script>" not in opened.content
+
+
+def test_colours_of_print_and_sixteen_bits_arrive_as_they_look(evening, package, poll):
+    grey = Image.frombytes("I;16", (40, 40), b"\0\x80" * 1600)
+    ink = Image.new("CMYK", (40, 40), (0, 255, 255, 0))
+    for image, kind, wanted in ((grey, "PNG", (128, 128, 128)), (ink, "JPEG", (255, 0, 0))):
+        out = io.BytesIO()
+        image.save(out, kind, quality=95)
+        assert checked(evening, package, out.getvalue(), poll)["status"] == "valid"
+        opened = httpx.get(evening.read_package(package["id"])["image_url"], trust_env=False)
+        with Image.open(io.BytesIO(opened.content)) as picture:
+            found = picture.convert("RGB").getpixel((20, 20))
+        assert all(abs(a - b) <= 6 for a, b in zip(found, wanted, strict=True))  # type: ignore[arg-type]
 
 
 def test_a_refused_image_leaves_the_one_that_is_shown(evening, package, poll):

@@ -29,6 +29,7 @@ _NEXT_ROUND = timedelta(hours=1)
 _SWEEPS = "sweeps"
 _PLACE = "place"
 _NEVER_ARRIVED = "The file never arrived."
+_GONE = "The file is gone: its upload failed, or a malware scanner removed it."
 _NEVER_CHECKED = "The file could not be checked; upload it again."
 
 
@@ -46,7 +47,8 @@ def clean_uploads(*, now: datetime) -> None:
 def _settle(upload: Upload, *, now: datetime) -> None:
     found = blobs.blob_info(blobs.UPLOADS, upload.blob_name)
     if found is None:
-        image_checks.refuse(upload, _NEVER_ARRIVED)
+        state = image_uploads.find(upload)
+        image_checks.refuse(upload, _GONE if state and state.status == "received" else _NEVER_ARRIVED)
         return
     read = partial(blobs.get_blob, blobs.UPLOADS, upload.blob_name)
     image_checks.validate_upload(upload.blob_name, read, size=found.size, now=now)
