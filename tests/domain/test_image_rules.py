@@ -156,7 +156,7 @@ def test_144_megapixels_in_a_small_file_are_refused_at_once_and_in_little_memory
     assert len(bomb) < 30_000
     found = check_in_fresh_process(bomb)
     assert "12000 × 12000 pixels" in found["refused"]
-    assert found["seconds"] < 1.0  # most of it is the import of the decoder
+    assert found["cpu_seconds"] < 1.0  # most of it is the import of the decoder
     assert found["peak_mb"] < 60
 
 
@@ -169,7 +169,7 @@ def test_text_and_profiles_that_unpack_to_a_hundred_megabytes_do_not(name, start
     assert len(bomb) < 200_000
     found = check_in_fresh_process(bomb)
     assert found["peak_mb"] < 60
-    assert found["seconds"] < 1.0
+    assert found["cpu_seconds"] < 1.0
 
 
 @pytest.mark.parametrize(

@@ -70,15 +70,8 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
                 return
             log.exception("Upload %s was refused: the malware scanner stayed silent", upload.id)
             outcome = _Outcome("refused", _NO_VERDICT, "not_scanned")
-        finish(upload, outcome)
+        _finish(upload, outcome)
     leave_quarantine(upload)
-
-
-def finish(upload: Upload, outcome: "_Outcome") -> None:
-    """Note the outcome; should somebody else have refused the upload just now, its image is taken back."""
-    state = image_uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=utc_now())
-    if outcome.status == "valid" and state.status == "refused":
-        _take_back(upload)
 
 
 def refuse(upload: Upload, reason: str) -> None:
@@ -91,6 +84,13 @@ def leave_quarantine(upload: Upload) -> None:
     """Delete the file, then the reminder to look at it."""
     blobs.delete_blob(blobs.UPLOADS, upload.blob_name)
     image_uploads.close(upload)
+
+
+def _finish(upload: Upload, outcome: _Outcome) -> None:
+    """Note the outcome; should somebody else have refused the upload just now, its image is taken back."""
+    state = image_uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=utc_now())
+    if outcome.status == "valid" and state.status == "refused":
+        _take_back(upload)
 
 
 def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
