@@ -7,6 +7,7 @@ from tests.architecture.application import load, registered_routes
 # A broken app may show itself as one without any function, so the list is exact.
 TRIGGERS = {
     "validate_image": "blobTrigger",
+    "clean_uploads": "timerTrigger",
     "refresh_sales": "timerTrigger",
     "publish_outbox": "timerTrigger",
     "deliver_email": "queueTrigger",
@@ -14,6 +15,7 @@ TRIGGERS = {
 HTTP = [
     "cancel_event",
     "create_event",
+    "create_image_upload_link",
     "create_option",
     "create_package",
     "create_promo_code",

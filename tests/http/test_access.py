@@ -78,6 +78,7 @@ MAY_CALL = {
     "disable_package": COORDINATORS,
     "delete_package": COORDINATORS,
     "upload_image": COORDINATORS,
+    "create_image_upload_link": COORDINATORS,
     "get_image_upload": TEAM,
     "remove_image": COORDINATORS,
     "get_sales_summary": COORDINATORS,
