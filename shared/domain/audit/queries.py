@@ -7,22 +7,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.chain import BEGINNING, FACTS, ChainBroken, ChainEnd, Link, Walk
 from shared.domain.audit.models import AuditEntry, AuditHead
-from shared.domain.audit.rules import GENESIS, Entity, entry_hash, plain
+from shared.domain.audit.rules import Entity, plain
 from shared.domain.audit.schemas import AuditActor, AuditEntryOut, AuditQuery, BrokenLink, ChainReport
 from shared.kit.pages import Page, PageQuery, cut, total_of
 
 _BATCH = 1_000
-_FACTS = (
-    "actor_name",
-    "actor_email",
-    "entity_type",
-    "entity_id",
-    "field",
-    "old_value",
-    "new_value",
-    "request_id",
-)
 
 
 def list_entries(session: Session, event_id: UUID, query: AuditQuery) -> Page[AuditEntryOut]:
@@ -64,47 +55,51 @@ def _out(entry: AuditEntry) -> AuditEntryOut:
 
 def verify_chain(session: Session, event_id: UUID) -> ChainReport:
     """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold."""
-    previous: bytes | None = None
-    expected = count = 0
-    broken: BrokenLink | None = None
-    for entry in _in_order(session, event_id):
-        if previous is None:  # the first one that has not been pruned
-            expected, previous = entry.seq, entry.previous_hash if entry.seq > 1 else GENESIS
-        reason = _reason(entry, expected, previous)
-        if reason is not None:
-            broken = BrokenLink(seq=entry.seq, id=entry.id, reason=reason)
-            break
-        previous, expected, count = entry.hash, expected + 1, count + 1
-    head = session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.event_id == event_id)).one_or_none()
-    if broken is None and head is not None and (head.seq, head.hash) != (max(0, expected - 1), previous or GENESIS):
-        broken = BrokenLink(seq=expected, id=None, reason="entries are missing at the end")
+    walk = Walk(event_id, after=BEGINNING)
+    try:
+        _walk_to_the_head(session, event_id, walk)
+        broken = None
+    except ChainBroken as error:
+        broken = BrokenLink(seq=error.seq, id=error.id, reason=error.reason)
     return ChainReport(
-        valid=broken is None, entries=count, first_broken=broken, head=(head.hash if head else GENESIS).hex()
+        valid=broken is None, entries=walk.count, first_broken=broken, head=_head(session, event_id).hash.hex()
     )
 
 
-def _in_order(session: Session, event_id: UUID) -> Iterator[AuditEntry]:
-    """The event's entries from the first to the last, a thousand at a time."""
-    after = 0
+def _walk_to_the_head(session: Session, event_id: UUID, walk: Walk) -> None:
+    """Walk until the head is where the walk is; entries that are added meanwhile move both."""
     while True:
-        batch = session.scalars(
-            select(AuditEntry)
-            .where(AuditEntry.event_id == event_id, AuditEntry.seq > after)
-            .order_by(AuditEntry.seq)
-            .limit(_BATCH)
-        ).all()
-        yield from batch
+        before = walk.count
+        for _ in walk.over(links_in_order(session, event_id, after=walk.end.seq)):
+            pass
+        head = _head(session, event_id)
+        if walk.end == head:
+            return
+        if walk.count == before:
+            walk.must_end_at(head)
+
+
+def _head(session: Session, event_id: UUID) -> ChainEnd:
+    head = session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.event_id == event_id)).one_or_none()
+    return ChainEnd(head.seq, head.hash) if head else BEGINNING
+
+
+def links_in_order(session: Session, event_id: UUID, *, after: int = 0, until: int | None = None) -> Iterator[Link]:
+    """The event's entries behind number `after`, up to number `until`, a thousand at a time."""
+    while True:
+        statement = select(AuditEntry).where(AuditEntry.event_id == event_id, AuditEntry.seq > after)
+        if until is not None:
+            statement = statement.where(AuditEntry.seq <= until)
+        batch = session.scalars(statement.order_by(AuditEntry.seq).limit(_BATCH)).all()
+        yield from map(_link, batch)
         if len(batch) < _BATCH:
             return
         after = batch[-1].seq
         session.expunge_all()
 
 
-def _reason(entry: AuditEntry, expected: int, previous: bytes) -> str | None:
-    if entry.seq != expected:
-        return f"entry {expected} is missing"
-    if entry.previous_hash != previous:
-        return "it does not follow the entry before it"
-    facts = {name: getattr(entry, name) for name in _FACTS} | {"actor_id": plain(entry.actor_id)}
-    digest = entry_hash(previous, event_id=entry.event_id, seq=entry.seq, at=entry.at, facts=facts)
-    return None if digest == entry.hash else "its content has been changed"
+def _link(entry: AuditEntry) -> Link:
+    facts = {name: getattr(entry, name) for name in FACTS} | {"actor_id": plain(entry.actor_id)}
+    return Link(
+        id=entry.id, seq=entry.seq, at=entry.at, facts=facts, previous_hash=entry.previous_hash, hash=entry.hash
+    )
