@@ -1,11 +1,13 @@
 """Blobs: containers made at need, links that die soon."""
 
+import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import IO
 
 from shared.kit.storage.account import blob_service
 
@@ -14,6 +16,7 @@ log = logging.getLogger(__name__)
 PUBLIC = "public"
 UPLOADS = "uploads"
 REPORTS = "reports"
+ARCHIVE = "archive"
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -26,6 +29,26 @@ class BlobInfo:
     size: int
     created_at: datetime
     metadata: dict[str, str]
+
+
+class Measured:
+    """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._sha256 = hashlib.sha256()
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.bytes += len(chunk)
+            self._sha256.update(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what has been passed on, in hexadecimal."""
+        return self._sha256.hexdigest()
 
 
 @lru_cache(maxsize=16)
@@ -89,6 +112,20 @@ def get_blob(container: str, name: str) -> bytes | None:
         return blob_service().get_blob_client(container, name).download_blob().readall()
     except ResourceNotFoundError:
         return None
+
+
+def read_stream(container: str, name: str, into: IO[bytes]) -> Measured | None:
+    """Copy a blob into a file in bounded memory, and measure it; None when there is no such blob."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        download = blob_service().get_blob_client(container, name).download_blob()
+    except ResourceNotFoundError:
+        return None
+    measured = Measured(download.chunks())
+    for chunk in measured:
+        into.write(chunk)
+    return measured
 
 
 def delete_blob(container: str, name: str) -> None:
