@@ -4,13 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shared.domain.audit.chain import BEGINNING, FACTS, ChainBroken, ChainEnd, Link, Walk
-from shared.domain.audit.models import AuditEntry, AuditHead
-from shared.domain.audit.rules import Entity, plain
-from shared.domain.audit.schemas import AuditActor, AuditEntryOut, AuditQuery, BrokenLink, ChainReport
+from shared.domain.audit.models import AuditArchive, AuditEntry, AuditHead
+from shared.domain.audit.rules import GENESIS, Entity, plain
+from shared.domain.audit.schemas import (
+    AuditActor,
+    AuditEntryOut,
+    AuditQuery,
+    BrokenLink,
+    ChainReport,
+)
 from shared.kit.pages import Page, PageQuery, cut, total_of
 
 _BATCH = 1_000
@@ -54,34 +60,72 @@ def _out(entry: AuditEntry) -> AuditEntryOut:
 
 
 def verify_chain(session: Session, event_id: UUID) -> ChainReport:
-    """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold."""
-    walk = Walk(event_id, after=BEGINNING)
-    try:
-        _walk_to_the_head(session, event_id, walk)
-        broken = None
-    except ChainBroken as error:
-        broken = BrokenLink(seq=error.seq, id=error.id, reason=error.reason)
+    """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold.
+
+    Where months were pruned, the chain must begin where the last of them ended.
+    """
+    while True:
+        start, _ = ends_of(session, event_id)
+        walk = Walk(event_id, after=start)
+        broken = _fault_of_start(session, event_id, start) or _fault_of_walk(session, event_id, walk)
+        now_start, end = ends_of(session, event_id)
+        if broken is None or now_start == start:  # else months were pruned under the walk's feet
+            break
     return ChainReport(
-        valid=broken is None, entries=walk.count, first_broken=broken, head=_head(session, event_id).hash.hex()
+        valid=broken is None,
+        entries=walk.count,
+        archived=_archived_seq(session, event_id),
+        pruned=start.seq,
+        first_broken=broken,
+        head=end.hash.hex(),
     )
 
 
-def _walk_to_the_head(session: Session, event_id: UUID, walk: Walk) -> None:
+def ends_of(session: Session, event_id: UUID) -> tuple[ChainEnd, ChainEnd]:
+    """Where the event's chain in the database begins (behind what was pruned), and where it ends."""
+    head = session.execute(
+        select(AuditHead.pruned_seq, AuditHead.pruned_hash, AuditHead.seq, AuditHead.hash).where(
+            AuditHead.event_id == event_id
+        )
+    ).one_or_none()
+    if head is None:
+        return BEGINNING, BEGINNING
+    return ChainEnd(head.pruned_seq, head.pruned_hash or GENESIS), ChainEnd(head.seq, head.hash)
+
+
+def _fault_of_start(session: Session, event_id: UUID, start: ChainEnd) -> BrokenLink | None:
+    """Only what an archive holds is ever pruned."""
+    archived = select(AuditArchive.month).where(
+        AuditArchive.event_id == event_id,
+        AuditArchive.last_seq == start.seq,
+        AuditArchive.last_hash == start.hash,
+        AuditArchive.pruned_at.is_not(None),
+    )
+    if start == BEGINNING or session.scalar(archived) is not None:
+        return None
+    return BrokenLink(seq=start.seq, id=None, reason="what was removed up to here is in no archive")
+
+
+def _fault_of_walk(session: Session, event_id: UUID, walk: Walk) -> BrokenLink | None:
     """Walk until the head is where the walk is; entries that are added meanwhile move both."""
-    while True:
-        before = walk.count
-        for _ in walk.over(links_in_order(session, event_id, after=walk.end.seq)):
-            pass
-        head = _head(session, event_id)
-        if walk.end == head:
-            return
-        if walk.count == before:
-            walk.must_end_at(head)
+    try:
+        after, before = 0, -1
+        while walk.count > before:
+            before = walk.count
+            for _ in walk.over(links_in_order(session, event_id, after=after)):
+                pass
+            after, (_, end) = walk.end.seq, ends_of(session, event_id)
+            if walk.end == end:
+                return None
+        walk.must_end_at(end)
+    except ChainBroken as broken:
+        return BrokenLink(seq=broken.seq, id=broken.id, reason=broken.reason)
+    return None
 
 
-def _head(session: Session, event_id: UUID) -> ChainEnd:
-    head = session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.event_id == event_id)).one_or_none()
-    return ChainEnd(head.seq, head.hash) if head else BEGINNING
+def _archived_seq(session: Session, event_id: UUID) -> int:
+    last = session.scalar(select(func.max(AuditArchive.last_seq)).where(AuditArchive.event_id == event_id))
+    return last or 0
 
 
 def links_in_order(session: Session, event_id: UUID, *, after: int = 0, until: int | None = None) -> Iterator[Link]:
