@@ -10,17 +10,18 @@ there without its row is written again, and the same entries make the same file.
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.domain.audit.archive_file import compressed
-from shared.domain.audit.chain import BEGINNING, ChainEnd, Link, Walk
+from shared.domain.audit.chain import BEGINNING, ChainBroken, ChainEnd, Link, Walk
 from shared.domain.audit.errors import NoSuchArchive
 from shared.domain.audit.models import AuditArchive, AuditEntry, AuditHead
 from shared.domain.audit.months import is_month, month_after, month_of, open_since, start_of
@@ -30,11 +31,12 @@ from shared.domain.audit.schemas import ArchiveManifest, ArchiveReport, AuditArc
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.pages import Page, PageQuery, cut, total_of
 from shared.kit.storage import blobs
-from shared.kit.storage.account import StorageDown, storage_errors
+from shared.kit.storage.account import storage_errors
 
 log = logging.getLogger(__name__)
 
 _LINK_MINUTES = 10
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,13 @@ def archive_event(event_id: UUID, *, now: datetime) -> int:
     """
     written = 0
     while (stretch := _next_stretch(event_id, now=now)) is not None:
-        _archive(stretch, now=now)
-        written += 1
+        try:
+            _archive(stretch, now=now)
+            written += 1
+        except ChainBroken:
+            if _next_stretch(event_id, now=now) == stretch:
+                raise
+            # A twin run has archived the month meanwhile, and pruned it from under our feet.
     return written
 
 
@@ -174,11 +181,11 @@ def _archive(stretch: Stretch, *, now: datetime) -> None:
 
 
 def _put_file(stretch: Stretch, *, now: datetime) -> ArchiveManifest:
-    """Write the file and return its manifest; a second try is for a twin run, whose end throws our blocks away."""
-    try:
-        return _put_file_once(stretch, now=now)
-    except StorageDown:
-        return _put_file_once(stretch, now=now)
+    """Write the file and return its manifest; tried again when a twin run writes it at the same moment."""
+    for _ in range(_TRIES - 1):
+        with suppress(blobs.Overtaken):
+            return _put_file_once(stretch, now=now)
+    return _put_file_once(stretch, now=now)
 
 
 def _put_file_once(stretch: Stretch, *, now: datetime) -> ArchiveManifest:
@@ -210,25 +217,24 @@ def _links_of(session: Session, stretch: Stretch, walk: Walk) -> Iterator[Link]:
 
 def _note(manifest: ArchiveManifest) -> None:
     """Tell the database of a proven archive; a twin run, or the repair of one that was spoilt, tells it again."""
-    facts = {
+    month = {"event_id": manifest.event_id, "month": manifest.month}
+    stretch = {
+        "first_seq": manifest.first_seq,
+        "last_seq": manifest.last_seq,
+        "previous_hash": bytes.fromhex(manifest.previous_hash),
+        "last_hash": bytes.fromhex(manifest.last_hash),
+    }
+    file = {
         "size_bytes": manifest.bytes,
         "sha256": bytes.fromhex(manifest.sha256),
         "written_at": manifest.written_at,
         "proven_at": manifest.written_at,
     }
-    row = insert(AuditArchive).values(
-        event_id=manifest.event_id,
-        month=manifest.month,
-        first_seq=manifest.first_seq,
-        last_seq=manifest.last_seq,
-        previous_hash=bytes.fromhex(manifest.previous_hash),
-        last_hash=bytes.fromhex(manifest.last_hash),
-        **facts,
-    )
-    same = (AuditArchive.last_seq == manifest.last_seq) & AuditArchive.pruned_at.is_(None)
-    noted = row.on_conflict_do_update(index_elements=["event_id", "month"], set_=facts, where=same)
+    new = insert(AuditArchive).values(month | stretch | file).on_conflict_do_nothing()
+    known = update(AuditArchive).filter_by(**month, **stretch, pruned_at=None).values(file)
     with UnitOfWork() as unit_of_work:
-        unit_of_work.session.execute(noted)
+        if unit_of_work.session.scalar(new.returning(AuditArchive.month)) is None:
+            unit_of_work.session.execute(known)
         unit_of_work.commit()
 
 

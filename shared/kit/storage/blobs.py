@@ -31,6 +31,10 @@ class BlobInfo:
     metadata: dict[str, str]
 
 
+class Overtaken(Exception):
+    """Somebody else wrote the same blob meanwhile, and the storage has thrown our blocks away; writing again helps."""
+
+
 class Measured:
     """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
 
@@ -82,7 +86,11 @@ def put_blob(
 
 
 def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_type: str) -> None:
-    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all."""
+    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all.
+
+    Raises `Overtaken` when another writer of the same blob comes to its end first.
+    """
+    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
     from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
     ensure_container(container)
@@ -101,7 +109,12 @@ def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_ty
             buffer.clear()
     if buffer:
         stage(bytes(buffer))
-    client.commit_block_list(blocks, content_settings=ContentSettings(content_type=content_type))
+    try:
+        client.commit_block_list(blocks, content_settings=ContentSettings(content_type=content_type))
+    except HttpResponseError as error:
+        if getattr(error, "error_code", None) == "InvalidBlockList":
+            raise Overtaken from error
+        raise
 
 
 def get_blob(container: str, name: str) -> bytes | None:
