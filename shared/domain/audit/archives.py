@@ -216,7 +216,10 @@ def _links_of(session: Session, stretch: Stretch, walk: Walk) -> Iterator[Link]:
 
 
 def _note(manifest: ArchiveManifest) -> None:
-    """Tell the database of a proven archive; a twin run, or the repair of one that was spoilt, tells it again."""
+    """Tell the database of a proven archive; a twin run, or the repair of one that was spoilt, tells it again.
+
+    Raises `Unproven` when the database knows of another archive in its place.
+    """
     month = {"event_id": manifest.event_id, "month": manifest.month}
     stretch = {
         "first_seq": manifest.first_seq,
@@ -230,11 +233,11 @@ def _note(manifest: ArchiveManifest) -> None:
         "written_at": manifest.written_at,
         "proven_at": manifest.written_at,
     }
-    new = insert(AuditArchive).values(month | stretch | file).on_conflict_do_nothing()
-    known = update(AuditArchive).filter_by(**month, **stretch, pruned_at=None).values(file)
+    new = insert(AuditArchive).values(month | stretch | file).on_conflict_do_nothing().returning(AuditArchive.month)
+    again = update(AuditArchive).filter_by(**month, **stretch).values(file).returning(AuditArchive.month)
     with UnitOfWork() as unit_of_work:
-        if unit_of_work.session.scalar(new.returning(AuditArchive.month)) is None:
-            unit_of_work.session.execute(known)
+        if all(unit_of_work.session.scalar(statement) is None for statement in (new, again)):
+            raise Unproven(manifest, "the database knows of another archive in its place")
         unit_of_work.commit()
 
 
