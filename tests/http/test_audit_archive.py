@@ -312,6 +312,25 @@ def test_a_run_that_dies_half_way_is_made_good_by_the_next(dies_at, found, domai
     assert trail.faults() == {}
 
 
+def test_a_run_whose_twin_ends_while_it_is_writing_makes_the_same_file(found, domain, monkeypatch):
+    trail = found("2026-01-05 10:00")
+    trail.note("2026-01-06")
+    monkeypatch.setattr(domain.blobs, "_BLOCK_BYTES", 100)
+    compressed, twins = domain.archives.compressed, iter([True])
+
+    def meeting_a_twin(event_id, links):
+        *pieces, last = compressed(event_id, links)
+        yield b"".join(pieces) + last[:-8]
+        if next(twins, False):
+            trail.archive()
+        yield last[-8:]
+
+    monkeypatch.setattr(domain.archives, "compressed", meeting_a_twin)
+    trail.archive()
+    assert next(twins, "met") == "met"
+    assert (trail.archives(), trail.faults()) == ({"2026-01": [1, 2]}, {})
+
+
 MONTHS = [f"{year}-{month:02}" for year in range(2016, 2019) for month in range(1, 13)]
 
 

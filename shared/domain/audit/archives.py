@@ -10,7 +10,6 @@ there without its row is written again, and the same entries make the same file.
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,7 +35,6 @@ from shared.kit.storage.account import storage_errors
 log = logging.getLogger(__name__)
 
 _LINK_MINUTES = 10
-_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +179,7 @@ def _archive(stretch: Stretch, *, now: datetime) -> None:
 
 
 def _put_file(stretch: Stretch, *, now: datetime) -> ArchiveManifest:
-    """Write the file and return its manifest; tried again when a twin run writes it at the same moment."""
-    for _ in range(_TRIES - 1):
-        with suppress(blobs.Overtaken):
-            return _put_file_once(stretch, now=now)
-    return _put_file_once(stretch, now=now)
-
-
-def _put_file_once(stretch: Stretch, *, now: datetime) -> ArchiveManifest:
+    """Write the file and return its manifest."""
     walk = Walk(stretch.event_id, after=stretch.after)
     with UnitOfWork(read_only=True) as unit_of_work, storage_errors():
         links = _links_of(unit_of_work.session, stretch, walk)

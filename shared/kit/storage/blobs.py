@@ -31,10 +31,6 @@ class BlobInfo:
     metadata: dict[str, str]
 
 
-class Overtaken(Exception):
-    """Somebody else wrote the same blob meanwhile, and the storage has thrown our blocks away; writing again helps."""
-
-
 class Measured:
     """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
 
@@ -88,9 +84,8 @@ def put_blob(
 def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_type: str) -> None:
     """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all.
 
-    Raises `Overtaken` when another writer of the same blob comes to its end first.
+    Writers of the same bytes may meet: blocks are numbered, so that each finds its own in what the other committed.
     """
-    from azure.core.exceptions import HttpResponseError  # noqa: PLC0415
     from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
     ensure_container(container)
@@ -109,12 +104,7 @@ def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_ty
             buffer.clear()
     if buffer:
         stage(bytes(buffer))
-    try:
-        client.commit_block_list(blocks, content_settings=ContentSettings(content_type=content_type))
-    except HttpResponseError as error:
-        if getattr(error, "error_code", None) == "InvalidBlockList":
-            raise Overtaken from error
-        raise
+    client.commit_block_list(blocks, content_settings=ContentSettings(content_type=content_type))
 
 
 def get_blob(container: str, name: str) -> bytes | None:
