@@ -1,6 +1,6 @@
 """Every group of endpoints, in the order of the reference; and what runs in the background."""
 
-from functions import images, outbox, reports
+from functions import images, outbox, reports, upkeep
 from functions.admin import audit, members, options, packages, promo_codes, sales
 from functions.admin import events as admin_events
 from functions.admin import images as admin_images
@@ -24,4 +24,4 @@ ENDPOINTS = (
     audit.bp,
 )
 
-BACKGROUND = (images.bp, reports.bp, outbox.bp)
+BACKGROUND = (images.bp, reports.bp, outbox.bp, upkeep.bp)

@@ -182,6 +182,12 @@ class Settings(BaseModel):
     sales_export_minutes: int = Field(
         15, ge=0, le=10_080, description="A sales export is written after new sales, at most this often."
     )
+    audit_archive_schedule: str = Field(
+        "0 30 3 * * *",
+        alias="AUDIT_ARCHIVE_SCHEDULE",
+        description="When closed months of audit trails are archived, and proven ones of more than seven years ago "
+        "pruned (NCRONTAB, UTC).",
+    )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
         alias="BLOB_TRIGGER_SOURCE",

@@ -11,6 +11,7 @@ TRIGGERS = {
     "refresh_sales": "timerTrigger",
     "publish_outbox": "timerTrigger",
     "deliver_email": "queueTrigger",
+    "archive_audit": "timerTrigger",
 }
 HTTP = [
     "cancel_event",
@@ -24,6 +25,7 @@ HTTP = [
     "delete_package",
     "delete_promo_code",
     "disable_package",
+    "download_audit_archive",
     "download_report",
     "enable_package",
     "get_availability",
@@ -42,6 +44,7 @@ HTTP = [
     "get_sales_summary",
     "health_live",
     "health_ready",
+    "list_audit_archives",
     "list_audit_trail",
     "list_events",
     "list_members",

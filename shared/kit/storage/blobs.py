@@ -1,12 +1,13 @@
 """Blobs: containers made at need, links that die soon."""
 
+import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from shared.kit.storage.account import blob_service
 
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 PUBLIC = "public"
 UPLOADS = "uploads"
 REPORTS = "reports"
+ARCHIVE = "archive"
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -30,6 +32,26 @@ class BlobInfo:
     size: int
     written_at: datetime
     etag: str
+
+
+class Measured:
+    """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._sha256 = hashlib.sha256()
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.bytes += len(chunk)
+            self._sha256.update(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what has been passed on, in hexadecimal."""
+        return self._sha256.hexdigest()
 
 
 @lru_cache(maxsize=16)
@@ -63,7 +85,10 @@ def put_blob(
 
 
 def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_type: str) -> None:
-    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all."""
+    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all.
+
+    Writers of the same bytes may meet: blocks are numbered, so that each finds its own in what the other committed.
+    """
     from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
     ensure_container(container)
@@ -93,6 +118,20 @@ def get_blob(container: str, name: str) -> bytes | None:
         return blob_service().get_blob_client(container, name).download_blob().readall()
     except ResourceNotFoundError:
         return None
+
+
+def read_stream(container: str, name: str, into: IO[bytes]) -> Measured | None:
+    """Copy a blob into a file in bounded memory, and measure it; None when there is no such blob."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        download = blob_service().get_blob_client(container, name).download_blob()
+    except ResourceNotFoundError:
+        return None
+    measured = Measured(download.chunks())
+    for chunk in measured:
+        into.write(chunk)
+    return measured
 
 
 def blob_info(container: str, name: str) -> BlobInfo | None:
