@@ -25,7 +25,7 @@ def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut
     call.unit_of_work.commit()  # the storage is not asked inside a transaction
     with storage_errors():
         return images.receive_image(
-            call.event_id, package_id, image.data, content_type=image.content_type, now=call.now
+            call.event_id, package_id, image.data, content_type=image.content_type, actor=call.actor, now=call.now
         )
 
 
@@ -35,7 +35,7 @@ def create_image_upload_link(call: Call, package_id: UUID) -> UploadLinkOut:
     images.require_package(call.session, call.event_id, package_id)
     call.unit_of_work.commit()  # the storage is not asked inside a transaction
     with storage_errors():
-        return images.offer_upload_link(call.event_id, package_id, now=call.now)
+        return images.offer_upload_link(call.event_id, package_id, actor=call.actor, now=call.now)
 
 
 @bp.get(f"{_IMAGE}/uploads/{{upload_id}}", permission=Permission.PACKAGES_READ, refusals=(NoSuchUpload,))
@@ -48,5 +48,5 @@ def get_image_upload(call: Call, package_id: UUID, upload_id: UUID) -> UploadOut
 @bp.delete(_IMAGE, permission=Permission.PACKAGES_WRITE, status=204, refusals=(NoSuchPackage,))
 def remove_image(call: Call, package_id: UUID) -> None:
     """Remove the package's image, and any that is still being checked."""
-    leftover = images.remove_image(call.session, call.event_id, package_id, now=call.now)
+    leftover = images.remove_image(call.session, call.event_id, package_id, actor=call.actor, now=call.now)
     call.unit_of_work.after_commit(lambda: blobs.delete_quietly(blobs.PUBLIC, leftover))

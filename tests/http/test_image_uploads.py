@@ -14,6 +14,7 @@ from azure.storage.blob import BlobServiceClient
 
 from infra.local.home import REPOSITORY
 from infra.local.services.azurite import allow_uploads_from_browsers
+from shared.kit.actor import GUEST
 from tests.architecture.application import load
 from tests.factories import UNKNOWN_ID, assert_problem, at_once, open_evening
 from tests.harness.clamd import StandInClamd
@@ -214,7 +215,7 @@ def test_an_upload_whose_event_was_lost_is_checked_by_the_timer(evening, package
     """The file lies in another container than the one that the host watches; the timer is told to look there."""
     monkeypatch.setattr(domain.blobs, "UPLOADS", "lostuploads")
     received = domain.images.receive_image(
-        evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", now=now()
+        evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     clean(domain, timedelta(seconds=30))
     assert upload_state(evening, package, str(received.upload_id))["status"] == "received"
@@ -228,7 +229,7 @@ def test_an_upload_whose_file_is_gone_says_so(evening, package, domain, monkeypa
     """Defender can be told to remove what it finds; or the upload's request failed half way."""
     monkeypatch.setattr(domain.blobs, "UPLOADS", "goneuploads")
     received = domain.images.receive_image(
-        evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", now=now()
+        evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     domain.blobs.delete_blob("goneuploads", f"{evening.id}/{package['id']}/{received.upload_id}")
     clean(domain, timedelta(seconds=61))
@@ -240,7 +241,9 @@ def test_an_upload_whose_file_is_gone_says_so(evening, package, domain, monkeypa
 def test_two_timers_at_once_check_an_upload_once(evening, package, domain, monkeypatch):
     monkeypatch.setattr(domain.blobs, "UPLOADS", "twiceuploads")
     package_id = uuid.UUID(package["id"])
-    received = domain.images.receive_image(evening.event_id, package_id, photo(), content_type="image/jpeg", now=now())
+    received = domain.images.receive_image(
+        evening.event_id, package_id, photo(), content_type="image/jpeg", actor=GUEST, now=now()
+    )
     later = now() + timedelta(seconds=61)
     claims = at_once(4, lambda _: domain.image_uploads.claim_due(now=later, most=1000))
     assert [upload.id for claim in claims for upload in claim].count(received.upload_id) == 1
@@ -254,7 +257,7 @@ def test_an_upload_that_breaks_the_function_does_not_keep_the_others_waiting(eve
     first, second = evening.package(), evening.package()
     ids = [
         domain.images.receive_image(
-            evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", now=now()
+            evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
         ).upload_id
         for package in (first, second)
     ]
@@ -275,7 +278,7 @@ def test_an_upload_that_breaks_the_function_does_not_keep_the_others_waiting(eve
 def test_what_could_not_be_checked_for_a_day_is_refused(evening, package, domain, monkeypatch):
     monkeypatch.setattr(domain.blobs, "UPLOADS", "oldupload")
     received = domain.images.receive_image(
-        evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", now=now()
+        evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     domain.blobs.put_blob("oldupload", "no/name/of ours", b"x", content_type="text/plain")
 

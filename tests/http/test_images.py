@@ -201,3 +201,17 @@ def test_the_quarantine_is_private(evening, package, storage):
         listing = service.get_container_client("public").url
     assert httpx.get(url, trust_env=False).status_code in {403, 404, 409}
     assert httpx.get(f"{listing}?restype=container&comp=list", trust_env=False).status_code in {403, 404}
+
+
+def test_the_audit_trail_tells_who_sent_and_who_removed_an_image(evening, package, poll):
+    assert checked(evening, package, photo(), poll)["status"] == "valid"
+    path = f"{evening.packages}/{package['id']}"
+    assert evening.client.delete(f"{path}/image", headers=evening.headers).status_code == 204
+    trail = evening.client.get(f"{path}/audit-trail", headers=evening.headers).json()["items"]
+    told = [(entry["field"], entry["actor"]["email"]) for entry in trail]
+    assert told == [("image", evening.coordinator), ("image", evening.coordinator), ("created", evening.coordinator)]
+    removed, shown, _ = trail
+    assert (shown["old_value"], removed["new_value"]) == (None, None)
+    assert shown["new_value"] == removed["old_value"]
+    assert shown["request_id"]
+    assert evening.client.get(f"{evening.path}/audit-trail/verify", headers=evening.headers).json()["valid"] is True

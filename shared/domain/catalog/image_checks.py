@@ -8,16 +8,19 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Literal
 
 from sqlalchemy import select, update
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog import image_uploads
 from shared.domain.catalog.image_rules import MAX_BYTES, ImageRefused, WebImages, too_large, web_images
 from shared.domain.catalog.image_uploads import Upload
 from shared.domain.catalog.malware import NoVerdictYet, ScanResult, Verdict, scan_upload
 from shared.domain.catalog.models import TicketPackage
+from shared.domain.catalog.queries import package_list_keys
+from shared.kit.cache import cache
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.storage import blobs
@@ -94,7 +97,7 @@ def _finish(upload: Upload, outcome: _Outcome) -> None:
 
 
 def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
-    @cache
+    @lru_cache(maxsize=1)
     def content() -> bytes:
         data = read()
         if data is None:
@@ -143,6 +146,7 @@ def _public_names(upload: Upload) -> tuple[str, str]:
 
 def _show(upload: Upload, display: str, thumbnail: str) -> tuple[bool, list[str]]:
     """Make this the package's image unless a newer one is; returns whether it is, and the blobs that nobody shows."""
+    sender = image_uploads.sender(upload)  # before the transaction: the storage is not asked inside one
     its_package = (TicketPackage.event_id == upload.event_id, TicketPackage.id == upload.package_id)
     with UnitOfWork() as unit_of_work:
         session = unit_of_work.session
@@ -166,6 +170,9 @@ def _show(upload: Upload, display: str, thumbnail: str) -> tuple[bool, list[str]
                 updated_at=utc_now(),
             )
         )
+        made = {"image": (package.display_image, display)}
+        record(session, upload.event_id, Entity.PACKAGE, upload.package_id, made, actor=sender, now=utc_now())
+        unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
         unit_of_work.commit()
         return True, [name for name in (package.display_image, package.thumbnail_image) if name]
 
@@ -181,6 +188,7 @@ def _take_back(upload: Upload) -> None:
             )
             .values(display_image=None, thumbnail_image=None, version=TicketPackage.version + 1, updated_at=utc_now())
         )
+        unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
         unit_of_work.commit()
     for name in _public_names(upload):
         blobs.delete_blob(blobs.PUBLIC, name)

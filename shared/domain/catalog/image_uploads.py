@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from uuid import UUID
 
 from shared.domain.catalog.schemas import UploadOut
+from shared.kit.actor import Actor
 from shared.kit.ids import new_id
 from shared.kit.storage import tables
 
@@ -60,20 +61,21 @@ class Upload:
         return f"{self.event_id}_{self.package_id}", str(self.id)
 
 
-def expect(upload: Upload, *, requested_at: datetime, due_at: datetime) -> UploadOut:
+def expect(upload: Upload, *, by: Actor, requested_at: datetime, due_at: datetime) -> UploadOut:
     """Note an upload that is to come by a link; it is looked at at `due_at`, whether or not it has come."""
     look_again(upload, due_at=due_at)
-    return _change(upload, lambda _: {"status": "expected", "requested_at": requested_at})
+    return _change(upload, lambda _: {"status": "expected", "requested_at": requested_at, **_kept(by)})
 
 
-def receive(upload: Upload, *, now: datetime, due_at: datetime | None = None) -> UploadOut:
-    """Note that the file is here, unless that is known; a final state stays."""
+def receive(upload: Upload, *, now: datetime, by: Actor | None = None, due_at: datetime | None = None) -> UploadOut:
+    """Note that the file is here, and who sent it, unless that is known; a final state stays."""
     if due_at:
         look_again(upload, due_at=due_at)
 
     def arrived(state: dict[str, Any]) -> dict[str, Any] | None:
         known = state.get("status") in {"received", *_FINAL}
-        return None if known else {**state, "status": "received", "received_at": now}
+        news = {"status": "received", "received_at": now, **(_kept(by) if by else {})}
+        return None if known else {**state, **news}
 
     return _change(upload, arrived)
 
@@ -96,6 +98,28 @@ def finish(
         return {name: value for name, value in {**state, **news}.items() if value is not None}
 
     return _change(upload, ended)
+
+
+def sender(upload: Upload) -> Actor:
+    """Who sent the file, or asked for the link by which it came, for the audit trail."""
+    state = tables.get_entity(_STATES, *upload.state_keys) or {}
+    user_id = state.get("sender_id")
+    return Actor(
+        user_id=UUID(user_id) if user_id else None,
+        email=state.get("sender_email"),
+        name=state.get("sender_name"),
+        request_id=state.get("request_id", ""),
+    )
+
+
+def _kept(by: Actor) -> dict[str, str]:
+    kept = {
+        "sender_id": str(by.user_id) if by.user_id else None,
+        "sender_email": by.email,
+        "sender_name": by.name,
+        "request_id": by.request_id,
+    }
+    return {name: value for name, value in kept.items() if value}
 
 
 def is_final(status: str) -> bool:

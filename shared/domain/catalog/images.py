@@ -9,12 +9,14 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog import image_uploads
 from shared.domain.catalog.errors import NoSuchPackage, NoSuchUpload
 from shared.domain.catalog.image_rules import MAX_BYTES
 from shared.domain.catalog.image_uploads import Upload
 from shared.domain.catalog.models import TicketPackage
 from shared.domain.catalog.schemas import UploadLinkOut, UploadOut
+from shared.kit.actor import Actor
 from shared.kit.ids import new_id
 from shared.kit.storage import blobs
 
@@ -32,18 +34,20 @@ def require_package(session: Session, event_id: UUID, package_id: UUID) -> None:
         raise NoSuchPackage
 
 
-def receive_image(event_id: UUID, package_id: UUID, data: bytes, *, content_type: str, now: datetime) -> UploadOut:
+def receive_image(
+    event_id: UUID, package_id: UUID, data: bytes, *, content_type: str, actor: Actor, now: datetime
+) -> UploadOut:
     """Keep an upload in quarantine, where validation finds it; works on the storage alone, outside any transaction."""
     upload = Upload.new(event_id, package_id)
-    received = image_uploads.receive(upload, now=now, due_at=now + _EVENT_LOST_AFTER)
+    received = image_uploads.receive(upload, now=now, by=actor, due_at=now + _EVENT_LOST_AFTER)
     blobs.put_blob(blobs.UPLOADS, upload.blob_name, data, content_type=content_type)
     return received
 
 
-def offer_upload_link(event_id: UUID, package_id: UUID, *, now: datetime) -> UploadLinkOut:
+def offer_upload_link(event_id: UUID, package_id: UUID, *, actor: Actor, now: datetime) -> UploadLinkOut:
     """Return a link by which one file gets into quarantine without passing through here; it works for ten minutes."""
     upload, expiry = Upload.new(event_id, package_id), now + _LINK_WORKS_FOR
-    expected = image_uploads.expect(upload, requested_at=now, due_at=expiry + _SLOW_CONNECTION)
+    expected = image_uploads.expect(upload, by=actor, requested_at=now, due_at=expiry + _SLOW_CONNECTION)
     return UploadLinkOut(
         upload_id=upload.id,
         status=expected.status,
@@ -62,7 +66,7 @@ def get_upload(event_id: UUID, package_id: UUID, upload_id: UUID) -> UploadOut:
     return upload
 
 
-def remove_image(session: Session, event_id: UUID, package_id: UUID, *, now: datetime) -> list[str]:
+def remove_image(session: Session, event_id: UUID, package_id: UUID, *, actor: Actor, now: datetime) -> list[str]:
     """Show no image any more, not even one still being validated; returns the blobs to delete after the commit."""
     package = session.scalar(
         select(TicketPackage)
@@ -77,4 +81,6 @@ def remove_image(session: Session, event_id: UUID, package_id: UUID, *, now: dat
     package.version += 1
     package.updated_at = now
     session.flush()
+    gone = {"image": (old[0] if old else None, None)}
+    record(session, event_id, Entity.PACKAGE, package_id, gone, actor=actor, now=now)
     return old
