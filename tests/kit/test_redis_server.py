@@ -3,6 +3,8 @@
 import logging
 import time
 
+import redis
+
 from infra.local.home import free_port
 from tests.architecture.application import load
 
@@ -15,7 +17,11 @@ def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(app_environment, 
     asked: list[int] = []
 
     def ask() -> None:
-        server.attempt(lambda client: asked.append(1) or client.get("key"))
+        def get(client: redis.Redis) -> object:
+            asked.append(1)
+            return client.get("key")
+
+        server.attempt(get)
 
     with caplog.at_level(logging.WARNING):
         began = time.monotonic()
