@@ -14,6 +14,7 @@ from psycopg import sql
 
 from infra.local.services.issuer import Issuer
 from infra.local.tokens import ADMIN
+from tests.architecture.application import load
 
 UNKNOWN_ID = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
 """An id that nothing has."""
@@ -178,6 +179,15 @@ def open_evening(client: httpx.Client, issuer: Issuer, *, published: bool = True
     if published:
         publish_event(client, evening.token, evening.id)
     return evening
+
+
+def archive_trail(environment: dict[str, str], event_id: str) -> str:
+    """Archive an event's audit trail as if this month had ended long ago; returns the month."""
+    archives = load("shared.domain.audit.archives", environment)
+    now = datetime.now(UTC)
+    archives.archive_event(uuid.UUID(event_id), now=now + timedelta(days=62))
+    load("shared.kit.db.engine", environment).engine().dispose()
+    return f"{now:%Y-%m}"
 
 
 _TABLES = {

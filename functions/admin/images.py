@@ -5,7 +5,7 @@ from shared.domain.access.permissions import Permission
 from shared.domain.catalog import images
 from shared.domain.catalog.errors import NoSuchPackage, NoSuchUpload
 from shared.domain.catalog.image_rules import MAX_BYTES
-from shared.domain.catalog.schemas import UploadOut
+from shared.domain.catalog.schemas import UploadLinkOut, UploadOut
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.problems import BodyTooLarge
 from shared.kit.storage import blobs
@@ -25,8 +25,17 @@ def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut
     call.unit_of_work.commit()  # the storage is not asked inside a transaction
     with storage_errors():
         return images.receive_image(
-            call.event_id, package_id, image.data, content_type=image.content_type, now=call.now
+            call.event_id, package_id, image.data, content_type=image.content_type, actor=call.actor, now=call.now
         )
+
+
+@bp.post(f"{_IMAGE}/upload-link", permission=Permission.PACKAGES_WRITE, status=201, refusals=(NoSuchPackage,))
+def create_image_upload_link(call: Call, package_id: UUID) -> UploadLinkOut:
+    """Get a link to send the image straight to storage; it takes one file, once, within ten minutes."""
+    images.require_package(call.session, call.event_id, package_id)
+    call.unit_of_work.commit()  # the storage is not asked inside a transaction
+    with storage_errors():
+        return images.offer_upload_link(call.event_id, package_id, actor=call.actor, now=call.now)
 
 
 @bp.get(f"{_IMAGE}/uploads/{{upload_id}}", permission=Permission.PACKAGES_READ, refusals=(NoSuchUpload,))
@@ -39,5 +48,5 @@ def get_image_upload(call: Call, package_id: UUID, upload_id: UUID) -> UploadOut
 @bp.delete(_IMAGE, permission=Permission.PACKAGES_WRITE, status=204, refusals=(NoSuchPackage,))
 def remove_image(call: Call, package_id: UUID) -> None:
     """Remove the package's image, and any that is still being checked."""
-    leftover = images.remove_image(call.session, call.event_id, package_id, now=call.now)
+    leftover = images.remove_image(call.session, call.event_id, package_id, actor=call.actor, now=call.now)
     call.unit_of_work.after_commit(lambda: blobs.delete_quietly(blobs.PUBLIC, leftover))

@@ -15,7 +15,7 @@ from infra.local.environment import ServiceAddresses, app_settings, default_work
 from infra.local.home import REPOSITORY, Home
 from infra.local.run_lock import RunLock
 from infra.local.schema import has_migrations, is_current
-from infra.local.services.azurite import AzuritePorts, AzuriteServer
+from infra.local.services.azurite import AzuritePorts, AzuriteServer, allow_uploads_from_browsers
 from infra.local.services.functions_host import FunctionsHost
 from infra.local.services.guard import Guard
 from infra.local.services.issuer import Issuer, SigningKey
@@ -176,6 +176,7 @@ class LocalSystem:
         )
         with timed_step("Storage (Azurite)"):
             self._begin(server)
+            allow_uploads_from_browsers(server.url())
         return server.url()
 
     def _load_demo_data(self, settings: Mapping[str, str]) -> None:

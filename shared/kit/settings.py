@@ -201,11 +201,36 @@ class Settings(BaseModel):
     sales_export_minutes: int = Field(
         15, ge=0, le=10_080, description="A sales export is written after new sales, at most this often."
     )
+    audit_archive_schedule: str = Field(
+        "0 30 3 * * *",
+        alias="AUDIT_ARCHIVE_SCHEDULE",
+        description="When closed months of audit trails are archived, and proven ones of more than seven years ago "
+        "pruned (NCRONTAB, UTC).",
+    )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
         alias="BLOB_TRIGGER_SOURCE",
         description="`EventGrid` on Azure (Flex Consumption knows no other); `LogsAndContainerScan` locally.",
     )
+
+    malware_scanner: Literal["none", "defender", "clamd"] = Field(
+        "none",
+        description="Who scans uploaded images for malware: `defender` (Defender for Storage, by its blob index tags), "
+        "`clamd` (a ClamAV daemon), or `none`. With a scanner nothing is shown before it has found it clean.",
+    )
+    clamd_host: str | None = Field(
+        None,
+        min_length=1,
+        description="Where clamd listens, for `MALWARE_SCANNER=clamd`; in a private network, for it has no sign-in.",
+        examples=["127.0.0.1"],
+    )
+    clamd_port: int = Field(3310, ge=1, le=65_535, description="The TCP port of clamd.")
+
+    @model_validator(mode="after")
+    def _scanner_is_reachable(self) -> Self:
+        if self.malware_scanner == "clamd" and not self.clamd_host:
+            raise ValueError("CLAMD_HOST is missing: MALWARE_SCANNER=clamd needs it")
+        return self
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Self:

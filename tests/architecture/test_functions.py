@@ -7,13 +7,16 @@ from tests.architecture.application import load, registered_routes
 # A broken app may show itself as one without any function, so the list is exact.
 TRIGGERS = {
     "validate_image": "blobTrigger",
+    "clean_uploads": "timerTrigger",
     "refresh_sales": "timerTrigger",
     "publish_outbox": "timerTrigger",
     "deliver_email": "queueTrigger",
+    "archive_audit": "timerTrigger",
 }
 HTTP = [
     "cancel_event",
     "create_event",
+    "create_image_upload_link",
     "create_option",
     "create_package",
     "create_promo_code",
@@ -22,6 +25,7 @@ HTTP = [
     "delete_package",
     "delete_promo_code",
     "disable_package",
+    "download_audit_archive",
     "download_report",
     "enable_package",
     "get_availability",
@@ -40,6 +44,7 @@ HTTP = [
     "get_sales_summary",
     "health_live",
     "health_ready",
+    "list_audit_archives",
     "list_audit_trail",
     "list_events",
     "list_members",

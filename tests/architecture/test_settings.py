@@ -90,6 +90,8 @@ def test_every_fault_is_named_at_once():
         ("METRICS_KEY", "short"),
         ("SALES_EXPORT_MINUTES", "-1"),
         ("BLOB_TRIGGER_SOURCE", "Polling"),
+        ("MALWARE_SCANNER", "perhaps"),
+        ("CLAMD_PORT", "0"),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_expected(name, value):
@@ -128,6 +130,12 @@ def test_the_storage_is_named_by_connection_string_or_by_account():
     assert "AzureWebJobsStorage" in fault(environment)
     settings = load_settings(environment | {"AzureWebJobsStorage__accountName": "boxoffice"})
     assert (settings.storage_connection, settings.storage_account) == (None, "boxoffice")
+
+
+def test_clamd_has_to_be_somewhere():
+    assert "CLAMD_HOST is missing" in fault(GOOD | {"MALWARE_SCANNER": "clamd"})
+    settings = load_settings(GOOD | {"MALWARE_SCANNER": "clamd", "CLAMD_HOST": "scanner"})
+    assert (settings.clamd_host, settings.clamd_port) == ("scanner", 3310)
 
 
 def test_other_variables_of_the_environment_do_not_matter():

@@ -19,6 +19,7 @@ from infra.local.services.process import ServiceFailed
 from tests.bench import aims, processes, tables
 from tests.bench.cases import CASES, CONCURRENCIES, Pace
 from tests.bench.confirmations import send_confirmations
+from tests.bench.image_validation import measure as check_images
 from tests.bench.leftovers import strike_off_mail
 from tests.bench.redis_outage import measure_outage
 from tests.bench.rush import run_rush
@@ -28,7 +29,7 @@ from tests.bench.statement_count import count_statements
 from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
-OTHERS = ("mail", "rush", "memory", "statements", "import", "cold", "outage")
+OTHERS = ("mail", "rush", "memory", "statements", "images", "import", "cold", "outage")
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
@@ -89,6 +90,9 @@ def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     if "statements" in wanted:
         say("  counting statements")
         results["statements"] = count_statements(system, scenery, orders=ORDERS_COUNTED)
+    if "images" in wanted:
+        say("  images")
+        results["images"] = check_images(times=1 if options.quick else 5)
     if "import" in wanted:
         say("  imports")
         results["import"] = _imports(system, listed=options.imports)
@@ -165,6 +169,7 @@ def _show(results: dict[str, Any]) -> None:
         ("memory", tables.memory_lines),
         ("outage", tables.outage_lines),
         ("statements", tables.statement_lines),
+        ("images", tables.image_lines),
     ):
         if name in results:
             _say_all(lines(results[name]))

@@ -9,6 +9,8 @@ AT_ONCE = "8"
 STATEMENTS = 8
 IMPORT_MS = 600
 WORKER_MB = 120
+IMAGE_SECONDS = 0.5
+IMAGE_MB = 120
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ def _verdicts(results: dict[str, Any]) -> Iterator[Verdict]:
         yield Verdict(f"at most {STATEMENTS} SQL statements an order", str(total), total <= STATEMENTS)
     if rush := results.get("rush"):
         yield Verdict(f"exactly {rush['last']} of the last {rush['last']} sold", str(rush["bought"]), rush["exact"])
+    if images := results.get("images"):
+        aim = f"a photo of 24 megapixels checked within {IMAGE_SECONDS} s and {IMAGE_MB} MB"
+        met = images["seconds"] <= IMAGE_SECONDS and images["peak_mb"] <= IMAGE_MB
+        yield Verdict(aim, f"{images['seconds']:.2f} s, {images['peak_mb']:.0f} MB", met)
     if times := results.get("import"):
         milliseconds = times["median_ms"]
         yield Verdict(f"import under {IMPORT_MS} ms", f"{milliseconds:.0f}", milliseconds < IMPORT_MS)

@@ -145,6 +145,12 @@ def storage(shared_service: AskFor) -> str:
 
 
 @pytest.fixture(scope="session")
+def second_storage(shared_service: AskFor) -> str:
+    """Another account of this worker, for hosts of its own: `host` does not look into it."""
+    return shared_service("second storage")
+
+
+@pytest.fixture(scope="session")
 def mail_sink(worker_folder: Path) -> Iterator[SmtpSink]:
     """This worker's mail server; it refuses addresses at bounce.test."""
     sink = SmtpSink(worker_folder / "mail")

@@ -48,10 +48,11 @@ class SharedServices:
             "template": lambda _: self.template_url(),
             "redis": lambda worker: self.valkey().url(WORKERS.index(worker)),
             "storage": lambda worker: self.azurite().url(account_of(worker)),
+            "second storage": lambda worker: self.azurite().url(second_account_of(worker)),
         }
 
     def ask(self, what: str, worker: str) -> str:
-        """The address of `what` for `worker`: folder, postgres, template, redis or storage."""
+        """The address of `what` for `worker`: folder, postgres, template, redis, storage or second storage."""
         return self._answers[what](worker)
 
     def postgres(self) -> PostgresServer:
@@ -131,13 +132,22 @@ class SharedServices:
             log=self.folder / "azurite.log",
             guard=guard,
             ports=AzuritePorts(free_port(), free_port(), free_port()),
-            accounts={account_of(worker): base64.b64encode(secrets.token_bytes(32)).decode() for worker in WORKERS},
+            accounts={
+                account: base64.b64encode(secrets.token_bytes(32)).decode()
+                for worker in WORKERS
+                for account in (account_of(worker), second_account_of(worker))
+            },
         )
 
 
 def account_of(worker: str) -> str:
     """The storage account of a worker."""
     return f"test{worker}"
+
+
+def second_account_of(worker: str) -> str:
+    """A storage account of a worker that its `host` does not watch."""
+    return f"second{worker}"
 
 
 def migrate(database_url: str) -> None:

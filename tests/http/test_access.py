@@ -17,6 +17,7 @@ from tests.architecture.application import registered_routes
 from tests.factories import (
     UNKNOWN_ID,
     Evening,
+    archive_trail,
     assert_problem,
     at_once,
     bearer,
@@ -78,11 +79,14 @@ MAY_CALL = {
     "disable_package": COORDINATORS,
     "delete_package": COORDINATORS,
     "upload_image": COORDINATORS,
+    "create_image_upload_link": COORDINATORS,
     "get_image_upload": TEAM,
     "remove_image": COORDINATORS,
     "get_sales_summary": COORDINATORS,
     "list_audit_trail": COORDINATORS,
     "verify_audit_trail": COORDINATORS,
+    "list_audit_archives": COORDINATORS,
+    "download_audit_archive": COORDINATORS,
     "list_package_audit_trail": COORDINATORS,
     "list_reports": COORDINATORS,
     "create_report": COORDINATORS,
@@ -121,7 +125,7 @@ def set_the_scene(client: httpx.Client, issuer: Issuer) -> Scene:
     return scene
 
 
-def things_in(evening: Evening, path: str) -> dict[str, str]:
+def things_in(evening: Evening, path: str, environment: dict[str, str]) -> dict[str, str]:
     """What the route's path names, made for this call where it must exist."""
     things = {"event_id": evening.id, "slug": evening.event["slug"]}
     if "{package_id}" in path:
@@ -144,6 +148,8 @@ def things_in(evening: Evening, path: str) -> dict[str, str]:
     if "{report_id}" in path:
         made = evening.client.post(f"{evening.path}/reports", json={}, headers=evening.headers)
         things["report_id"] = made.json()["id"]
+    if "{month}" in path:
+        things["month"] = archive_trail(environment, evening.id)
     if "{order_id}" in path:
         order = evening.order((evening.package()["id"], 1))
         things["order_id"] = order["id"]
@@ -166,10 +172,12 @@ def shared_scene(client, issuer):
 
 
 @pytest.mark.parametrize("name", sorted(MAY_CALL))
-def test_each_role_may_call_what_is_its_own_and_nothing_else(name, routes, shared_scene, client, issuer, database_url):
+def test_each_role_may_call_what_is_its_own_and_nothing_else(
+    name, routes, shared_scene, client, issuer, database_url, app_environment
+):
     route = routes[name]
     scene = set_the_scene(client, issuer) if name == "cancel_event" else shared_scene
-    things = things_in(scene.evening, route.path)
+    things = things_in(scene.evening, route.path, app_environment)
 
     def call(role: str) -> httpx.Response:
         headers = {"Idempotency-Key": new_key(), "X-Order-Token": things.get("token", "")} | scene.headers(role)
@@ -188,7 +196,7 @@ def test_each_role_may_call_what_is_its_own_and_nothing_else(name, routes, share
             answer = call(role)
             assert answer.status_code in {200, 201, 202, 204, 302, 415, 422}, f"{role}: {answer.text}"
             if name in {"remove_member", "delete_option", "delete_promo_code"}:
-                things = things_in(scene.evening, route.path)
+                things = things_in(scene.evening, route.path, app_environment)
 
 
 FITTING_BODIES = {

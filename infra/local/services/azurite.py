@@ -79,3 +79,12 @@ class AzuriteServer:
         """Read it from its own output: a connection alone could have met another program on the port."""
         output = self.process.output()
         return all(f"Azurite {service} service is successfully listening" in output for service in SERVICES)
+
+
+def allow_uploads_from_browsers(connection: str) -> None:
+    """Let pages of any origin send files to upload links, as docs/deploying.md sets it for the pages of one's own."""
+    from azure.storage.blob import BlobServiceClient, CorsRule  # noqa: PLC0415 - only `make dev` needs it
+
+    rule = CorsRule(["*"], ["PUT"], allowed_headers=["content-type", "x-ms-*"], max_age_in_seconds=3600)
+    with BlobServiceClient.from_connection_string(connection) as service:
+        service.set_service_properties(cors=[rule])

@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -41,11 +41,53 @@ class AuditEntry(Base):
 
 
 class AuditHead(Base):
-    """The end of an event's chain; whoever adds to the chain locks it, and a chain cut short does not match it."""
+    """The two ends of an event's chain; whoever adds to the chain locks it.
+
+    A chain that was cut short does not match it, neither at the end nor at the start: where something was pruned, it
+    says which entry the first one left must follow.
+    """
 
     __tablename__ = "audit_heads"
-    __table_args__ = (CheckConstraint("length(hash) = 32", name="sha256"),)
+    __table_args__ = (
+        CheckConstraint("length(hash) = 32", name="sha256"),
+        CheckConstraint(
+            "pruned_seq BETWEEN 0 AND seq AND (pruned_seq = 0) = (pruned_hash IS NULL)"
+            " AND coalesce(length(pruned_hash), 32) = 32",
+            name="pruned",
+        ),
+    )
 
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     seq: Mapped[int]
     hash: Mapped[bytes]
+    pruned_seq: Mapped[int] = mapped_column(server_default=text("0"))
+    pruned_hash: Mapped[bytes | None]
+
+
+class AuditArchive(Base):
+    """One month of an event's chain that was written to the archive, read back and proven.
+
+    The row is written last, so it never tells of an archive that is not there; what the files must be stands here, out
+    of reach of whoever can only change the files.
+    """
+
+    __tablename__ = "audit_archives"
+    __table_args__ = (
+        UniqueConstraint("event_id", "first_seq"),
+        UniqueConstraint("event_id", "last_seq"),
+        CheckConstraint("month ~ '^[0-9]{4}-(0[1-9]|1[0-2])$'", name="month"),
+        CheckConstraint("first_seq > 0 AND last_seq >= first_seq", name="seq"),
+        CheckConstraint("length(sha256) = 32 AND length(previous_hash) = 32 AND length(last_hash) = 32", name="sha256"),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    month: Mapped[str] = mapped_column(primary_key=True)
+    first_seq: Mapped[int]
+    last_seq: Mapped[int]
+    size_bytes: Mapped[int]
+    sha256: Mapped[bytes]
+    previous_hash: Mapped[bytes]
+    last_hash: Mapped[bytes]
+    written_at: Mapped[datetime]
+    proven_at: Mapped[datetime]
+    pruned_at: Mapped[datetime | None]

@@ -4,25 +4,22 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from shared.domain.audit.models import AuditEntry, AuditHead
-from shared.domain.audit.rules import GENESIS, Entity, entry_hash, plain
-from shared.domain.audit.schemas import AuditActor, AuditEntryOut, AuditQuery, BrokenLink, ChainReport
+from shared.domain.audit.chain import BEGINNING, FACTS, ChainBroken, ChainEnd, Link, Walk
+from shared.domain.audit.models import AuditArchive, AuditEntry, AuditHead
+from shared.domain.audit.rules import GENESIS, Entity, plain
+from shared.domain.audit.schemas import (
+    AuditActor,
+    AuditEntryOut,
+    AuditQuery,
+    BrokenLink,
+    ChainReport,
+)
 from shared.kit.pages import Page, PageQuery, cut, total_of
 
 _BATCH = 1_000
-_FACTS = (
-    "actor_name",
-    "actor_email",
-    "entity_type",
-    "entity_id",
-    "field",
-    "old_value",
-    "new_value",
-    "request_id",
-)
 
 
 def list_entries(session: Session, event_id: UUID, query: AuditQuery) -> Page[AuditEntryOut]:
@@ -63,48 +60,90 @@ def _out(entry: AuditEntry) -> AuditEntryOut:
 
 
 def verify_chain(session: Session, event_id: UUID) -> ChainReport:
-    """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold."""
-    previous: bytes | None = None
-    expected = count = 0
-    broken: BrokenLink | None = None
-    for entry in _in_order(session, event_id):
-        if previous is None:  # the first one that has not been pruned
-            expected, previous = entry.seq, entry.previous_hash if entry.seq > 1 else GENESIS
-        reason = _reason(entry, expected, previous)
-        if reason is not None:
-            broken = BrokenLink(seq=entry.seq, id=entry.id, reason=reason)
+    """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold.
+
+    Where months were pruned, the chain must begin where the last of them ended.
+    """
+    while True:
+        start, _ = ends_of(session, event_id)
+        walk = Walk(event_id, after=start)
+        broken = _fault_of_start(session, event_id, start) or _fault_of_walk(session, event_id, walk)
+        now_start, end = ends_of(session, event_id)
+        if broken is None or now_start == start:  # else months were pruned under the walk's feet
             break
-        previous, expected, count = entry.hash, expected + 1, count + 1
-    head = session.execute(select(AuditHead.seq, AuditHead.hash).where(AuditHead.event_id == event_id)).one_or_none()
-    if broken is None and head is not None and (head.seq, head.hash) != (max(0, expected - 1), previous or GENESIS):
-        broken = BrokenLink(seq=expected, id=None, reason="entries are missing at the end")
     return ChainReport(
-        valid=broken is None, entries=count, first_broken=broken, head=(head.hash if head else GENESIS).hex()
+        valid=broken is None,
+        entries=walk.count,
+        archived=_archived_seq(session, event_id),
+        pruned=start.seq,
+        first_broken=broken,
+        head=end.hash.hex(),
     )
 
 
-def _in_order(session: Session, event_id: UUID) -> Iterator[AuditEntry]:
-    """The event's entries from the first to the last, a thousand at a time."""
-    after = 0
+def ends_of(session: Session, event_id: UUID) -> tuple[ChainEnd, ChainEnd]:
+    """Where the event's chain in the database begins (behind what was pruned), and where it ends."""
+    head = session.execute(
+        select(AuditHead.pruned_seq, AuditHead.pruned_hash, AuditHead.seq, AuditHead.hash).where(
+            AuditHead.event_id == event_id
+        )
+    ).one_or_none()
+    if head is None:
+        return BEGINNING, BEGINNING
+    return ChainEnd(head.pruned_seq, head.pruned_hash or GENESIS), ChainEnd(head.seq, head.hash)
+
+
+def _fault_of_start(session: Session, event_id: UUID, start: ChainEnd) -> BrokenLink | None:
+    """Only what an archive holds is ever pruned."""
+    archived = select(AuditArchive.month).where(
+        AuditArchive.event_id == event_id,
+        AuditArchive.last_seq == start.seq,
+        AuditArchive.last_hash == start.hash,
+        AuditArchive.pruned_at.is_not(None),
+    )
+    if start == BEGINNING or session.scalar(archived) is not None:
+        return None
+    return BrokenLink(seq=start.seq, id=None, reason="what was removed up to here is in no archive")
+
+
+def _fault_of_walk(session: Session, event_id: UUID, walk: Walk) -> BrokenLink | None:
+    """Walk until the head is where the walk is; entries that are added meanwhile move both."""
+    try:
+        after, before = 0, -1
+        while walk.count > before:
+            before = walk.count
+            for _ in walk.over(links_in_order(session, event_id, after=after)):
+                pass
+            after, (_, end) = walk.end.seq, ends_of(session, event_id)
+            if walk.end == end:
+                return None
+        walk.must_end_at(end)
+    except ChainBroken as broken:
+        return BrokenLink(seq=broken.seq, id=broken.id, reason=broken.reason)
+    return None
+
+
+def _archived_seq(session: Session, event_id: UUID) -> int:
+    last = session.scalar(select(func.max(AuditArchive.last_seq)).where(AuditArchive.event_id == event_id))
+    return last or 0
+
+
+def links_in_order(session: Session, event_id: UUID, *, after: int = 0, until: int | None = None) -> Iterator[Link]:
+    """The event's entries behind number `after`, up to number `until`, a thousand at a time."""
     while True:
-        batch = session.scalars(
-            select(AuditEntry)
-            .where(AuditEntry.event_id == event_id, AuditEntry.seq > after)
-            .order_by(AuditEntry.seq)
-            .limit(_BATCH)
-        ).all()
-        yield from batch
+        statement = select(AuditEntry).where(AuditEntry.event_id == event_id, AuditEntry.seq > after)
+        if until is not None:
+            statement = statement.where(AuditEntry.seq <= until)
+        batch = session.scalars(statement.order_by(AuditEntry.seq).limit(_BATCH)).all()
+        yield from map(_link, batch)
         if len(batch) < _BATCH:
             return
         after = batch[-1].seq
         session.expunge_all()
 
 
-def _reason(entry: AuditEntry, expected: int, previous: bytes) -> str | None:
-    if entry.seq != expected:
-        return f"entry {expected} is missing"
-    if entry.previous_hash != previous:
-        return "it does not follow the entry before it"
-    facts = {name: getattr(entry, name) for name in _FACTS} | {"actor_id": plain(entry.actor_id)}
-    digest = entry_hash(previous, event_id=entry.event_id, seq=entry.seq, at=entry.at, facts=facts)
-    return None if digest == entry.hash else "its content has been changed"
+def _link(entry: AuditEntry) -> Link:
+    facts = {name: getattr(entry, name) for name in FACTS} | {"actor_id": plain(entry.actor_id)}
+    return Link(
+        id=entry.id, seq=entry.seq, at=entry.at, facts=facts, previous_hash=entry.previous_hash, hash=entry.hash
+    )

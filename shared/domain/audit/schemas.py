@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -50,6 +50,48 @@ class ChainReport(Output):
     """Whether an event's trail is whole."""
 
     valid: bool
-    entries: int
+    entries: int = Field(description="How many were verified.")
+    archived: int = Field(description="How many are in the archive of closed months; those pruned among them.")
+    pruned: int = Field(description="How many, older than seven years, are in the archive alone.")
     first_broken: BrokenLink | None
     head: str = Field(description="SHA-256 of the last entry, to be kept elsewhere by whoever wants to be sure.")
+
+
+class ArchiveManifest(Output):
+    """What the manifest beside an archive's file says; hashes are SHA-256 in hexadecimal."""
+
+    format: Literal["boxoffice-audit/1"] = "boxoffice-audit/1"
+    event_id: UUID
+    month: str
+    first_seq: int
+    last_seq: int
+    rows: int
+    bytes: int
+    sha256: str
+    previous_hash: str
+    last_hash: str
+    written_at: Moment
+
+
+class AuditArchiveOut(Output):
+    """One month of the trail in the archive; hashes are SHA-256 in hexadecimal."""
+
+    month: str = Field(examples=["2027-04"], description="In UTC.")
+    first_seq: int
+    last_seq: int
+    rows: int
+    bytes: int
+    sha256: str = Field(description="Of the file.")
+    previous_hash: str = Field(description="Of the entry before the first one: the `last_hash` of the archive before.")
+    last_hash: str = Field(description="Of the last entry.")
+    written_at: Moment
+    proven_at: Moment = Field(description="When the file was last read back and every hash in it computed again.")
+    pruned_at: Moment | None = Field(description="When its entries were removed from the database.")
+
+
+class ArchiveReport(Output):
+    """Whether an archive is what it was when it was written."""
+
+    month: str
+    rows: int
+    fault: str | None

@@ -43,7 +43,7 @@ def create_event(session: Session, body: EventCreate, *, actor: Actor, now: date
     rules.check_times(body.starts_at, body.ends_at)
     fields = body.model_dump()
     if body.slug is None:
-        fields["slug"] = f"{rules.slug_of(body.title)}-{random_word(4).lower()}"
+        fields["slug"] = _free_slug(session, body.title)
     event = Event(
         id=new_id(), status="draft", created_by=actor.user_id, created_at=now, updated_at=now, version=1, **fields
     )
@@ -52,6 +52,14 @@ def create_event(session: Session, body: EventCreate, *, actor: Actor, now: date
     add_founder(session, event.id, actor=actor, now=now)
     record(session, event.id, Entity.EVENT, event.id, {"created": (None, body.model_dump())}, actor=actor, now=now)
     return event
+
+
+def _free_slug(session: Session, title: str) -> str:
+    """Return a slug that no event has; whoever chose none can't be blamed for one that is taken."""
+    while True:
+        slug = f"{rules.slug_of(title)}-{random_word(6).lower()}"
+        if session.scalar(select(Event.id).where(Event.slug == slug)) is None:
+            return slug
 
 
 def update_event(

@@ -1,35 +1,28 @@
-"""A package's image: received into quarantine, validated by the blob-triggered function, then shown (R-IMG).
+"""A package's image as coordinators handle it: uploaded into quarantine, or by a link, followed, removed (R-IMG).
 
-Upload ids are UUIDv7, so a later upload has a greater id. The package remembers the id of the upload that it shows;
-only a greater one may replace it. So a blob event that comes twice, or late, after a newer image, changes nothing.
+What becomes of an upload: `image_checks`. How far it is: `image_uploads`. What is cleaned up: `image_cleaning`.
 """
 
-import logging
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
+from shared.domain.catalog import image_uploads
 from shared.domain.catalog.errors import NoSuchPackage, NoSuchUpload
-from shared.domain.catalog.image_rules import ImageRefused, web_images
+from shared.domain.catalog.image_rules import MAX_BYTES
+from shared.domain.catalog.image_uploads import Upload
 from shared.domain.catalog.models import TicketPackage
-from shared.domain.catalog.schemas import UploadOut
-from shared.kit.clock import utc_now
-from shared.kit.db.unit_of_work import UnitOfWork
+from shared.domain.catalog.schemas import UploadLinkOut, UploadOut
+from shared.kit.actor import Actor
 from shared.kit.ids import new_id
-from shared.kit.storage import blobs, tables
+from shared.kit.storage import blobs
 
-log = logging.getLogger(__name__)
-
-_TABLE = "uploads"
-_A_YEAR = "public, max-age=31536000, immutable"  # the name of a published image is never used again
-
-
-def upload_name(event_id: UUID, package_id: UUID, upload_id: UUID) -> str:
-    """The blob's name in the quarantine container; it says what the upload is for."""
-    return f"{event_id}/{package_id}/{upload_id}"
+_LINK_WORKS_FOR = timedelta(minutes=10)
+_SLOW_CONNECTION = timedelta(minutes=5)  # who began while the link worked may end after it
+_EVENT_LOST_AFTER = timedelta(minutes=1)  # then the timer checks what the blob event should have brought
 
 
 def require_package(session: Session, event_id: UUID, package_id: UUID) -> None:
@@ -41,23 +34,39 @@ def require_package(session: Session, event_id: UUID, package_id: UUID) -> None:
         raise NoSuchPackage
 
 
-def receive_image(event_id: UUID, package_id: UUID, data: bytes, *, content_type: str, now: datetime) -> UploadOut:
+def receive_image(
+    event_id: UUID, package_id: UUID, data: bytes, *, content_type: str, actor: Actor, now: datetime
+) -> UploadOut:
     """Keep an upload in quarantine, where validation finds it; works on the storage alone, outside any transaction."""
-    upload = UploadOut(upload_id=new_id(), status="received", received_at=now)
-    _note(event_id, package_id, upload)
-    blobs.put_blob(blobs.UPLOADS, upload_name(event_id, package_id, upload.upload_id), data, content_type=content_type)
-    return upload
+    upload = Upload.new(event_id, package_id)
+    received = image_uploads.receive(upload, now=now, by=actor, due_at=now + _EVENT_LOST_AFTER)
+    blobs.put_blob(blobs.UPLOADS, upload.blob_name, data, content_type=content_type)
+    return received
+
+
+def offer_upload_link(event_id: UUID, package_id: UUID, *, actor: Actor, now: datetime) -> UploadLinkOut:
+    """Return a link by which one file gets into quarantine without passing through here; it works for ten minutes."""
+    upload, expiry = Upload.new(event_id, package_id), now + _LINK_WORKS_FOR
+    expected = image_uploads.expect(upload, by=actor, requested_at=now, due_at=expiry + _SLOW_CONNECTION)
+    return UploadLinkOut(
+        upload_id=upload.id,
+        status=expected.status,
+        upload_url=blobs.create_link(blobs.UPLOADS, upload.blob_name, now=now, expiry=expiry),
+        headers={"x-ms-blob-type": "BlockBlob"},
+        expires_at=expiry,
+        max_bytes=MAX_BYTES,
+    )
 
 
 def get_upload(event_id: UUID, package_id: UUID, upload_id: UUID) -> UploadOut:
     """How far an upload is; raises `NoSuchUpload`."""
-    entity = tables.get_entity(_TABLE, f"{event_id}_{package_id}", str(upload_id))
-    if entity is None:
+    upload = image_uploads.find(Upload(event_id, package_id, upload_id))
+    if upload is None:
         raise NoSuchUpload
-    return UploadOut.model_validate({**entity, "upload_id": upload_id})
+    return upload
 
 
-def remove_image(session: Session, event_id: UUID, package_id: UUID, *, now: datetime) -> list[str]:
+def remove_image(session: Session, event_id: UUID, package_id: UUID, *, actor: Actor, now: datetime) -> list[str]:
     """Show no image any more, not even one still being validated; returns the blobs to delete after the commit."""
     package = session.scalar(
         select(TicketPackage)
@@ -72,85 +81,6 @@ def remove_image(session: Session, event_id: UUID, package_id: UUID, *, now: dat
     package.version += 1
     package.updated_at = now
     session.flush()
+    gone = {"image": (old[0] if old else None, None)}
+    record(session, event_id, Entity.PACKAGE, package_id, gone, actor=actor, now=now)
     return old
-
-
-def validate_upload(name: str, data: bytes) -> None:
-    """Turn an upload into the package's image, or refuse it; either way it leaves the quarantine.
-
-    May run twice for one upload, beside itself, and after a newer one.
-    """
-    try:
-        event_id, package_id, upload_id = (UUID(part) for part in name.split("/"))
-    except ValueError:
-        log.warning("An upload with a name that is none of ours was deleted")
-        blobs.delete_blob(blobs.UPLOADS, name)
-        return
-    received = tables.get_entity(_TABLE, f"{event_id}_{package_id}", str(upload_id)) or {}
-    status, reason = "valid", None
-    try:
-        images = web_images(data)
-    except ImageRefused as refusal:
-        status, reason = "refused", refusal.detail
-    else:
-        folder = f"images/{event_id}/{package_id}/{upload_id}"
-        display, thumbnail = f"{folder}/display.webp", f"{folder}/thumbnail.webp"
-        for blob, content in ((display, images.display), (thumbnail, images.thumbnail)):
-            blobs.put_blob(blobs.PUBLIC, blob, content, content_type="image/webp", cache_control=_A_YEAR)
-        leftover = _show(event_id, package_id, upload_id, display, thumbnail)
-        for blob in leftover:
-            blobs.delete_blob(blobs.PUBLIC, blob)
-    finished = UploadOut.model_validate(
-        {
-            "received_at": utc_now(),
-            **received,
-            "upload_id": upload_id,
-            "status": status,
-            "reason": reason,
-            "finished_at": utc_now(),
-        }
-    )
-    _note(event_id, package_id, finished)
-    blobs.delete_blob(blobs.UPLOADS, name)
-
-
-def _show(event_id: UUID, package_id: UUID, upload_id: UUID, display: str, thumbnail: str) -> list[str]:
-    """Make this the package's image unless a newer one is; returns the blobs that nobody shows any more."""
-    with UnitOfWork() as unit_of_work:
-        session = unit_of_work.session
-        package = session.execute(
-            select(TicketPackage.image_upload_id, TicketPackage.display_image, TicketPackage.thumbnail_image)
-            .where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
-            .with_for_update(key_share=True)
-        ).one_or_none()
-        if package is not None and package.image_upload_id == upload_id:
-            return []
-        if package is None or (package.image_upload_id is not None and package.image_upload_id > upload_id):
-            return [display, thumbnail]
-        session.execute(
-            update(TicketPackage)
-            .where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
-            .values(
-                image_upload_id=upload_id,
-                display_image=display,
-                thumbnail_image=thumbnail,
-                version=TicketPackage.version + 1,
-                updated_at=utc_now(),
-            )
-        )
-        unit_of_work.commit()
-        return [name for name in (package.display_image, package.thumbnail_image) if name]
-
-
-def _note(event_id: UUID, package_id: UUID, upload: UploadOut) -> None:
-    entity: dict[str, Any] = {
-        "PartitionKey": f"{event_id}_{package_id}",
-        "RowKey": str(upload.upload_id),
-        "status": upload.status,
-        "received_at": upload.received_at,
-    }
-    if upload.reason:
-        entity["reason"] = upload.reason
-    if upload.finished_at:
-        entity["finished_at"] = upload.finished_at
-    tables.put_entity(_TABLE, entity)

@@ -4,9 +4,7 @@ The catalogue's row is written as `running` before the file, and as `ready` afte
 there. An export that fails shows as failed, with its cause, and is made again by the timer.
 """
 
-import hashlib
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
@@ -65,13 +63,13 @@ def make_report(event_id: UUID, *, now: datetime, report_id: UUID | None = None)
             currency = get_event(unit_of_work.session, event_id).currency
         with raw_connection() as connection:
             export = SalesCsv(connection, event_id, digits=MINOR_DIGITS[currency])
-            measured = _Measured(export)
+            measured = blobs.Measured(export)
             blobs.put_stream(blobs.REPORTS, _blob_name(event_id, report.id), measured, content_type="text/csv")
         outcome: dict[str, Any] = {
             "status": "ready",
             "rows": export.rows,
             "bytes": measured.bytes,
-            "sha256": measured.sha256.hexdigest(),
+            "sha256": measured.sha256,
         }
     except Exception as error:
         log.exception("The sales report of event %s failed", event_id)
@@ -109,21 +107,6 @@ def _is_due(event_id: UUID, report_id: UUID, *, now: datetime, at_most_every: ti
         given_up = mine.status == "running" and now - mine.created_at > _GIVEN_UP_AFTER
         return mine.status == "failed" or given_up
     return not reports or now - reports[0].created_at >= at_most_every
-
-
-class _Measured:
-    """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
-
-    def __init__(self, source: SalesCsv) -> None:
-        self._source = source
-        self.bytes = 0
-        self.sha256 = hashlib.sha256()
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._source:
-            self.bytes += len(chunk)
-            self.sha256.update(chunk)
-            yield chunk
 
 
 def _blob_name(event_id: UUID, report_id: UUID) -> str:

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueServiceClient
 
 # One retry and short time-outs: whoever calls has a better plan than to wait (the outbox, a later timer, a 503).
-_PATIENCE: dict[str, Any] = {"retry_total": 1, "connection_timeout": 2, "read_timeout": 20}
+# (The clients' own pause before a retry is 15 s and more.)
+_PATIENCE: dict[str, Any] = {
+    "retry_total": 1,
+    "initial_backoff": 0.3,
+    "increment_base": 1,
+    "random_jitter_range": 0.2,
+    "connection_timeout": 2,
+    "read_timeout": 20,
+}
 
 
 @lru_cache(maxsize=1)

@@ -1,19 +1,25 @@
 """Blobs: containers made at need, links that die soon."""
 
+import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import IO, TYPE_CHECKING, Any
 
 from shared.kit.storage.account import blob_service
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobSasPermissions
 
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
 UPLOADS = "uploads"
 REPORTS = "reports"
+ARCHIVE = "archive"
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 
@@ -24,8 +30,28 @@ class BlobInfo:
 
     name: str
     size: int
-    created_at: datetime
-    metadata: dict[str, str]
+    written_at: datetime
+    etag: str
+
+
+class Measured:
+    """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._sha256 = hashlib.sha256()
+        self.bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.bytes += len(chunk)
+            self._sha256.update(chunk)
+            yield chunk
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what has been passed on, in hexadecimal."""
+        return self._sha256.hexdigest()
 
 
 @lru_cache(maxsize=16)
@@ -59,7 +85,10 @@ def put_blob(
 
 
 def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_type: str) -> None:
-    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all."""
+    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all.
+
+    Writers of the same bytes may meet: blocks are numbered, so that each finds its own in what the other committed.
+    """
     from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
     ensure_container(container)
@@ -91,12 +120,62 @@ def get_blob(container: str, name: str) -> bytes | None:
         return None
 
 
-def delete_blob(container: str, name: str) -> None:
-    """Delete a blob; one that is not there is no error."""
+def read_stream(container: str, name: str, into: IO[bytes]) -> Measured | None:
+    """Copy a blob into a file in bounded memory, and measure it; None when there is no such blob."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
 
-    with suppress(ResourceNotFoundError):
-        blob_service().get_blob_client(container, name).delete_blob()
+    try:
+        download = blob_service().get_blob_client(container, name).download_blob()
+    except ResourceNotFoundError:
+        return None
+    measured = Measured(download.chunks())
+    for chunk in measured:
+        into.write(chunk)
+    return measured
+
+
+def blob_info(container: str, name: str) -> BlobInfo | None:
+    """Return what is known of a blob without reading it, or None when there is no such blob."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        return _info(blob_service().get_blob_client(container, name).get_blob_properties())
+    except ResourceNotFoundError:
+        return None
+
+
+def blob_tags(container: str, name: str) -> dict[str, str] | None:
+    """Return a blob's index tags, or None when there is no such blob."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        return blob_service().get_blob_client(container, name).get_blob_tags()
+    except ResourceNotFoundError:
+        return None
+
+
+def list_page(container: str, *, prefix: str, size: int, marker: str | None) -> tuple[list[BlobInfo], str | None]:
+    """Return up to `size` blobs by name and the marker of the page that follows; None when this was the last."""
+    ensure_container(container)
+    listing = blob_service().get_container_client(container).list_blobs(prefix, results_per_page=size)
+    pages: Any = listing.by_page(marker)
+    found = [_info(blob) for blob in next(pages, ())]
+    return found, pages.continuation_token or None
+
+
+def _info(blob: Any) -> BlobInfo:
+    etag = str(blob.etag).strip('"')  # a listing leaves the quotes out
+    return BlobInfo(name=blob.name, size=blob.size, written_at=blob.last_modified, etag=f'"{etag}"')
+
+
+def delete_blob(container: str, name: str, *, only: BlobInfo | None = None) -> None:
+    """Delete a blob, or only that version of it; one that is not there (any more) is no error."""
+    from azure.core import MatchConditions  # noqa: PLC0415
+    from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415
+
+    condition: dict[str, Any] = {"etag": only.etag, "match_condition": MatchConditions.IfNotModified} if only else {}
+    with suppress(ResourceNotFoundError, ResourceModifiedError):
+        blob_service().get_blob_client(container, name).delete_blob(**condition)
 
 
 def delete_quietly(container: str, names: Iterable[str]) -> None:
@@ -124,10 +203,35 @@ def _base_url() -> str:
 
 def read_link(container: str, name: str, *, now: datetime, minutes: int, file_name: str) -> str:
     """Return a link that downloads the blob as `file_name`, and works for `minutes` from `now`."""
-    from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # noqa: PLC0415
+    from azure.storage.blob import BlobSasPermissions  # noqa: PLC0415
 
-    service = blob_service()
-    start, expiry = now - timedelta(minutes=5), now + timedelta(minutes=minutes)
+    disposition = f'attachment; filename="{file_name}"'
+    expiry = now + timedelta(minutes=minutes)
+    return _link(container, name, BlobSasPermissions(read=True), now=now, expiry=expiry, disposition=disposition)
+
+
+def create_link(container: str, name: str, *, now: datetime, expiry: datetime) -> str:
+    """Return a link that writes this one blob while it does not exist, and neither reads nor lists nor deletes."""
+    from azure.storage.blob import BlobSasPermissions  # noqa: PLC0415
+
+    ensure_container(container)
+    return _link(container, name, BlobSasPermissions(create=True), now=now, expiry=expiry)
+
+
+def _link(
+    container: str,
+    name: str,
+    permission: "BlobSasPermissions",
+    *,
+    now: datetime,
+    expiry: datetime,
+    disposition: str | None = None,
+) -> str:
+    """Sign with the account's key where we have it, else with a key that Azure lends to our identity."""
+    from azure.storage.blob import generate_blob_sas  # noqa: PLC0415
+
+    service, url = blob_service(), blob_url(container, name)
+    start = now - timedelta(minutes=5)  # clocks differ
     key = getattr(service.credential, "account_key", None)
     signed = generate_blob_sas(
         account_name=str(service.account_name),
@@ -135,9 +239,10 @@ def read_link(container: str, name: str, *, now: datetime, minutes: int, file_na
         blob_name=name,
         account_key=key,
         user_delegation_key=None if key else service.get_user_delegation_key(start, expiry),
-        permission=BlobSasPermissions(read=True),
+        permission=permission,
         start=start,
         expiry=expiry,
-        content_disposition=f'attachment; filename="{file_name}"',
+        protocol=url.partition(":")[0] if url.startswith("https:") else None,
+        content_disposition=disposition,
     )
-    return f"{blob_url(container, name)}?{signed}"
+    return f"{url}?{signed}"

@@ -1,0 +1,194 @@
+"""Validation: an upload in quarantine becomes the package's image, or is refused (R-IMG-2).
+
+The package remembers the id of the upload that it shows; only a greater one may replace it. So a blob event that comes
+twice, or late, after a newer image, changes nothing.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Literal
+
+from sqlalchemy import select, update
+
+from shared.domain.audit.commands import Entity, record
+from shared.domain.catalog import image_uploads
+from shared.domain.catalog.image_rules import MAX_BYTES, ImageRefused, WebImages, too_large, web_images
+from shared.domain.catalog.image_uploads import Upload
+from shared.domain.catalog.malware import NoVerdictYet, ScanResult, Verdict, scan_upload
+from shared.domain.catalog.models import TicketPackage
+from shared.domain.catalog.queries import package_list_keys
+from shared.kit.cache import cache
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.storage import blobs
+
+log = logging.getLogger(__name__)
+
+_A_YEAR = "public, max-age=31536000, immutable"  # the name of a published image is never used again
+_VERDICT_WITHIN = timedelta(minutes=30)
+_ASK_AGAIN_AFTER = timedelta(seconds=5)
+
+_MALICIOUS = "The file contains malware."
+_NO_VERDICT = "The file could not be scanned for malware; upload it again later."
+_SUPERSEDED = "Not shown: a newer image, or a removal, came after it."
+
+
+class UploadVanished(Exception):
+    """The file has left the quarantine meanwhile: somebody else has finished with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    status: Literal["valid", "refused"]
+    reason: str | None = None
+    scan: ScanResult | None = None
+
+
+def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, now: datetime) -> None:
+    """Turn an upload into the package's image, or refuse it; either way it then leaves the quarantine.
+
+    `size` is in bytes and known before `read` brings the content (None: it is no longer there). An upload on which the
+    malware scanner is silent stays in quarantine, for the timer to try again. May run twice for one upload, beside
+    itself, and after a newer one.
+    """
+    upload = Upload.of_blob(name)
+    if upload is None:
+        log.warning("An upload with a name that is none of ours was deleted")
+        blobs.delete_blob(blobs.UPLOADS, name)
+        return
+    state = image_uploads.receive(upload, now=now)
+    if not image_uploads.is_final(state.status):
+        try:
+            first_look_at_a_link = state.requested_at is not None and state.malware_scan is None
+            outcome = _check(upload, _reader(read), size=size, may_be_forged=first_look_at_a_link)
+        except UploadVanished:
+            return
+        except NoVerdictYet as silence:
+            if now - (state.received_at or now) < _VERDICT_WITHIN:
+                log.warning("An upload waits for the malware scanner: %s", silence)
+                image_uploads.await_verdict(upload, due_at=now + _ASK_AGAIN_AFTER)
+                return
+            log.exception("Upload %s was refused: the malware scanner stayed silent", upload.id)
+            outcome = _Outcome("refused", _NO_VERDICT, "not_scanned")
+        _finish(upload, outcome)
+    leave_quarantine(upload)
+
+
+def refuse(upload: Upload, reason: str) -> None:
+    """End an upload that could not be checked, unless it has already ended."""
+    image_uploads.finish(upload, "refused", reason=reason, scan=None, now=utc_now())
+    leave_quarantine(upload)
+
+
+def leave_quarantine(upload: Upload) -> None:
+    """Delete the file, then the reminder to look at it."""
+    blobs.delete_blob(blobs.UPLOADS, upload.blob_name)
+    image_uploads.close(upload)
+
+
+def _finish(upload: Upload, outcome: _Outcome) -> None:
+    """Note the outcome; should somebody else have refused the upload just now, its image is taken back."""
+    state = image_uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=utc_now())
+    if outcome.status == "valid" and state.status == "refused":
+        _take_back(upload)
+
+
+def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
+    @lru_cache(maxsize=1)
+    def content() -> bytes:
+        data = read()
+        if data is None:
+            raise UploadVanished
+        return data
+
+    return content
+
+
+def _check(upload: Upload, read: Callable[[], bytes], *, size: int, may_be_forged: bool) -> _Outcome:
+    """Look for malware before anything decodes the file; publish what is good."""
+    if size > MAX_BYTES:
+        return _Outcome("refused", too_large(size).detail)
+    verdict = scan_upload(upload.blob_name, read, may_be_forged=may_be_forged)
+    if verdict.result == "malicious":
+        log.error("Malware in upload %s for package %s: %s", upload.id, upload.package_id, verdict.detail)
+        return _Outcome("refused", _MALICIOUS, verdict.result)
+    if verdict.is_missing:
+        log.error("Upload %s was refused: the malware scanner says %s", upload.id, verdict.detail)
+        return _Outcome("refused", _NO_VERDICT, verdict.result)
+    return _publish(upload, read, verdict)
+
+
+def _publish(upload: Upload, read: Callable[[], bytes], verdict: Verdict) -> _Outcome:
+    try:
+        images = web_images(read())
+    except ImageRefused as refusal:
+        return _Outcome("refused", refusal.detail, verdict.result)
+    display, thumbnail = _write(upload, images)
+    is_shown, leftover = _show(upload, display, thumbnail)
+    for blob in leftover:
+        blobs.delete_blob(blobs.PUBLIC, blob)
+    return _Outcome("valid", None if is_shown else _SUPERSEDED, verdict.result)
+
+
+def _write(upload: Upload, images: WebImages) -> tuple[str, str]:
+    display, thumbnail = _public_names(upload)
+    for name, content in ((display, images.display), (thumbnail, images.thumbnail)):
+        blobs.put_blob(blobs.PUBLIC, name, content, content_type="image/webp", cache_control=_A_YEAR)
+    return display, thumbnail
+
+
+def _public_names(upload: Upload) -> tuple[str, str]:
+    return f"{upload.public_folder}/display.webp", f"{upload.public_folder}/thumbnail.webp"
+
+
+def _show(upload: Upload, display: str, thumbnail: str) -> tuple[bool, list[str]]:
+    """Make this the package's image unless a newer one is; returns whether it is, and the blobs that nobody shows."""
+    sender = image_uploads.sender(upload)  # before the transaction: the storage is not asked inside one
+    its_package = (TicketPackage.event_id == upload.event_id, TicketPackage.id == upload.package_id)
+    with UnitOfWork() as unit_of_work:
+        session = unit_of_work.session
+        package = session.execute(
+            select(TicketPackage.image_upload_id, TicketPackage.display_image, TicketPackage.thumbnail_image)
+            .where(*its_package)
+            .with_for_update(key_share=True)
+        ).one_or_none()
+        if package is not None and package.image_upload_id == upload.id:
+            return True, []
+        if package is None or (package.image_upload_id is not None and package.image_upload_id > upload.id):
+            return False, [display, thumbnail]
+        session.execute(
+            update(TicketPackage)
+            .where(*its_package)
+            .values(
+                image_upload_id=upload.id,
+                display_image=display,
+                thumbnail_image=thumbnail,
+                version=TicketPackage.version + 1,
+                updated_at=utc_now(),
+            )
+        )
+        made = {"image": (package.display_image, display)}
+        record(session, upload.event_id, Entity.PACKAGE, upload.package_id, made, actor=sender, now=utc_now())
+        unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
+        unit_of_work.commit()
+        return True, [name for name in (package.display_image, package.thumbnail_image) if name]
+
+
+def _take_back(upload: Upload) -> None:
+    with UnitOfWork() as unit_of_work:
+        unit_of_work.session.execute(
+            update(TicketPackage)
+            .where(
+                TicketPackage.event_id == upload.event_id,
+                TicketPackage.id == upload.package_id,
+                TicketPackage.image_upload_id == upload.id,
+            )
+            .values(display_image=None, thumbnail_image=None, version=TicketPackage.version + 1, updated_at=utc_now())
+        )
+        unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
+        unit_of_work.commit()
+    for name in _public_names(upload):
+        blobs.delete_blob(blobs.PUBLIC, name)

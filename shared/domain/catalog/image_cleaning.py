@@ -1,0 +1,102 @@
+"""What the timer does for images: uploads that never arrived or were never checked, and blobs that nobody shows.
+
+Each run does a bounded amount; it may run twice, late and beside itself.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+
+from shared.domain.catalog import image_checks, image_uploads
+from shared.domain.catalog.image_uploads import Upload
+from shared.domain.catalog.models import TicketPackage
+from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.storage import blobs, tables
+
+log = logging.getLogger(__name__)
+
+_UPLOADS_A_RUN = 20
+_BLOBS_A_PAGE = 200
+_UNCHECKED_FOR_TOO_LONG = timedelta(days=1)
+_UNSHOWN_FOR_TOO_LONG = timedelta(hours=1)  # a function may run for ten minutes; then its transaction is over
+_NEXT_PAGE = timedelta(minutes=1)
+_NEXT_ROUND = timedelta(hours=1)
+
+_SWEEPS = "sweeps"
+_PLACE = "place"
+_NEVER_ARRIVED = "The file never arrived."
+_GONE = "The file is gone: its upload failed, or a malware scanner removed it."
+_NEVER_CHECKED = "The file could not be checked; upload it again."
+
+
+def clean_uploads(*, now: datetime) -> None:
+    """Look at the uploads that are due, then at the next page of each container."""
+    for upload in image_uploads.claim_due(now=now, most=_UPLOADS_A_RUN):
+        try:
+            _settle(upload, now=now)
+        except Exception:
+            log.exception("Upload %s could not be checked; it will be tried again", upload.id)
+    _sweep(blobs.UPLOADS, "", _remove_unchecked, now=now)
+    _sweep(blobs.PUBLIC, "images/", _remove_unshown, now=now)
+
+
+def _settle(upload: Upload, *, now: datetime) -> None:
+    found = blobs.blob_info(blobs.UPLOADS, upload.blob_name)
+    if found is None:
+        state = image_uploads.find(upload)
+        image_checks.refuse(upload, _GONE if state and state.status == "received" else _NEVER_ARRIVED)
+        return
+    read = partial(blobs.get_blob, blobs.UPLOADS, upload.blob_name)
+    image_checks.validate_upload(upload.blob_name, read, size=found.size, now=now)
+
+
+def _sweep(
+    container: str, prefix: str, remove: Callable[[list[blobs.BlobInfo], datetime], None], *, now: datetime
+) -> None:
+    """Take the container's next page; between the pages of a round lies a minute, between rounds an hour."""
+    place = tables.get_entity(_SWEEPS, container, _PLACE) or {}
+    if place.get("due_at", now) > now:
+        return
+    found, marker = blobs.list_page(container, prefix=prefix, size=_BLOBS_A_PAGE, marker=place.get("marker"))
+    remove(found, now)
+    due_at = now + (_NEXT_PAGE if marker else _NEXT_ROUND)
+    entity = {"PartitionKey": container, "RowKey": _PLACE, "due_at": due_at}
+    tables.put_entity(_SWEEPS, entity | ({"marker": marker} if marker else {}))
+
+
+def _remove_unchecked(found: list[blobs.BlobInfo], now: datetime) -> None:
+    for blob in found:
+        if now - blob.written_at < _UNCHECKED_FOR_TOO_LONG:
+            continue
+        upload = Upload.of_blob(blob.name)
+        if upload is None:
+            blobs.delete_blob(blobs.UPLOADS, blob.name, only=blob)
+        else:
+            image_checks.refuse(upload, _NEVER_CHECKED)
+
+
+def _remove_unshown(found: list[blobs.BlobInfo], now: datetime) -> None:
+    """Remove what a killed function, or a storage that was away, has left behind."""
+    packages = {blob: _package_of(blob.name) for blob in found if now - blob.written_at >= _UNSHOWN_FOR_TOO_LONG}
+    of_packages = {package for package in packages.values() if package}
+    if not of_packages:
+        return
+    with UnitOfWork(read_only=True) as unit_of_work:
+        rows = unit_of_work.session.execute(
+            select(TicketPackage.display_image, TicketPackage.thumbnail_image).where(
+                tuple_(TicketPackage.event_id, TicketPackage.id).in_(of_packages)
+            )
+        ).all()
+    shown = {name for row in rows for name in row}
+    for blob, package in packages.items():
+        if package and blob.name not in shown:
+            blobs.delete_blob(blobs.PUBLIC, blob.name, only=blob)
+
+
+def _package_of(name: str) -> tuple[UUID, UUID] | None:
+    upload = Upload.of_blob(name.removeprefix("images/").rpartition("/")[0])
+    return (upload.event_id, upload.package_id) if upload else None
