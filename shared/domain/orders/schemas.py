@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, computed_field
 
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.fields import Email, Input, Moment, Name, Output, Phone, normal_text, readable_text
@@ -101,6 +101,14 @@ class OrderItemOut(Output):
         description="What one package is worth; the rest of its price is a gift."
     )
     answers: list[AnswerOut]
+
+    @computed_field(description="What of `total_cents` is a gift, for a charity's receipt; null where not said.")  # type: ignore[prop-decorator]
+    @property
+    def deductible_cents(self) -> int | None:
+        """The part of the price above what the packages are worth."""
+        if self.fair_market_value_cents is None:
+            return None
+        return max(0, self.total_cents - self.quantity * self.fair_market_value_cents)
 
 
 class PaymentOut(Output):
