@@ -193,7 +193,6 @@ _TABLES = {
     "promo_code_uses": "event_id",
     "orders": "event_id",
     "order_items": "event_id",
-    "customer_tickets": "event_id",
     "payments": "event_id",
     "refunds": "event_id",
     "ledger": "event_id",
