@@ -9,6 +9,7 @@ from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, errors, queries
 from shared.domain.orders.placing import Counter, place_order
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
+from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.domain.payments.queries import get_refund, refunds_of
 from shared.domain.payments.refund_rules import Wish
@@ -125,6 +126,8 @@ def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
 def cancel_order(call: Call, order_id: UUID) -> OrderOut:
     """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
     cancelling.cancel(call.session, call.event_id, order_id, now=call.now)
+    give_up_later(call.session, call.event_id, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
     made = {"status": (None, "cancelled")}
     record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
     return queries.get_order_for_team(call.session, call.event_id, order_id)

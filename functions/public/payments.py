@@ -2,18 +2,18 @@ from uuid import UUID
 
 from functions.edge import endpoints
 from shared.domain.access.permissions import Permission
+from shared.domain.messaging import outbox
 from shared.domain.orders import errors as order_errors
 from shared.domain.orders import queries
 from shared.domain.orders.cancelling import cancel_pending
 from shared.domain.orders.schemas import OrderOut
 from shared.domain.payments import commands, errors
-from shared.domain.payments.confirming import ask_provider
-from shared.domain.payments.provider import BadSignature, Facts, ProviderDown
+from shared.domain.payments.provider import BadSignature, Facts, ProviderDown, UnreadableMessage
 from shared.domain.payments.queries import latest_payment, payments_given_up
 from shared.domain.payments.schemas import MessageTaken, PaymentConfirm, PaymentIntentOut
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.http.call import Call
-from shared.kit.http.problems import DependencyDown, UnsignedMessage
+from shared.kit.http.problems import DependencyDown, MalformedJson, UnsignedMessage
 from shared.kit.settings import settings
 
 bp = endpoints("Payments")
@@ -72,8 +72,9 @@ def _intent_out(order: OrderOut, facts: Facts) -> PaymentIntentOut:
 def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
     """Begin the payment of a pending order; the buyer's browser goes on with the `client_secret`."""
     order, facts = _begin(call, order_id)
-    commands.note_facts(call.session, facts, now=call.now)
+    commands.note_begun(call.session, facts, now=call.now)
     call.idempotency.remember(call.session, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
     return _intent_out(order, facts)
 
 
@@ -90,6 +91,7 @@ def _order(call: Call, order_id: UUID) -> OrderOut:
         order_errors.NoSuchOrder,
         errors.NothingToPay,
         errors.PaymentsUnavailable,
+        errors.PaymentRefused,
         IdempotencyKeyReused,
     ),
 )
@@ -102,14 +104,14 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
     payment = latest_payment(call.session, order.event_id, order_id)
     if payment is None:
         raise errors.NothingToPay("No payment of this order was begun.")
-    reference = payment.reference
     call.unit_of_work.commit()  # the provider is not asked inside a transaction
     try:
-        facts = ask_provider(reference, card=body.card)
+        facts = commands.ask_provider(payment, card=body.card)
     except ProviderDown as error:
         raise DependencyDown("The payment provider does not answer.", dependency="payments") from error
-    commands.note_facts(call.session, facts, now=call.now)
+    commands.note_answer(call.session, payment.provider, facts, now=call.now)
     call.idempotency.remember(call.session, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
     return _order(call, order_id)
 
 
@@ -123,6 +125,8 @@ def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     """Give up an order that has not been paid; its tickets are free for others at once."""
     event_id = queries.lock_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
     cancel_pending(call.session, event_id, order_id, now=call.now)
+    commands.give_up_later(call.session, event_id, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
     return _order(call, order_id)
 
 
@@ -131,7 +135,7 @@ def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     permission=Permission.PUBLIC,
     takes_tokens=False,
     headers={"Stripe-Signature": "Stripe's signature of the body."},
-    refusals=(UnsignedMessage, errors.PaymentsUnavailable),
+    refusals=(UnsignedMessage, MalformedJson, errors.PaymentsUnavailable),
 )
 def take_stripe_message(call: Call, body: bytes) -> MessageTaken:
     """Take a message of Stripe's (webhook): checked, stored once, and its effect made."""
@@ -140,5 +144,8 @@ def take_stripe_message(call: Call, body: bytes) -> MessageTaken:
         message = provider.read(body, call.headers.get("stripe-signature", ""), now=call.now)
     except BadSignature as error:
         raise UnsignedMessage from error
-    commands.note_message(call.session, provider.name, message, now=call.now)
+    except UnreadableMessage as error:
+        raise MalformedJson("The message can't be understood.") from error
+    if commands.note_message(call.session, provider.name, message, now=call.now):
+        call.unit_of_work.after_commit(outbox.nudge)
     return MessageTaken()

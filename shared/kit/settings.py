@@ -175,6 +175,9 @@ class Settings(BaseModel):
         examples=["whsec_..."],
     )
     stripe_api_url: Url = Field("https://api.stripe.com", description="Where Stripe is asked; another one for tests.")
+    stripe_timeout_seconds: float = Field(
+        10, gt=0, le=60, description="How long an answer of Stripe's is waited for; then buyers are told to try again."
+    )
 
     mail_url: str | None = Field(
         None,

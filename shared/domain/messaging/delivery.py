@@ -7,8 +7,9 @@ from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import emails, outbox
 from shared.domain.orders.links import access_token
 from shared.domain.orders.queries import get_order_for_mail
+from shared.domain.payments.provider import ProviderDown
 from shared.domain.payments.queries import refunds_of
-from shared.domain.payments.sending import send_refund
+from shared.domain.payments.sending import give_up_payments, send_refund
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.mail import Mailer
@@ -24,8 +25,18 @@ def deliver(address: outbox.Address, mailer: Mailer) -> None:
 
 
 def settle(address: outbox.Address) -> None:
-    """Tell the payment provider what an outbox message asks for, a refund; raises as `deliver` does."""
-    _work_on(address, lambda _, payload: send_refund(address[0], UUID(str(payload["refund_id"])), now=utc_now()))
+    """Tell the payment provider what an outbox message asks for; while it does not answer, that waits for it.
+
+    Raises anything else, as `deliver` does.
+    """
+    _work_on(address, lambda kind, payload: _tell_provider(address[0], kind, payload))
+
+
+def _tell_provider(event_id: UUID, kind: str, payload: dict[str, object]) -> None:
+    if kind == "give_up_payment":
+        give_up_payments(event_id, UUID(str(payload["order_id"])), now=utc_now())
+    else:
+        send_refund(event_id, UUID(str(payload["refund_id"])), now=utc_now())
 
 
 def _work_on(address: outbox.Address, work: Callable[[str, dict[str, object]], None]) -> None:
@@ -34,10 +45,13 @@ def _work_on(address: outbox.Address, work: Callable[[str, dict[str, object]], N
         return
     try:
         work(*begun)
+    except ProviderDown as error:
+        outbox.postpone_work(address, now=utc_now(), error=f"{error}"[:500])
     except Exception as error:
         outbox.finish_work(address, now=utc_now(), error=f"{type(error).__name__}: {error}"[:500])
         raise
-    outbox.finish_work(address, now=utc_now())
+    else:
+        outbox.finish_work(address, now=utc_now())
 
 
 def _send(address: outbox.Address, kind: str, payload: dict[str, object], mailer: Mailer) -> None:

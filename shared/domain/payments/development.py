@@ -7,7 +7,15 @@ row, so `look` says nothing new.
 from datetime import datetime
 from uuid import UUID, uuid5
 
-from shared.domain.payments.provider import BadSignature, Bill, Facts, Message, PaymentStatus, ProviderRefused
+from shared.domain.payments.provider import (
+    BadSignature,
+    Bill,
+    Facts,
+    Message,
+    PaymentStatus,
+    ProviderRefused,
+    RefundFacts,
+)
 
 _NAMESPACE = UUID("6f7b1f0e-53a5-4c38-9a56-0a1a5a8f7f10")
 
@@ -44,11 +52,18 @@ class DevelopmentProvider:
         """Cancel it."""
         return Facts(reference, PaymentStatus.CANCELLED)
 
-    def refund(self, reference: str, amount_cents: int, *, key: str) -> str:  # noqa: ARG002 - the port asks for it
+    def refund(
+        self,
+        reference: str,
+        amount_cents: int,
+        currency: str,  # noqa: ARG002 - the port asks for it
+        *,
+        refund_id: UUID,
+    ) -> RefundFacts:
         """Send the money back, at once."""
         if not reference.startswith("test_"):
             raise ProviderRefused("unknown_payment")
-        return f"test_refund_{key}"
+        return RefundFacts(f"test_refund_{refund_id}", amount_cents, ours=refund_id)
 
     def read(self, body: bytes, signature: str, *, now: datetime) -> Message:  # noqa: ARG002
         """Refuse: there are no messages."""

@@ -19,7 +19,7 @@ from shared.domain.orders.paying import Outcome, mark_paid
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
 from shared.domain.payments.provider import FINAL, Facts, PaymentStatus
-from shared.domain.payments.refunds import note_refund_elsewhere
+from shared.domain.payments.refund_facts import RefundNotes
 from shared.kit.ids import new_id
 
 _RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
@@ -42,7 +42,8 @@ SELECT id, status, amount_cents, currency, refunded_cents, failure, is_mismatch,
  WHERE event_id = %(event_id)s AND provider = %(provider)s AND reference = %(reference)s FOR NO KEY UPDATE
 """
 _UPDATE = """
-UPDATE payments SET status = %(status)s, refunded_cents = %(refunded_cents)s, failure = %(failure)s,
+UPDATE payments SET status = %(status)s, amount_cents = %(amount_cents)s, currency = %(currency)s,
+       refunded_cents = %(refunded_cents)s, failure = %(failure)s,
        is_mismatch = %(is_mismatch)s, disputed_at = %(disputed_at)s, updated_at = %(now)s
  WHERE event_id = %(event_id)s AND id = %(id)s
 """
@@ -50,7 +51,10 @@ _OTHERS_ALIVE = """
 SELECT count(*) FROM payments
  WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND id <> %(id)s AND status <> 'cancelled'
 """
-_RETURNED_ALREADY = "SELECT 1 FROM refunds WHERE event_id = %(event_id)s AND payment_id = %(id)s"
+_SENT_BACK = """
+SELECT 1 FROM refunds
+ WHERE event_id = %(event_id)s AND payment_id = %(id)s AND reason IN ('paid_twice', 'paid_too_late', 'paid_wrongly')
+"""
 _RETURN = """
 WITH returned AS (
   INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_at, updated_at)
@@ -97,14 +101,16 @@ def take_note(
     _merge(payment, facts, asked=asked, now=now)
     if payment.status == PaymentStatus.SUCCEEDED:
         payment.is_mismatch = (payment.amount_cents, payment.currency) != (total_cents, currency)
-    fields = ("id", "status", "refunded_cents", "failure", "is_mismatch", "disputed_at")
-    connection.execute(_UPDATE, which | {name: getattr(payment, name) for name in fields})
-    if payment.status == PaymentStatus.SUCCEEDED and not payment.is_mismatch:
-        _settle(connection, event_id, order_id, payment, provider=provider, reference=facts.reference, now=now)
+        pays = not payment.is_mismatch and _settle(
+            connection, event_id, order_id, payment, provider=provider, reference=facts.reference, now=now
+        )
+        _note_refunds(connection, event_id, order_id, payment, facts, pays_order=pays, now=now)
     elif payment.status == PaymentStatus.CANCELLED and status == State.PENDING:
         others = connection.execute(_OTHERS_ALIVE, which | {"id": payment.id}).fetchone()
         if others == (0,):
             release(connection, event_id, [order_id], to=State.FAILED, now=now)
+    fields = ("id", "status", "amount_cents", "currency", "refunded_cents", "failure", "is_mismatch", "disputed_at")
+    connection.execute(_UPDATE, which | {name: getattr(payment, name) for name in fields})
     return event_id, order_id
 
 
@@ -122,21 +128,40 @@ def _add(connection: psycopg.Connection[Any], facts: Facts, which: dict[str, Any
 
 def _merge(payment: _Payment, facts: Facts, *, asked: bool, now: datetime) -> None:
     """Add the facts to what is known."""
-    if facts.status is not None:
+    # What goes back had come.
+    status = PaymentStatus.SUCCEEDED if facts.refunds or facts.refunded_cents else facts.status
+    if status is not None:
         known = PaymentStatus(payment.status)
         goes_on = asked and known not in FINAL
-        if goes_on or _RANK[facts.status] > _RANK[known]:
-            payment.status = facts.status
-    if payment.status == PaymentStatus.SUCCEEDED:
-        payment.failure = None
-        # What was really taken counts, where the provider says it.
-        if facts.status == PaymentStatus.SUCCEEDED and facts.amount_cents is not None and facts.currency is not None:
-            payment.amount_cents, payment.currency = facts.amount_cents, facts.currency
-    elif facts.failure is not None:
-        payment.failure = facts.failure
+        if goes_on or _RANK[status] > _RANK[known]:
+            payment.status = status
+        if status == payment.status:
+            payment.failure = facts.failure
+    # What was really taken counts, where the provider says it.
+    if facts.status == PaymentStatus.SUCCEEDED and facts.amount_cents is not None and facts.currency is not None:
+        payment.amount_cents, payment.currency = facts.amount_cents, facts.currency
     payment.refunded_cents = max(payment.refunded_cents, facts.refunded_cents)
     if facts.disputed:
         payment.disputed_at = payment.disputed_at or now
+
+
+def _note_refunds(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment: _Payment,
+    facts: Facts,
+    *,
+    pays_order: bool,
+    now: datetime,
+) -> None:
+    if not facts.refunds and not payment.refunded_cents:
+        return
+    notes = RefundNotes(connection, event_id, order_id, payment_id=payment.id, pays_order=pays_order, now=now)
+    for refund in facts.refunds:
+        notes.take(refund)
+    notes.take_sum(payment.refunded_cents)
+    payment.refunded_cents = max(payment.refunded_cents, notes.told_cents)
 
 
 def _settle(
@@ -148,17 +173,17 @@ def _settle(
     provider: str,
     reference: str,
     now: datetime,
-) -> None:
-    """Draw the consequences of a payment that has succeeded; again and again the same."""
+) -> bool:
+    """Draw the consequences of a payment that has succeeded, again and again the same; says whether it pays the order.
+
+    Otherwise its money goes back by itself.
+    """
+    which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
+    if connection.execute(_SENT_BACK, which).fetchone():
+        return False  # it buys nothing any more, also where the stock is there again by now
     outcome = mark_paid(connection, event_id, order_id, method=provider, reference=reference, cause=payment.id, now=now)
     if outcome is Outcome.PAID:
-        note_refund_elsewhere(
-            connection, event_id, order_id, payment_id=payment.id, refunded_cents=payment.refunded_cents, now=now
-        )
-        return
-    which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
-    if connection.execute(_RETURNED_ALREADY, which).fetchone():
-        return
+        return True
     refund_id = new_id()
     reason = "paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late"
     payload = orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode()
@@ -177,3 +202,4 @@ def _settle(
     )
     pairs = returned_pairs(payment.amount_cents, method=provider)
     book(connection, event_id, order_id, pairs, currency=payment.currency, cause=refund_id, now=now)
+    return False

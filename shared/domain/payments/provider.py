@@ -37,7 +37,26 @@ class Bill:
     order_number: str
     amount_cents: int
     currency: str
-    customer_email: str
+
+
+class RefundStatus(StrEnum):
+    """How far a refund is, from the first to the last; a bank may still send back what the provider has sent."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundFacts:
+    """What a provider says of one refund."""
+
+    reference: str
+    amount_cents: int
+    status: RefundStatus = RefundStatus.SUCCEEDED
+    ours: UUID | None = None
+    """Our id of it, as we told the provider; None for one that was made without us."""
+    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +73,9 @@ class Facts:
     """With which the buyer's browser goes on; never stored."""
     failure: str | None = None
     refunded_cents: int = 0
-    """All refunds together."""
+    """All refunds together, where the provider says no more of them."""
+    refunds: tuple[RefundFacts, ...] = ()
+    """Single refunds, some or all of them."""
     disputed: bool = False
 
 
@@ -81,6 +102,10 @@ class BadSignature(Exception):
     """A message is not the provider's, or is too old."""
 
 
+class UnreadableMessage(Exception):
+    """A message is the provider's, but says nothing that can be understood."""
+
+
 class Provider(Protocol):
     """One provider."""
 
@@ -91,20 +116,23 @@ class Provider(Protocol):
         ...
 
     def look(self, reference: str) -> Facts:
-        """Ask how a payment is. Raises `ProviderDown`."""
+        """Ask how a payment is. Raises `ProviderDown`, `ProviderRefused`."""
         ...
 
     def give_up(self, reference: str) -> Facts:
-        """Cancel a payment that has not succeeded; says how it stands then. Raises `ProviderDown`."""
+        """Cancel a payment unless it has succeeded; says how it stands then.
+
+        Raises `ProviderDown`, `ProviderRefused`.
+        """
         ...
 
-    def refund(self, reference: str, amount_cents: int, *, key: str) -> str:
-        """Send money back and return the refund's reference; the same key sends it once.
+    def refund(self, reference: str, amount_cents: int, currency: str, *, refund_id: UUID) -> RefundFacts:
+        """Send money back and say how that stands; the same id sends it once.
 
         Raises `ProviderDown`, `ProviderRefused`.
         """
         ...
 
     def read(self, body: bytes, signature: str, *, now: datetime) -> Message:
-        """Check and read a message. Raises `BadSignature`."""
+        """Check and read a message. Raises `BadSignature`, `UnreadableMessage`."""
         ...

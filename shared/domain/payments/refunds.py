@@ -15,6 +15,7 @@ from shared.domain.ledger.rules import refund_pair
 from shared.domain.orders.errors import NoSuchOrder
 from shared.domain.orders.states import SOLD, State
 from shared.domain.payments.errors import NotRefundable
+from shared.domain.payments.provider import RefundStatus
 from shared.domain.payments.refund_rules import Plan, SoldLine, Wish, plan_refund
 from shared.domain.promotions.redeeming import return_uses
 from shared.kit.ids import new_id
@@ -62,12 +63,6 @@ _QUEUE = """
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
 VALUES (%(event_id)s, %(message_id)s, %(kind)s, %(payload)s::jsonb, %(now)s, 0)
 """
-_REFUNDED_BY_US = """
-SELECT coalesce(sum(amount_cents), 0)::bigint FROM refunds
- WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s AND status <> 'failed'
-"""
-
-ELSEWHERE = "refunded_at_the_provider"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,55 +103,66 @@ def refund_order(
     )
     which = {"event_id": event_id, "order_id": order_id, "reference": order.payment_reference}
     payment = connection.execute(_PAYMENT, which).fetchone()
-    refund_id = _carry_out(
+    refund_id = new_id()
+    add_refund(
         connection,
         event_id,
         order_id,
-        order,
-        plan,
+        refund_id,
         payment_id=payment[0] if payment else None,
-        told_already=payment is None,
+        amount_cents=plan.amount_cents,
+        status=RefundStatus.PENDING if payment else RefundStatus.SUCCEEDED,
         reason=reason,
         actor_id=actor_id,
         now=now,
     )
+    if payment:
+        told = {"order_id": order_id, "refund_id": refund_id}
+        queue(connection, event_id, "provider_refund", told, now=now)
+    _carry_out(connection, event_id, order_id, order, plan, refund_id=refund_id, now=now)
     return refund_id, plan
 
 
-def note_refund_elsewhere(
+def book_refund_elsewhere(
     connection: psycopg.Connection[Any],
     event_id: UUID,
     order_id: UUID,
+    amount_cents: int,
     *,
-    payment_id: UUID,
-    refunded_cents: int,
+    refund_id: UUID,
     now: datetime,
 ) -> None:
-    """Book what the provider has refunded without us, in its dashboard, say; `refunded_cents` is its own total."""
-    row = connection.execute(_REFUNDED_BY_US, {"event_id": event_id, "payment_id": payment_id}).fetchone()
-    assert row is not None
+    """Let a refund that was made without us have its effect on the order: as much of it as is left to refund."""
     order = _lock(connection, event_id, order_id)
-    more = min(refunded_cents - row[0], order.total_cents - order.refunded_cents)
-    if more <= 0 or order.status not in SOLD:
+    amount_cents = min(amount_cents, order.total_cents - order.refunded_cents)
+    if amount_cents <= 0 or order.status not in SOLD:
         return
     plan = plan_refund(
-        Wish(amount_cents=more),
+        Wish(amount_cents=amount_cents),
         _lines(connection, event_id, order_id),
         total_cents=order.total_cents,
         refunded_cents=order.refunded_cents,
     )
-    _carry_out(
-        connection,
-        event_id,
-        order_id,
-        order,
-        plan,
-        payment_id=payment_id,
-        told_already=True,
-        reason=ELSEWHERE,
-        actor_id=None,
-        now=now,
-    )
+    _carry_out(connection, event_id, order_id, order, plan, refund_id=refund_id, now=now)
+
+
+def add_refund(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    refund_id: UUID,
+    *,
+    payment_id: UUID | None,
+    amount_cents: int,
+    status: RefundStatus,
+    reason: str,
+    actor_id: UUID | None = None,
+    now: datetime,
+) -> None:
+    """Put a refund on record."""
+    what = {"event_id": event_id, "order_id": order_id, "refund_id": refund_id, "payment_id": payment_id}
+    how = {"amount_cents": amount_cents, "refund_status": status, "reason": reason, "actor_id": actor_id, "now": now}
+    connection.execute(_ADD_REFUND, what | how)
 
 
 def _lock(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> _Order:
@@ -184,37 +190,18 @@ def _carry_out(
     order: _Order,
     plan: Plan,
     *,
-    payment_id: UUID | None,
-    told_already: bool,
-    reason: str,
-    actor_id: UUID | None,
+    refund_id: UUID,
     now: datetime,
-) -> UUID:
-    refund_id = new_id()
-    which = {"event_id": event_id, "order_id": order_id, "refund_id": refund_id, "now": now}
-    amount = {"amount_cents": plan.amount_cents}
+) -> None:
+    which = {"event_id": event_id, "order_id": order_id}
     status = State.REFUNDED if plan.is_all else State.PARTIALLY_REFUNDED
-    connection.execute(_UPDATE_ORDER, which | amount | {"status": status.value})
+    connection.execute(_UPDATE_ORDER, which | {"amount_cents": plan.amount_cents, "status": status.value})
     connection.execute(_VOID, which | {"ticket_ids": plan.voided})
     _give_back(connection, event_id, order_id, order, plan, now=now)
-    connection.execute(
-        _ADD_REFUND,
-        which
-        | amount
-        | {
-            "payment_id": payment_id,
-            "reason": reason,
-            "refund_status": "succeeded" if told_already else "pending",
-            "actor_id": actor_id,
-        },
-    )
     pair = refund_pair(plan.amount_cents, method=order.payment_method)
     book(connection, event_id, order_id, [pair], currency=order.currency, cause=refund_id, now=now)
-    payload = {"order_id": order_id, "refund_id": refund_id}
-    if not told_already:
-        queue(connection, event_id, "provider_refund", payload, now=now)
-    queue(connection, event_id, "refund_notice", payload, now=now)
-    return refund_id
+    told = {"order_id": order_id, "refund_id": refund_id}
+    queue(connection, event_id, "refund_notice", told, now=now)
 
 
 def _give_back(

@@ -317,7 +317,7 @@ def _add_checks_and_functions() -> None:
     )
     op.create_check_constraint(op.f("ck_order_items_returned"), "order_items", "returned BETWEEN 0 AND quantity")
     _replace_ticket_statuses("reserved", *OLD_TICKET_STATUSES)
-    _replace_outbox_kinds(*OLD_KINDS, "refund_notice", "payment_returned", "provider_refund")
+    _replace_outbox_kinds(*OLD_KINDS, "refund_notice", "payment_returned", "provider_refund", "give_up_payment")
     op.execute("DROP FUNCTION claim_stock")
     for function in (CLAIM_STOCK, SETTLE_STOCK, RETAKE_STOCK, CLAIM_FOR_CUSTOMER, LEDGER_IS_INSERT_ONLY):
         op.execute(function)
