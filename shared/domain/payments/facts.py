@@ -50,7 +50,10 @@ _OTHERS_ALIVE = """
 SELECT count(*) FROM payments
  WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND id <> %(id)s AND status <> 'cancelled'
 """
-_RETURNED_ALREADY = "SELECT 1 FROM refunds WHERE event_id = %(event_id)s AND payment_id = %(id)s"
+_SENT_BACK = """
+SELECT 1 FROM refunds
+ WHERE event_id = %(event_id)s AND payment_id = %(id)s AND reason IN ('paid_twice', 'paid_too_late', 'paid_wrongly')
+"""
 _RETURN = """
 WITH returned AS (
   INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_at, updated_at)
@@ -150,14 +153,14 @@ def _settle(
     now: datetime,
 ) -> None:
     """Draw the consequences of a payment that has succeeded; again and again the same."""
+    which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
+    if connection.execute(_SENT_BACK, which).fetchone():
+        return  # it buys nothing any more, also where the stock is there again by now
     outcome = mark_paid(connection, event_id, order_id, method=provider, reference=reference, cause=payment.id, now=now)
     if outcome is Outcome.PAID:
         note_refund_elsewhere(
             connection, event_id, order_id, payment_id=payment.id, refunded_cents=payment.refunded_cents, now=now
         )
-        return
-    which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
-    if connection.execute(_RETURNED_ALREADY, which).fetchone():
         return
     refund_id = new_id()
     reason = "paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late"
