@@ -201,6 +201,11 @@ class Settings(BaseModel):
     sales_export_minutes: int = Field(
         15, ge=0, le=10_080, description="A sales export is written after new sales, at most this often."
     )
+    reconcile_schedule: str = Field(
+        "0 23 * * * *",
+        alias="RECONCILE_SCHEDULE",
+        description="When orders, stock, books and payments are checked against each other (NCRONTAB, UTC).",
+    )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
         alias="BLOB_TRIGGER_SOURCE",

@@ -6,7 +6,7 @@ as the provider's own total. What follows for the order is worked out anew after
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -51,8 +51,13 @@ SELECT count(*) FROM payments
  WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND id <> %(id)s AND status <> 'cancelled'
 """
 _SENT_BACK = """
-SELECT 1 FROM refunds
- WHERE event_id = %(event_id)s AND payment_id = %(id)s AND reason IN ('paid_twice', 'paid_too_late', 'paid_wrongly')
+SELECT 1 FROM refunds r JOIN orders o ON o.event_id = r.event_id AND o.id = r.order_id
+ WHERE r.event_id = %(event_id)s AND r.payment_id = %(id)s
+   AND (o.paid_at IS NULL OR o.payment_reference IS DISTINCT FROM %(reference)s)
+"""
+_STILL_THERE = """
+SELECT provider, amount_cents - refunded_cents, currency FROM payments
+ WHERE event_id = %(event_id)s AND id = %(id)s AND refunded_cents < amount_cents
 """
 _RETURN = """
 WITH returned AS (
@@ -61,7 +66,7 @@ WITH returned AS (
 )
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
 VALUES (%(event_id)s, %(first)s, 'provider_refund', %(payload)s::jsonb, %(now)s, 0),
-       (%(event_id)s, %(second)s, 'payment_returned', %(payload)s::jsonb, %(now)s, 0)
+       (%(event_id)s, %(second)s, %(notice)s, %(payload)s::jsonb, %(now)s, 0)
 """
 
 
@@ -153,7 +158,7 @@ def _settle(
     now: datetime,
 ) -> None:
     """Draw the consequences of a payment that has succeeded; again and again the same."""
-    which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
+    which = {"event_id": event_id, "id": payment.id, "reference": reference}
     if connection.execute(_SENT_BACK, which).fetchone():
         return  # it buys nothing any more, also where the stock is there again by now
     outcome = mark_paid(connection, event_id, order_id, method=provider, reference=reference, cause=payment.id, now=now)
@@ -162,21 +167,50 @@ def _settle(
             connection, event_id, order_id, payment_id=payment.id, refunded_cents=payment.refunded_cents, now=now
         )
         return
+    send_back(
+        connection,
+        event_id,
+        order_id,
+        payment.id,
+        reason="paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late",
+        notice="payment_returned",
+        now=now,
+    )
+
+
+def send_back(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment_id: UUID,
+    *,
+    reason: str,
+    notice: Literal["payment_returned", "refund_notice"],
+    now: datetime,
+) -> None:
+    """Return what came for nothing and was not returned at the provider yet, and tell the buyer.
+
+    Inside the caller's transaction, which has locked the order.
+    """
+    which = {"event_id": event_id, "order_id": order_id, "id": payment_id}
+    row = connection.execute(_STILL_THERE, which).fetchone()
+    if row is None:
+        return
+    provider, amount_cents, currency = row
     refund_id = new_id()
-    reason = "paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late"
-    payload = orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode()
     connection.execute(
         _RETURN,
         which
         | {
             "refund_id": refund_id,
-            "amount_cents": payment.amount_cents,
+            "amount_cents": amount_cents,
             "reason": reason,
             "first": new_id(),
             "second": new_id(),
-            "payload": payload,
+            "notice": notice,
+            "payload": orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode(),
             "now": now,
         },
     )
-    pairs = returned_pairs(payment.amount_cents, method=provider)
-    book(connection, event_id, order_id, pairs, currency=payment.currency, cause=refund_id, now=now)
+    pairs = returned_pairs(amount_cents, method=provider)
+    book(connection, event_id, order_id, pairs, currency=currency, cause=refund_id, now=now)
