@@ -10,6 +10,7 @@ TRIGGERS = {
     "refresh_sales": "timerTrigger",
     "publish_outbox": "timerTrigger",
     "deliver_email": "queueTrigger",
+    "reconcile": "timerTrigger",
 }
 HTTP = [
     "cancel_event",
@@ -37,6 +38,7 @@ HTTP = [
     "get_promo_code_usage",
     "get_public_event",
     "get_public_order",
+    "get_reconciliation",
     "get_sales_summary",
     "health_live",
     "health_ready",
@@ -58,6 +60,7 @@ HTTP = [
     "remove_member",
     "reorder_options",
     "reorder_packages",
+    "repair_finding",
     "update_event",
     "update_option",
     "update_package",

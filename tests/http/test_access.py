@@ -92,6 +92,8 @@ MAY_CALL = {
     "get_metrics": ANYBODY,
     "get_openapi": ANYBODY,
     "get_docs": ANYBODY,
+    "get_reconciliation": COORDINATORS,
+    "repair_finding": COORDINATORS,
 }
 
 REFUSALS = {"401": (401, "unauthenticated"), "403": (403, "permission_missing"), "404": (404, "event_not_found")}
@@ -148,6 +150,8 @@ def things_in(evening: Evening, path: str) -> dict[str, str]:
         order = evening.order((evening.package()["id"], 1))
         things["order_id"] = order["id"]
         things["token"] = order["access_token"]
+    if "{finding_id}" in path:
+        things["finding_id"] = f"paid_not_issued:{evening.order((evening.package()['id'], 1))['id']}"
     return things
 
 
