@@ -176,7 +176,11 @@ def test_two_orders_of_one_customer_at_once_stay_within_the_limit(evening, clien
     assert client.patch(path, json={"max_tickets_per_customer": 3}, headers=headers).is_success
     package = evening.package(seats_per_package=2)
     for _ in range(5):
-        me = {"name": "Me", "email": new_email("greedy")}
-        answers = at_once(6, lambda _, me=me: send_order(client, evening.id, [(package["id"], 1)], customer=me))
+        wish = {"customer": {"name": "Me", "email": new_email("greedy")}}
+
+        def buy(_, wish=wish):
+            return send_order(client, evening.id, [(package["id"], 1)], **wish)
+
+        answers = at_once(6, buy)
         assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
         assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"too_many_for_customer"}
