@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from shared.domain.audit import upkeep
+from shared.domain.ledger.reconciling import reconcile_all
 from shared.domain.orders.releasing import release_all_overdue
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
@@ -26,3 +27,10 @@ def release_expired(timer: func.TimerRequest) -> None:
     """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
     with raw_connection() as connection:
         release_all_overdue(connection, now=utc_now())
+
+
+@bp.function_name("reconcile")
+@bp.timer_trigger(arg_name="timer", schedule=settings().reconcile_schedule, use_monitor=False)
+def reconcile(timer: func.TimerRequest) -> None:
+    """Check the books of every event in which something happens; what differs is logged, counted and listed."""
+    reconcile_all(now=utc_now())

@@ -210,6 +210,11 @@ class Settings(BaseModel):
         description="When closed months of audit trails are archived, and proven ones of more than seven years ago "
         "pruned (NCRONTAB, UTC).",
     )
+    reconcile_schedule: str = Field(
+        "0 23 * * * *",
+        alias="RECONCILE_SCHEDULE",
+        description="When orders, stock, books and payments are checked against each other (NCRONTAB, UTC).",
+    )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
         alias="BLOB_TRIGGER_SOURCE",

@@ -14,6 +14,7 @@ TRIGGERS = {
     "archive_audit": "timerTrigger",
     "release_expired": "timerTrigger",
     "settle_payment": "queueTrigger",
+    "reconcile": "timerTrigger",
 }
 HTTP = [
     "cancel_event",
@@ -49,6 +50,7 @@ HTTP = [
     "get_promo_code_usage",
     "get_public_event",
     "get_public_order",
+    "get_reconciliation",
     "get_sales_summary",
     "health_live",
     "health_ready",
@@ -73,6 +75,7 @@ HTTP = [
     "remove_member",
     "reorder_options",
     "reorder_packages",
+    "repair_finding",
     "take_stripe_message",
     "update_event",
     "update_option",

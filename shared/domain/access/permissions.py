@@ -20,6 +20,8 @@ class Permission(StrEnum):
     PROMO_CODES_READ = "promo_codes:read"
     PROMO_CODES_WRITE = "promo_codes:write"
     PUBLIC = "public"
+    RECONCILIATION_READ = "reconciliation:read"
+    RECONCILIATION_WRITE = "reconciliation:write"
     REFUNDS_WRITE = "refunds:write"
     REPORTS_READ = "reports:read"
     REPORTS_WRITE = "reports:write"
@@ -52,6 +54,8 @@ OF_ROLE: dict[Role, frozenset[Permission]] = {
         Permission.PACKAGES_WRITE,
         Permission.PROMO_CODES_READ,
         Permission.PROMO_CODES_WRITE,
+        Permission.RECONCILIATION_READ,
+        Permission.RECONCILIATION_WRITE,
         Permission.REFUNDS_WRITE,
         Permission.REPORTS_READ,
         Permission.REPORTS_WRITE,

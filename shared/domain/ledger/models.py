@@ -1,7 +1,8 @@
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.kit.db.base import Base
@@ -33,3 +34,14 @@ class LedgerEntry(Base):
     currency: Mapped[str]
     cause: Mapped[UUID]  # the payment or the refund that it tells of; the order, where that was paid at once
     created_at: Mapped[datetime]
+
+
+class Reconciliation(Base):
+    """What the last check of an event's books has found, by kind; kept so that the metrics need not check anew."""
+
+    __tablename__ = "reconciliations"
+
+    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
+    checked_at: Mapped[datetime]
+    findings: Mapped[dict[str, Any]]
+    stock_drift: Mapped[int]  # by how many packages the stock is off, all packages together

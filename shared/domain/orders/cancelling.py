@@ -15,7 +15,6 @@ from shared.kit.db.unit_of_work import driver_connection
 _CANCEL_FREE = """
 UPDATE orders SET status = 'cancelled'
  WHERE event_id = %(event_id)s AND id = %(order_id)s AND status = 'paid' AND total_cents = 0
-RETURNING customer
 """
 _VOID = """
 UPDATE tickets SET status = 'void'
@@ -30,10 +29,6 @@ SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(0::bigint),
 _NOTE_RETURNED = """
 UPDATE order_items SET returned = quantity WHERE event_id = %(event_id)s AND order_id = %(order_id)s
 """
-_LESS_FOR_CUSTOMER = """
-UPDATE customer_tickets SET tickets = greatest(0, tickets - %(tickets)s)
- WHERE event_id = %(event_id)s AND customer = %(customer)s
-"""
 
 
 def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
@@ -45,15 +40,13 @@ def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -
         raise NoSuchOrder
     connection = driver_connection(session)
     which = {"event_id": event_id, "order_id": order_id}
-    cancelled = connection.execute(_CANCEL_FREE, which).fetchone()
-    if cancelled is None:
+    if not connection.execute(_CANCEL_FREE, which).rowcount:
         cancel_pending(session, event_id, order_id, now=now)
         return
-    voided = connection.execute(_VOID, which).rowcount
+    connection.execute(_VOID, which)
     connection.execute(_RETURN_STOCK, which)
     connection.execute(_NOTE_RETURNED, which)
     return_uses(connection, event_id, [order_id], now=now)
-    connection.execute(_LESS_FOR_CUSTOMER, which | {"tickets": voided, "customer": cancelled[0]})
 
 
 def cancel_pending(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:

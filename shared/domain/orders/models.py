@@ -65,17 +65,6 @@ class Order(Base):
     placed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))  # the seller at the box office
 
 
-class CustomerTickets(Base):
-    """How many tickets a customer has of an event that limits them (R-ORD-4); counted from the orders at first need."""
-
-    __tablename__ = "customer_tickets"
-    __table_args__ = (CheckConstraint("tickets >= 0", name="tickets"),)
-
-    event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
-    customer: Mapped[str] = mapped_column(primary_key=True)
-    tickets: Mapped[int]
-
-
 class OptionAnswer(Base):
     """What a buyer answered to an option: for an item, or for one ticket of it. A skipped option has a null answer."""
 

@@ -19,19 +19,16 @@ from shared.domain.promotions.redeeming import redeem_again
 from shared.kit.ids import new_id
 
 _LOCK = """
-SELECT status, payment_reference, currency, customer, subtotal_cents AS subtotal, discount_cents AS discount,
+SELECT status, payment_reference, currency, subtotal_cents AS subtotal, discount_cents AS discount,
        fee_cents AS fee, tax_cents AS tax, included_fee_cents AS included_fee, included_tax_cents AS included_tax
   FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
 """
 _PACKAGES = """
-SELECT package_id, sum(quantity)::bigint, sum(quantity * seats_per_package)::bigint FROM order_items
+SELECT package_id, sum(quantity)::bigint FROM order_items
  WHERE event_id = %(event_id)s AND order_id = %(order_id)s GROUP BY package_id
 """
 _SELL_HELD = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(less)s::bigint[], %(more)s::bigint[])"
 _RETAKE = "SELECT retake_stock(%(event_id)s, %(packages)s::uuid[], %(more)s::bigint[])"
-_COUNT_FOR_CUSTOMER = """
-UPDATE customer_tickets SET tickets = tickets + %(tickets)s WHERE event_id = %(event_id)s AND customer = %(customer)s
-"""
 _PAID = """
 UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment_method = %(method)s,
        payment_reference = %(reference)s
@@ -64,7 +61,6 @@ class _Order:
     status: State
     payment_reference: str | None
     currency: str
-    customer: str
     subtotal: int
     discount: int
     fee: int
@@ -116,9 +112,9 @@ def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, o
     rows = connection.execute(_PACKAGES, {"event_id": event_id, "order_id": order_id}).fetchall()
     stock = {
         "event_id": event_id,
-        "packages": [package_id for package_id, _, _ in rows],
-        "less": [-quantity for _, quantity, _ in rows],
-        "more": [quantity for _, quantity, _ in rows],
+        "packages": [package_id for package_id, _ in rows],
+        "less": [-quantity for _, quantity in rows],
+        "more": [quantity for _, quantity in rows],
     }
     if order.status == State.PENDING:
         connection.execute(_SELL_HELD, stock)
@@ -127,9 +123,6 @@ def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, o
         with connection.transaction():  # a savepoint: nothing is kept of what was taken in vain
             connection.execute(_RETAKE, stock)
             redeem_again(connection, event_id, order_id)
-            tickets = sum(seats for _, _, seats in rows)
-            count = {"event_id": event_id, "customer": order.customer, "tickets": tickets}
-            connection.execute(_COUNT_FOR_CUSTOMER, count)
     except psycopg.DatabaseError as error:
         if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED}:
             return False

@@ -1,7 +1,7 @@
-"""Orders that come to nothing give everything back: stock, promo codes, and what the customer may have (R-ORD-9).
+"""Orders that come to nothing give everything back: stock, and uses of promo codes (R-ORD-9).
 
-Locks: orders in id order, then the packages' stock, the promo codes, the customers' counts, each in order: the way in
-which placing locks them, so that nobody waits in a circle.
+Locks: orders in id order, then the packages' stock, then the promo codes, each in order: the way in which placing locks
+them, so that nobody waits in a circle.
 """
 
 from collections.abc import Sequence
@@ -35,19 +35,6 @@ SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(-i.quantity
          WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) GROUP BY package_id) AS i
 HAVING count(*) > 0
 """
-_LOCK_CUSTOMERS = """
-SELECT c.customer FROM customer_tickets c
- WHERE c.event_id = %(event_id)s AND c.customer IN (
-       SELECT customer FROM orders WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s))
- ORDER BY c.customer FOR NO KEY UPDATE
-"""
-_FREE_CUSTOMERS = """
-UPDATE customer_tickets c SET tickets = c.tickets - o.tickets
-  FROM (SELECT o.customer, sum(i.quantity * i.seats_per_package)::bigint AS tickets
-          FROM orders o JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
-         WHERE o.event_id = %(event_id)s AND o.id = ANY(%(order_ids)s) GROUP BY o.customer) AS o
- WHERE c.event_id = %(event_id)s AND c.customer = o.customer
-"""
 
 
 def release(
@@ -64,8 +51,6 @@ def release(
         connection.execute(_CLOSE, which | {"status": to.value})
         connection.execute(_FREE_STOCK, which)
         return_uses(connection, event_id, released, now=now)
-        connection.execute(_LOCK_CUSTOMERS, which)
-        connection.execute(_FREE_CUSTOMERS, which)
     return released
 
 

@@ -6,7 +6,7 @@ as the provider's own total. What follows for the order is worked out anew after
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -21,6 +21,8 @@ from shared.domain.orders.states import State
 from shared.domain.payments.provider import FINAL, Facts, PaymentStatus
 from shared.domain.payments.refund_facts import RefundNotes
 from shared.kit.ids import new_id
+
+type Notice = Literal["payment_returned", "refund_notice"]
 
 _RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
 
@@ -55,6 +57,10 @@ _SENT_BACK = """
 SELECT 1 FROM refunds
  WHERE event_id = %(event_id)s AND payment_id = %(id)s AND reason IN ('paid_twice', 'paid_too_late', 'paid_wrongly')
 """
+_STILL_THERE = """
+SELECT provider, amount_cents - refunded_cents, currency FROM payments
+ WHERE event_id = %(event_id)s AND id = %(id)s AND refunded_cents < amount_cents
+"""
 _RETURN = """
 WITH returned AS (
   INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_at, updated_at)
@@ -62,7 +68,7 @@ WITH returned AS (
 )
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
 VALUES (%(event_id)s, %(first)s, 'provider_refund', %(payload)s::jsonb, %(now)s, 0),
-       (%(event_id)s, %(second)s, 'payment_returned', %(payload)s::jsonb, %(now)s, 0)
+       (%(event_id)s, %(second)s, %(notice)s, %(payload)s::jsonb, %(now)s, 0)
 """
 
 
@@ -184,22 +190,68 @@ def _settle(
     outcome = mark_paid(connection, event_id, order_id, method=provider, reference=reference, cause=payment.id, now=now)
     if outcome is Outcome.PAID:
         return True
+    _send_back(
+        connection,
+        event_id,
+        order_id,
+        payment.id,
+        money=(provider, payment.amount_cents, payment.currency),
+        reason="paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late",
+        notice="payment_returned",
+        now=now,
+    )
+    return False
+
+
+def send_back(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment_id: UUID,
+    *,
+    reason: str,
+    notice: Notice,
+    now: datetime,
+) -> None:
+    """Return what came for nothing and was not returned at the provider yet, and tell the buyer.
+
+    Inside the caller's transaction, which has locked the order.
+    """
+    row = connection.execute(_STILL_THERE, {"event_id": event_id, "id": payment_id}).fetchone()
+    if row is not None:
+        provider, cents, currency = row
+        money = (provider, cents, currency)
+        _send_back(connection, event_id, order_id, payment_id, money=money, reason=reason, notice=notice, now=now)
+
+
+def _send_back(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment_id: UUID,
+    *,
+    money: tuple[str, int, str],
+    reason: str,
+    notice: Notice,
+    now: datetime,
+) -> None:
+    provider, amount_cents, currency = money
     refund_id = new_id()
-    reason = "paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late"
-    payload = orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode()
     connection.execute(
         _RETURN,
-        which
-        | {
+        {
+            "event_id": event_id,
+            "order_id": order_id,
+            "id": payment_id,
             "refund_id": refund_id,
-            "amount_cents": payment.amount_cents,
+            "amount_cents": amount_cents,
             "reason": reason,
             "first": new_id(),
             "second": new_id(),
-            "payload": payload,
+            "notice": notice,
+            "payload": orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode(),
             "now": now,
         },
     )
-    pairs = returned_pairs(payment.amount_cents, method=provider)
-    book(connection, event_id, order_id, pairs, currency=payment.currency, cause=refund_id, now=now)
-    return False
+    pairs = returned_pairs(amount_cents, method=provider)
+    book(connection, event_id, order_id, pairs, currency=currency, cause=refund_id, now=now)

@@ -21,8 +21,7 @@ from shared.domain.promotions.redeeming import return_uses
 from shared.kit.ids import new_id
 
 _LOCK_ORDER = """
-SELECT o.status, o.total_cents, o.refunded_cents, o.payment_method, o.payment_reference, o.currency, o.customer,
-       e.return_promo_uses
+SELECT o.status, o.total_cents, o.refunded_cents, o.payment_method, o.payment_reference, o.currency, e.return_promo_uses
   FROM orders o JOIN events e ON e.id = o.event_id
  WHERE o.event_id = %(event_id)s AND o.id = %(order_id)s FOR NO KEY UPDATE OF o
 """
@@ -50,9 +49,6 @@ UPDATE order_items i SET returned = i.returned + r.quantity
  WHERE i.event_id = %(event_id)s AND i.id = r.item_id
 """
 _RETURN_STOCK = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(none)s::bigint[], %(less)s::bigint[])"
-_LESS_FOR_CUSTOMER = """
-UPDATE customer_tickets SET tickets = tickets - %(tickets)s WHERE event_id = %(event_id)s AND customer = %(customer)s
-"""
 _ADD_REFUND = """
 INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_by, created_at,
                      updated_at)
@@ -73,7 +69,6 @@ class _Order:
     payment_method: str
     payment_reference: str | None
     currency: str
-    customer: str
     return_promo_uses: bool
 
 
@@ -207,7 +202,7 @@ def _carry_out(
 def _give_back(
     connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, order: _Order, plan: Plan, *, now: datetime
 ) -> None:
-    """Let what was returned be bought by others: after the order, the stock, the code, the customer's count."""
+    """Let what was returned be bought by others: after the order, the stock, then the code."""
     which = {"event_id": event_id, "order_id": order_id}
     if plan.returned:
         items = {"item_ids": list(plan.returned), "quantities": list(plan.returned.values())}
@@ -226,8 +221,6 @@ def _give_back(
         connection.execute(_RETURN_STOCK, which | stock)
     if plan.is_all and order.return_promo_uses:
         return_uses(connection, event_id, [order_id], now=now)
-    less = {"customer": order.customer, "tickets": len(plan.voided)}
-    connection.execute(_LESS_FOR_CUSTOMER, which | less)
 
 
 def queue(
