@@ -12,25 +12,30 @@ from psycopg.rows import class_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import Amounts, sale_pairs
-from shared.domain.orders.statements import CLAIM_REFUSED
+from shared.domain.orders.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
 from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again
 from shared.kit.ids import new_id
 
 _LOCK = """
-SELECT status, payment_reference, currency, customer, subtotal_cents AS subtotal, discount_cents AS discount,
+SELECT status, payment_reference, currency, subtotal_cents AS subtotal, discount_cents AS discount,
        fee_cents AS fee, tax_cents AS tax, included_fee_cents AS included_fee, included_tax_cents AS included_tax
   FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
 """
 _PACKAGES = """
-SELECT package_id, sum(quantity)::bigint, sum(quantity * seats_per_package)::bigint FROM order_items
+SELECT package_id, sum(quantity)::bigint FROM order_items
  WHERE event_id = %(event_id)s AND order_id = %(order_id)s GROUP BY package_id
 """
 _SELL_HELD = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(less)s::bigint[], %(more)s::bigint[])"
 _RETAKE = "SELECT retake_stock(%(event_id)s, %(packages)s::uuid[], %(more)s::bigint[])"
-_COUNT_FOR_CUSTOMER = """
-UPDATE customer_tickets SET tickets = tickets + %(tickets)s WHERE event_id = %(event_id)s AND customer = %(customer)s
+_CLAIM_FOR_CUSTOMER = """
+SELECT claim_for_customer(e.id, o.id, o.customer, i.tickets, e.max_tickets_per_customer)
+  FROM events e
+  JOIN orders o ON o.event_id = e.id AND o.id = %(order_id)s
+  CROSS JOIN LATERAL (SELECT sum(quantity * seats_per_package)::bigint AS tickets FROM order_items
+                       WHERE event_id = o.event_id AND order_id = o.id) AS i
+ WHERE e.id = %(event_id)s AND e.max_tickets_per_customer IS NOT NULL
 """
 _PAID = """
 UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment_method = %(method)s,
@@ -64,7 +69,6 @@ class _Order:
     status: State
     payment_reference: str | None
     currency: str
-    customer: str
     subtotal: int
     discount: int
     fee: int
@@ -89,7 +93,7 @@ def mark_paid(
 ) -> Outcome:
     """Let a payment that has succeeded have its effect, once; inside the caller's transaction.
 
-    An order that has expired meanwhile takes its packages again, if they are still there.
+    An order that has expired meanwhile takes its packages again, if they are there and its customer may have them.
     """
     which = {"event_id": event_id, "order_id": order_id}
     with connection.cursor(row_factory=class_row(_Order)) as cursor:
@@ -116,9 +120,9 @@ def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, o
     rows = connection.execute(_PACKAGES, {"event_id": event_id, "order_id": order_id}).fetchall()
     stock = {
         "event_id": event_id,
-        "packages": [package_id for package_id, _, _ in rows],
-        "less": [-quantity for _, quantity, _ in rows],
-        "more": [quantity for _, quantity, _ in rows],
+        "packages": [package_id for package_id, _ in rows],
+        "less": [-quantity for _, quantity in rows],
+        "more": [quantity for _, quantity in rows],
     }
     if order.status == State.PENDING:
         connection.execute(_SELL_HELD, stock)
@@ -127,11 +131,9 @@ def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, o
         with connection.transaction():  # a savepoint: nothing is kept of what was taken in vain
             connection.execute(_RETAKE, stock)
             redeem_again(connection, event_id, order_id)
-            tickets = sum(seats for _, _, seats in rows)
-            count = {"event_id": event_id, "customer": order.customer, "tickets": tickets}
-            connection.execute(_COUNT_FOR_CUSTOMER, count)
+            connection.execute(_CLAIM_FOR_CUSTOMER, {"event_id": event_id, "order_id": order_id})
     except psycopg.DatabaseError as error:
-        if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED}:
+        if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED, CUSTOMER_REFUSED}:
             return False
         raise
     return True
