@@ -198,3 +198,19 @@ def test_at_most_so_many_tickets_for_one_customer(client, issuer, database_url):
     evening.order((package["id"], 1))
     ask(evening, order, "cancel")
     evening.order((package["id"], 1), customer=me)
+
+
+def test_who_has_all_they_may_have_gets_a_late_payment_back(client, issuer, database_url):
+    evening = open_evening(client, issuer, max_tickets_per_customer=2)
+    package = evening.package()
+    me = {"name": "Me", "email": "greedy@example.com"}
+    order = hold(evening, (package["id"], 2), customer=me)
+    assert ask(evening, order, "payment-intent").status_code == 201
+    let_time_pass(database_url, order)
+    evening.order((package["id"], 2), customer=me)
+
+    late = ask(evening, order, "confirm", {"card": "succeeds"}).json()
+
+    assert (late["status"], late["tickets"]) == ("expired", [])
+    assert stock(evening, package) == (0, 2)
+    assert query(database_url, "SELECT reason FROM refunds WHERE order_id = %s", order["id"]) == [("paid_too_late",)]

@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import Amounts, sale_pairs
-from shared.domain.orders.statements import CLAIM_REFUSED
+from shared.domain.orders.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
 from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again
@@ -29,6 +29,14 @@ SELECT package_id, sum(quantity)::bigint FROM order_items
 """
 _SELL_HELD = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(less)s::bigint[], %(more)s::bigint[])"
 _RETAKE = "SELECT retake_stock(%(event_id)s, %(packages)s::uuid[], %(more)s::bigint[])"
+_CLAIM_FOR_CUSTOMER = """
+SELECT claim_for_customer(e.id, o.id, o.customer, i.tickets, e.max_tickets_per_customer)
+  FROM events e
+  JOIN orders o ON o.event_id = e.id AND o.id = %(order_id)s
+  CROSS JOIN LATERAL (SELECT sum(quantity * seats_per_package)::bigint AS tickets FROM order_items
+                       WHERE event_id = o.event_id AND order_id = o.id) AS i
+ WHERE e.id = %(event_id)s AND e.max_tickets_per_customer IS NOT NULL
+"""
 _PAID = """
 UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment_method = %(method)s,
        payment_reference = %(reference)s
@@ -85,7 +93,7 @@ def mark_paid(
 ) -> Outcome:
     """Let a payment that has succeeded have its effect, once; inside the caller's transaction.
 
-    An order that has expired meanwhile takes its packages again, if they are still there.
+    An order that has expired meanwhile takes its packages again, if they are there and its customer may have them.
     """
     which = {"event_id": event_id, "order_id": order_id}
     with connection.cursor(row_factory=class_row(_Order)) as cursor:
@@ -123,8 +131,9 @@ def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, o
         with connection.transaction():  # a savepoint: nothing is kept of what was taken in vain
             connection.execute(_RETAKE, stock)
             redeem_again(connection, event_id, order_id)
+            connection.execute(_CLAIM_FOR_CUSTOMER, {"event_id": event_id, "order_id": order_id})
     except psycopg.DatabaseError as error:
-        if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED}:
+        if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED, CUSTOMER_REFUSED}:
             return False
         raise
     return True

@@ -160,14 +160,18 @@ def place_order(
     """
     if counter.seller is not None:
         actor = replace(GUEST, request_id=actor.request_id)  # who sells does not buy
+    tidy = False
     for _ in range(_ATTEMPTS):
         try:
             draft = _draft(connection, event_id, body, actor=actor, counter=counter, now=now)
             if _write(connection, draft, body, actor=actor, counter=counter, idempotency=idempotency):
                 return _out(draft, body)
         except _SHORT:
-            if not release_overdue(connection, event_id, now=now):
+            # Only what was read when nothing was overdue any more is sure to be short: until then, somebody else may
+            # have freed it after we had read.
+            if tidy:
                 raise
+            tidy = not release_overdue(connection, event_id, now=now)
     raise StockContended
 
 

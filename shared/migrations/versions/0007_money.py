@@ -86,8 +86,9 @@ END
 $$
 """
 
-# At most so many tickets of an event for one customer. The count is kept in a row that is raised only while it stays
-# within the limit; it is made from the customer's orders when it is first needed.
+# At most so many tickets of an event for one customer: they are counted, one order of a customer after the other. The
+# lock is the customer's own; it ends with the transaction. Each statement sees what was committed before it began, so
+# the count sees the order of whoever held the lock before.
 CLAIM_FOR_CUSTOMER = """
 CREATE FUNCTION claim_for_customer(
   the_event uuid, the_order uuid, the_customer text, wanted bigint, at_most bigint
@@ -95,23 +96,16 @@ CREATE FUNCTION claim_for_customer(
 DECLARE
   has bigint;
 BEGIN
-  LOOP
-    UPDATE customer_tickets AS mine SET tickets = mine.tickets + wanted
-     WHERE mine.event_id = the_event AND mine.customer = the_customer RETURNING mine.tickets INTO has;
-    IF NOT FOUND THEN
-      SELECT coalesce(sum((i.quantity - i.returned) * i.seats_per_package), 0) + wanted INTO has
-        FROM orders o JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
-       WHERE o.event_id = the_event AND o.customer = the_customer AND o.id <> the_order
-         AND o.status IN ('pending', 'paid', 'partially_refunded');
-      INSERT INTO customer_tickets (event_id, customer, tickets) VALUES (the_event, the_customer, has)
-          ON CONFLICT DO NOTHING;
-      CONTINUE WHEN NOT FOUND;
-    END IF;
-    IF has > at_most THEN
-      RAISE EXCEPTION 'customer has too many tickets' USING ERRCODE = 'BX004', DETAIL = (has - wanted)::text;
-    END IF;
-    RETURN;
-  END LOOP;
+  PERFORM pg_advisory_xact_lock(hashtextextended(the_event || ' ' || the_customer, 0));
+  SELECT count(*) INTO has
+    FROM orders o
+    JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
+    JOIN tickets t ON t.event_id = i.event_id AND t.order_item_id = i.id AND t.status <> 'void'
+   WHERE o.event_id = the_event AND o.customer = the_customer AND o.id <> the_order
+     AND o.status IN ('pending', 'paid', 'partially_refunded');
+  IF has + wanted > at_most THEN
+    RAISE EXCEPTION 'customer has too many tickets' USING ERRCODE = 'BX004', DETAIL = has::text;
+  END IF;
 END
 $$
 """
@@ -158,15 +152,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("provider", "id", name=op.f("pk_provider_messages")),
     )
     op.create_index(op.f("ix_provider_messages_received_at"), "provider_messages", ["received_at"], unique=False)
-    op.create_table(
-        "customer_tickets",
-        sa.Column("event_id", sa.Uuid(), nullable=False),
-        sa.Column("customer", sa.Text(), nullable=False),
-        sa.Column("tickets", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("tickets >= 0", name=op.f("ck_customer_tickets_tickets")),
-        sa.ForeignKeyConstraint(["event_id"], ["events.id"], name=op.f("fk_customer_tickets_event_id")),
-        sa.PrimaryKeyConstraint("event_id", "customer", name=op.f("pk_customer_tickets")),
-    )
     op.create_table(
         "ledger",
         sa.Column("event_id", sa.Uuid(), nullable=False),
@@ -379,7 +364,6 @@ def downgrade() -> None:
     op.drop_table("payments")
     op.drop_index("ix_ledger_event_id_order_id", table_name="ledger")
     op.drop_table("ledger")
-    op.drop_table("customer_tickets")
     op.drop_index(op.f("ix_provider_messages_received_at"), table_name="provider_messages")
     op.drop_table("provider_messages")
     op.execute("DROP FUNCTION ledger_is_insert_only")
