@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -186,6 +186,9 @@ class Output(BaseModel):
     """What a client gets."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    unchanged_by: ClassVar[frozenset[str]] = frozenset()
+    """Fields that make no news: a change of these alone leaves the ETag as it is."""
 
 
 def unset() -> Any:

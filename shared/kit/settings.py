@@ -107,6 +107,10 @@ class Settings(BaseModel):
         description="`generous` allows a hundred times as much, for development; `off` counts nothing.",
         examples=["generous"],
     )
+    rate_limit_user_requests: RateLimitText = Field("100/minute", description="Requests of one signed-in user.")
+    rate_limit_event_writes: RateLimitText = Field(
+        "1000/minute", description="Changes of one event by its whole team; sales at the box office do not count."
+    )
     rate_limit_promo_previews: RateLimitText = Field(
         "30/minute", description="Previews of promo codes, per address and event."
     )

@@ -51,6 +51,8 @@ HTTP = [
     "get_public_event",
     "get_public_order",
     "get_reconciliation",
+    "get_sales_count",
+    "get_sales_details",
     "get_sales_summary",
     "health_live",
     "health_ready",

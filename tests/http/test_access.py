@@ -91,6 +91,8 @@ MAY_CALL = {
     "create_image_upload_link": COORDINATORS,
     "get_image_upload": TEAM,
     "remove_image": COORDINATORS,
+    "get_sales_count": COORDINATORS,
+    "get_sales_details": COORDINATORS,
     "get_sales_summary": COORDINATORS,
     "list_audit_trail": COORDINATORS,
     "verify_audit_trail": COORDINATORS,

@@ -29,7 +29,7 @@ from shared.kit.errors import Refusal
 from shared.kit.http import request, response
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.client_address import client_address
-from shared.kit.http.limiting import count
+from shared.kit.http.limiting import count, count_change, count_user
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
 from shared.kit.metrics import REQUEST_SECONDS, RETRIES
@@ -143,8 +143,7 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
             with UnitOfWork(read_only=not route.writes) as unit_of_work:
                 call = _admit(route, req, identity, request_id, unit_of_work)
                 if parsed is None:
-                    if route.limit is not None:
-                        count(route.limit, call)
+                    _count(route, call)
                     parsed = _parse(route, req)
                 result = route.handler(call, **parsed)
                 if route.writes and route.after_write is not None:
@@ -160,6 +159,15 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
                 return replayed
             _give_up_unless_another_run_helps(route, error, run=run, committing=committing)
     raise Busy
+
+
+def _count(route: Route, call: Call) -> None:
+    """Hold the call against the limits; selling is never limited by event."""
+    count_user(call)
+    if route.writes and not route.public and route.replay is None:
+        count_change(call)
+    if route.limit is not None:
+        count(route.limit, call)
 
 
 def _admit(

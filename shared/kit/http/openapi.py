@@ -349,19 +349,17 @@ def _problem(status: int, kinds: Mapping[str, Kind]) -> Json:
     return answer | {"content": {PROBLEM: {"schema": narrowed}}}
 
 
-def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:  # noqa: C901 - a list of plain conditions
+def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
     """Yield what may be refused before the handler runs, or whatever it does."""
     yield from (InternalError, Busy, DependencyDown)
     if route.takes_tokens:
-        yield from (Unauthenticated, InvalidToken)
+        yield from (Unauthenticated, InvalidToken, TooManyRequests)
     if "{" in route.path:
         yield NotFound
     for kind in gate:
         # A token is looked at on public routes too, but there everybody has the permission.
         if not route.public and ("{event_id}" in route.path or not issubclass(kind, NotFound)):
             yield kind
-    if route.limit is not None:
-        yield TooManyRequests
     if route.body is not None:
         yield from (MalformedJson, BodyTooLarge, WrongContentType, Invalid)
     if route.raw_body is not None or route.file is not None:
