@@ -463,6 +463,19 @@ def test_a_refund_is_told_to_stripe_until_it_answers_and_made_once(shop, evening
     shop.hear(intent_id)
     assert [row[:2] for row in shop.refunds(order)] == [(4_000, "succeeded")]
     assert shop.payments(order) == [(intent_id, "succeeded", 10_000, 4_000)]
+    assert "could not be told" not in shop.host.log()  # an outage is nobody's fault, and no poison
+
+
+def test_a_refund_outlives_an_outage_of_any_length(shop, evening, order):
+    shop.buy(evening, order)
+    shop.stripe.fail_next("POST", "/refunds", Fault.DOWN)
+    refund(evening, order)
+    poll(lambda: refund_of(evening, order)["last_error"], 20)
+    long_ago = (
+        "UPDATE outbox SET attempts = 400, published_at = now() - interval '10 minutes' WHERE kind = %s RETURNING 1"
+    )
+    query(shop.database_url, long_ago, "provider_refund")
+    poll(lambda: refund_of(evening, order)["status"] == "succeeded", 20)
 
 
 def test_a_refund_that_stripe_refuses_shows_as_failed(shop, evening, order):
