@@ -11,6 +11,7 @@ import pytest
 from shared.domain.orders.releasing import release_all_overdue
 from shared.kit.clock import utc_now
 from tests.concurrency.crowd import order, outcomes, place_at_once
+from tests.concurrency.ledger import wait_for_locks
 from tests.factories import at_once, new_email, new_key, open_evening, query, send_order
 from tests.http.test_payments import ask, hold, let_time_pass, pay, read, stock
 from tests.http.test_reconciliation import findings
@@ -170,17 +171,23 @@ def test_cards_and_cash_codes_and_twenty_packages_in_any_combination(evening, ho
     assert query(database_url, over, evening.id) == [(0,)]
 
 
-def test_two_orders_of_one_customer_at_once_stay_within_the_limit(evening, client):
-    """Also the first ones, when nothing is counted yet."""
+def test_orders_of_one_customer_wait_for_each_other_and_those_of_others_do_not(evening, client, database_url, poll):
+    """Each is counted when the one before it is committed; here one is held open between its count and its commit."""
     path, headers = evening.path, evening.headers
     assert client.patch(path, json={"max_tickets_per_customer": 3}, headers=headers).is_success
     package = evening.package(seats_per_package=2)
-    for _ in range(5):
-        wish = {"customer": {"name": "Me", "email": new_email("greedy")}}
+    email = new_email("greedy")
+    claim = "SELECT claim_for_customer(%s, gen_random_uuid(), %s, 2, 3)"
 
-        def buy(_, wish=wish):
-            return send_order(client, evening.id, [(package["id"], 1)], **wish)
+    def buy(email: str) -> int:
+        customer = {"name": "Me", "email": email}
+        return send_order(client, evening.id, [(package["id"], 1)], customer=customer).status_code
 
-        answers = at_once(6, buy)
-        assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
-        assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"too_many_for_customer"}
+    with psycopg.connect(database_url) as under_way, ThreadPoolExecutor(1) as buyer:
+        under_way.execute(claim, [evening.id, f"email:{email}"])
+        assert buy(new_email("other")) == 201
+        answer = buyer.submit(buy, email)
+        wait_for_locks(database_url, 1, poll)
+        under_way.rollback()
+        assert answer.result() == 201
+    assert buy(email) == 409

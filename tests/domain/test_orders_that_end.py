@@ -77,3 +77,19 @@ def test_a_payment_that_was_sent_back_buys_nothing_when_the_stock_returns(desk):
 
     assert desk.status(order.id) == "expired"
     assert desk.stock(package) == (0, 0)
+
+
+def test_a_late_payment_uses_its_promo_code_again_or_comes_too_late(desk):
+    package = desk.package()
+    desk.code("ONCE", max_total_uses=1)
+    first, second = (desk.place({package: 1}, promo_code="ONCE", now=NOW + timedelta(hours=hour)) for hour in (0, 1))
+    desk.expire(now=NOW + timedelta(hours=2))
+    assert desk.value("SELECT uses FROM promo_code_stock") == 0
+
+    desk.pay(first, now=NOW + timedelta(hours=2))
+    desk.pay(second, now=NOW + timedelta(hours=2))
+
+    assert (desk.status(first.id), desk.status(second.id)) == ("paid", "expired")
+    assert desk.rows("SELECT order_id FROM refunds") == [(second.id,)]
+    assert desk.value("SELECT uses FROM promo_code_stock") == 1
+    assert desk.stock(package) == (0, 1)

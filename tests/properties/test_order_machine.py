@@ -36,6 +36,7 @@ from tests.harness.desk import NOW, Desk, know_settings
 CUSTOMERS = ("ann@example.com", "bob@example.com")
 CODES = {"HALF": (50, 3, 2), "GIFT": (100, 2, None)}  # percent, uses at most, uses of a customer at most
 HOLD = timedelta(minutes=15)
+QUANTITIES = st.lists(st.sampled_from([0, 0, 1, 1, 2, 3]), min_size=3, max_size=3).filter(any)
 SHORT = (SoldOut, PromoCodeUsedUp, PromoCodeUsedByCustomer, TooManyForCustomer)
 
 
@@ -96,7 +97,7 @@ class Orders(RuleBasedStateMachine):
     def open(self) -> None:
         self.now = NOW
         self.desk = Desk(self.database_url, tax_percent=8.25, fee_percent=2.5, fee_cents=30)
-        fields = [(1_000, 1, 4), (333, 3, 3), (0, 2, None)]
+        fields = [(1_000, 1, 3), (333, 3, 2), (0, 2, None)]
         self.packages = {
             self.desk.package(price_cents=price, seats_per_package=seats, quantity_limit=limit): Package(
                 price, seats, limit
@@ -186,17 +187,29 @@ class Orders(RuleBasedStateMachine):
         if is_all and order.counts_code:
             self.count_code(order, -1)
 
-    def some(self, number: int) -> Order:
-        return self.orders[number % len(self.orders)]
+    def some(self, number: int, *likely: str) -> Order:
+        """One of the orders; mostly one in a state in which what is about to happen has an effect."""
+        choice = [order for order in self.orders if order.status in likely] if number % 5 else []
+        return (choice or self.orders)[number % len(choice or self.orders)]
 
     # What may happen ------------------------------------------------------------------------------------------------
 
-    @rule(
-        quantities=st.lists(st.sampled_from([0, 0, 1, 1, 2, 3]), min_size=3, max_size=3).filter(any),
-        by=st.sampled_from(["card", "card", "test"]),
-        customer=st.sampled_from(CUSTOMERS),
-        code=st.sampled_from([None, None, *CODES]),
-    )
+    @rule(quantities=QUANTITIES, customer=st.sampled_from(CUSTOMERS), code=st.sampled_from([None, *CODES, *CODES]))
+    def hold(self, quantities: list[int], customer: str, code: str | None) -> None:
+        self.place(quantities, "card", customer, code)
+
+    @rule(quantities=QUANTITIES, customer=st.sampled_from(CUSTOMERS), code=st.sampled_from([None, *CODES, *CODES]))
+    def buy(self, quantities: list[int], customer: str, code: str | None) -> None:
+        self.place(quantities, "test", customer, code)
+
+    @precondition(lambda self: any(order.status == "pending" for order in self.orders))
+    @rule(number=st.integers(0, 50), customer=st.sampled_from(CUSTOMERS))
+    def want_what_an_overdue_order_holds(self, number: int, customer: str) -> None:
+        order = self.some(number, "pending")
+        self.now = max(self.now, order.expires_at)
+        wanted = {item.package_id: item.quantity for item in order.items}
+        self.place([wanted.get(package_id, 0) for package_id in self.packages], "card", customer, order.code)
+
     def place(self, quantities: list[int], by: str, customer: str, code: str | None) -> None:
         items = {package: quantity for package, quantity in zip(self.packages, quantities, strict=True) if quantity}
         try:
@@ -236,9 +249,12 @@ class Orders(RuleBasedStateMachine):
         return Item(line.id, line.package_id, line.quantity, shares, [True] * seats)
 
     @precondition(lambda self: self.orders)
-    @rule(number=st.integers(0, 50))
-    def pay(self, number: int) -> None:
-        order = self.some(number)
+    @rule(number=st.integers(0, 50), late=st.booleans())
+    def pay(self, number: int, late: bool) -> None:
+        order = self.some(number, "pending")
+        if late:
+            self.now = max(self.now, order.expires_at)
+            self.time_passes(1, timer=True)
         if order.out.total_cents:
             reference = self.desk.pay(order.out, now=self.now)
             order.payments.append(reference)
@@ -278,8 +294,8 @@ class Orders(RuleBasedStateMachine):
             if order.status == "pending":
                 self.close(order, "failed")
 
-    @rule(minutes=st.sampled_from([1, 14, 15, 60]), timer=st.booleans())
-    def time_passes(self, minutes: int, timer: bool) -> None:
+    @rule(minutes=st.sampled_from([1, 15, 15, 60]), timer=st.booleans())
+    def time_passes(self, minutes: int, *, timer: bool) -> None:
         self.now += timedelta(minutes=minutes)
         if timer:
             self.desk.expire(now=self.now)
@@ -309,7 +325,7 @@ class Orders(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(number=st.integers(0, 50), amount=st.none() | st.integers(1, 4_000))
     def refund_an_amount(self, number: int, amount: int | None) -> None:
-        order = self.some(number)
+        order = self.some(number, "paid", "partially_refunded")
         may = order.status in {"paid", "partially_refunded"} and 0 < (amount or order.left) <= order.left
         try:
             self.desk.refund(order.out.id, Wish(amount_cents=amount), now=self.now)
@@ -322,7 +338,7 @@ class Orders(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(number=st.integers(0, 50), which=st.sets(st.integers(0, 20), min_size=1, max_size=4))
     def refund_tickets(self, number: int, which: set[int]) -> None:
-        order = self.some(number)
+        order = self.some(number, "paid", "partially_refunded")
         seats = [(item, index) for item in order.items for index in range(len(item.live))]
         chosen = sorted({one % len(seats) for one in which})
         dead = [seats[one] for one in chosen]
@@ -343,7 +359,7 @@ class Orders(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(number=st.integers(0, 50), which=st.integers(0, 2), quantity=st.integers(1, 2))
     def refund_packages(self, number: int, which: int, quantity: int) -> None:
-        order = self.some(number)
+        order = self.some(number, "paid", "partially_refunded")
         item = order.items[which % len(order.items)]
         seats = quantity * self.packages[item.package_id].seats
         last = [index for index in reversed(range(len(item.live))) if item.live[index]][:seats]
