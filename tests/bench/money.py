@@ -11,7 +11,7 @@ from tests.bench.leftovers import strike_off_mail
 from tests.bench.plans import KEY, LoadPlan
 from tests.bench.scenery import Scenery
 from tests.bench.system import System
-from tests.bench.windows import measure
+from tests.bench.windows import measure, summary
 
 AT_ONCE = (1, 8)
 
@@ -42,17 +42,12 @@ def _measure(system: System, scenery: Scenery, orders: int, at_once: int) -> dic
         )
         window = measure(system, plan)
         strike_off_mail(system)
-        figures[step] = {
-            "rate": round(window.rate, 1),
-            "p50": round(window.p50, 2),
-            "p95": round(window.p95, 2),
-            "unexpected": window.unexpected,
-            "samples": window.samples,
-        }
+        figures[step] = summary([window])
     begun, confirmed = figures["payment-intent"], figures["confirm"]
     figures["pay"] = {
         "rate": round(1 / (1 / begun["rate"] + 1 / confirmed["rate"]), 1),
         "p50": round(begun["p50"] + confirmed["p50"], 2),
+        "cpu_ms": {part: begun["cpu_ms"][part] + confirmed["cpu_ms"][part] for part in begun["cpu_ms"]},
         "unexpected": 0,
         "samples": [],
     }

@@ -75,13 +75,16 @@ def rush_lines(rush: Figures) -> Iterator[str]:
 
 
 def money_lines(money: Figures) -> Iterator[str]:
-    """How fast orders are paid and refunded."""
+    """How fast orders are paid and refunded; to pay is to begin the payment and to confirm it."""
+    yield f"Payments and refunds of {money['orders']} orders, with the development provider"
     for concurrency, steps in money["at_once"].items():
-        each = ", ".join(
-            f"{step} {figures['rate']:.0f} (p50 {figures['p50']:.2f} ms)" for step, figures in steps.items()
-        )
-        yield f"Money, {money['orders']} orders, {concurrency} at once, per s: {each}"
-        yield from (f"  unexpected: {sample}" for figures in steps.values() for sample in figures["samples"])
+        for step, figures in steps.items():
+            cpu = figures["cpu_ms"]
+            yield (
+                f"  {step:<14} {concurrency:>2} at once: {figures['rate']:>5.0f} per s, p50 {figures['p50']:>6.2f} ms; "
+                f"CPU, ms each: workers {cpu['workers']:.2f}, Postgres {cpu['postgres']:.2f}"
+            )
+            yield from (f"    unexpected: {sample}" for sample in figures["samples"])
 
 
 def past_lines(past: Figures) -> Iterator[str]:
