@@ -44,7 +44,7 @@ UPDATE outbox SET attempts = 0, published_at = NULL
  WHERE event_id = %(event_id)s AND kind = 'provider_refund' AND payload ->> 'refund_id' = %(id)s::text
    AND done_at IS NULL
 """
-WRONG_AMOUNT = "The amount that was paid is not what the order costs"
+WRONG_AMOUNT = "paid_wrongly"
 
 
 def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str) -> Facts | None:

@@ -11,6 +11,9 @@ from shared.domain.payments.schemas import RefundOut
 from shared.kit.money import decimal_text
 from shared.kit.settings import Settings
 
+_REASONS = {"paid_wrongly": "the amount that was paid is not what the order costs."}
+"""What people read in place of reasons that are no person's own words."""
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -39,7 +42,7 @@ def refund_notice(about: About, refund: RefundOut, *, is_late: bool, config: Set
         "Your payment reached us after your order had ended, and the tickets were gone by then; "
         "or the order had been paid already."
         if is_late
-        else f"Reason: {refund.reason}"
+        else f"Reason: {_REASONS.get(refund.reason, refund.reason)}"
     )
     message.set_content(
         "\n".join(

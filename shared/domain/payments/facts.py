@@ -48,6 +48,8 @@ UPDATE payments SET status = %(status)s, amount_cents = %(amount_cents)s, curren
        refunded_cents = %(refunded_cents)s, failure = %(failure)s,
        is_mismatch = %(is_mismatch)s, disputed_at = %(disputed_at)s, updated_at = %(now)s
  WHERE event_id = %(event_id)s AND id = %(id)s
+   AND (status, amount_cents, currency, refunded_cents, failure, is_mismatch, disputed_at) IS DISTINCT FROM (
+        %(status)s, %(amount_cents)s, %(currency)s, %(refunded_cents)s, %(failure)s, %(is_mismatch)s, %(disputed_at)s)
 """
 _OTHERS_ALIVE = """
 SELECT count(*) FROM payments
