@@ -635,6 +635,28 @@ def test_messages_in_the_wrong_order_end_in_the_same(shop, evening, order):
     assert shop.payments(order) == [(intent_id, "succeeded", 10_000, 4_000)]
 
 
+def test_in_production_nothing_but_stripe_takes_payments(shop, start_host, evening):
+    package = evening.package()["id"]
+
+    def order_at(host: RunningHost, method: str) -> httpx.Response:
+        with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
+            return send_order(client, evening.id, [(package, 1)], payment_method=method)
+
+    production = shop.environment | {"ENVIRONMENT": "production", "METRICS_KEY": "k" * 16}
+    with_stripe = start_host(**production)
+    assert_problem(order_at(with_stripe, "test"), 422, "payment_method_unavailable")
+    held = order_at(with_stripe, "card").json()
+    assert shop.begin(evening, held).startswith("pi_")
+    with_stripe.stop()
+
+    without = start_host(**production | dict.fromkeys(shop.stripe.settings))
+    before = event_state(shop.database_url, evening.id)
+    for method in ("test", "card"):
+        assert_problem(order_at(without, method), 422, "payment_method_unavailable")
+    assert_problem(send(without.url, b"{}"), 422, "payments_unavailable")
+    assert event_state(shop.database_url, evening.id) == before
+
+
 def test_no_secret_is_ever_logged(shop):
     log = shop.host.log()
     assert SECRET_KEY not in log

@@ -59,6 +59,7 @@ class Refund(Base):
     __table_args__ = (
         ForeignKeyConstraint(["event_id", "order_id"], ["orders.event_id", "orders.id"]),
         ForeignKeyConstraint(["event_id", "payment_id"], ["payments.event_id", "payments.id"]),
+        UniqueConstraint("event_id", "payment_id", "provider_reference"),
         CheckConstraint("status IN ('pending', 'succeeded', 'failed')", name="status"),
         CheckConstraint("amount_cents > 0", name="amount"),
         Index("ix_refunds_event_id_order_id", "event_id", "order_id"),

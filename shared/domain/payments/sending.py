@@ -1,5 +1,6 @@
 """Telling the provider what has been decided, until it agrees: refunds, and payments that nobody wants any more."""
 
+import logging
 from datetime import datetime
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from shared.domain.payments.models import Payment, Refund
 from shared.domain.payments.provider import Provider, ProviderDown, ProviderRefused, RefundStatus
 from shared.domain.payments.providers import provider_named
 from shared.kit.db.unit_of_work import UnitOfWork, driver_connection
+
+log = logging.getLogger(__name__)
 
 
 def send_refund(event_id: UUID, refund_id: UUID, *, now: datetime) -> None:
@@ -46,7 +49,7 @@ def send_refund(event_id: UUID, refund_id: UUID, *, now: datetime) -> None:
 def give_up_payments(event_id: UUID, order_id: UUID, *, now: datetime) -> None:
     """Have the provider cancel the payments of an order that is wanted no more, so that nobody pays it by mistake.
 
-    One that has succeeded meanwhile is noted as such, and goes back. Raises `ProviderDown`, `ProviderRefused`.
+    One that has succeeded meanwhile is noted as such, and goes back. Raises `ProviderDown`.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         rows = unit_of_work.session.execute(
@@ -57,7 +60,11 @@ def give_up_payments(event_id: UUID, order_id: UUID, *, now: datetime) -> None:
             )
         ).all()
     for row in rows:
-        facts = _configured(row.provider).give_up(row.reference)
+        try:
+            facts = _configured(row.provider).give_up(row.reference)
+        except ProviderRefused as refusal:  # should it be paid all the same, it goes back
+            log.warning("A payment could not be given up: %s", refusal)
+            continue
         with UnitOfWork() as unit_of_work:
             take_note(driver_connection(unit_of_work.session), row.provider, facts, asked=True, now=now)
             unit_of_work.commit()

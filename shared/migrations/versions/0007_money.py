@@ -230,6 +230,12 @@ def upgrade() -> None:
             name=op.f("fk_refunds_event_id_payment_id"),
         ),
         sa.PrimaryKeyConstraint("event_id", "id", name=op.f("pk_refunds")),
+        sa.UniqueConstraint(
+            "event_id",
+            "payment_id",
+            "provider_reference",
+            name=op.f("uq_refunds_event_id_payment_id_provider_reference"),
+        ),
     )
     op.create_index("ix_refunds_event_id_order_id", "refunds", ["event_id", "order_id"], unique=False)
     op.create_index(
