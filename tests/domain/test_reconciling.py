@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
-from shared.domain.ledger.reconciling import KINDS, ask_provider, check_books, open_payments
+from shared.domain.ledger.reconciling import KINDS, ask_provider, check_books, differing, open_payments
 from shared.domain.ledger.repairing import repair
 from shared.domain.payments.provider import Facts, PaymentStatus
 from shared.domain.payments.refund_rules import Wish
@@ -302,6 +302,11 @@ def test_only_old_payments_that_have_not_ended_are_asked_about(desk):
     (payment,) = asked(NOW + timedelta(minutes=61))
     assert (payment["reference"], payment["number"]) == (reference, order.number)
     assert ask_provider([payment]) == []  # the test provider says nothing new
+    finding = differing(payment, Facts(reference, PaymentStatus.SUCCEEDED))
+    assert finding is not None
+    assert (finding.id, finding.repairable) == (f"provider_mismatch:{payment['id']}", True)
+    assert finding.detail == f"A payment of {order.number} is created here, and succeeded at the provider."
+    assert differing(payment, Facts(reference, PaymentStatus.REQUIRES_ACTION)) is None
     assert asked(NOW + timedelta(days=31)) == []
     desk.hear(Facts(reference, PaymentStatus.SUCCEEDED))
     assert asked(NOW + timedelta(minutes=61)) == []

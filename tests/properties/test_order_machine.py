@@ -474,4 +474,4 @@ def orders(fresh_database, app_environment):
 
 
 def test_orders_and_their_model_agree_after_every_step(orders):
-    run_state_machine_as_test(orders, settings=settings(max_examples=25, stateful_step_count=30))
+    run_state_machine_as_test(orders, settings=settings(max_examples=20, stateful_step_count=30))

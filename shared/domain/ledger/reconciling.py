@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from shared.domain.ledger.checks import CHECKS, OVERDUE_FOR, RETRIES, STUCK_AFTER, Check, Row
 from shared.domain.ledger.schemas import FindingOut, Kind
-from shared.domain.payments.provider import Facts, PaymentStatus, ProviderDown
+from shared.domain.payments.provider import FINAL, Facts, ProviderDown
 from shared.domain.payments.providers import online_provider
 from shared.kit.db.unit_of_work import raw_connection
 
@@ -135,15 +135,14 @@ def ask_provider(payments: Sequence[Row]) -> list[FindingOut]:
     provider = online_provider()
     if provider is None:
         return []
-    told = [(payment, provider.look(payment["reference"])) for payment in payments]
-    return [_differing(payment, facts) for payment, facts in told if _differs(payment["status"], facts)]
+    told = [differing(payment, provider.look(payment["reference"])) for payment in payments]
+    return [finding for finding in told if finding is not None]
 
 
-def _differs(status: str, facts: Facts) -> bool:
-    return facts.status is not None and facts.status != PaymentStatus(status)
-
-
-def _differing(payment: Row, facts: Facts) -> FindingOut:
+def differing(payment: Row, facts: Facts) -> FindingOut | None:
+    """The finding where a payment has come to an end at the provider and not here; stations on the way may differ."""
+    if facts.status not in FINAL:
+        return None
     return FindingOut(
         id=finding_id(PROVIDER_MISMATCH, payment["id"]),
         kind="provider_mismatch",

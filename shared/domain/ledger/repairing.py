@@ -16,7 +16,7 @@ from shared.domain.orders.issuing import issue_missing, take_back
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
 from shared.domain.payments.facts import send_back, take_note
-from shared.domain.payments.provider import Facts
+from shared.domain.payments.provider import FINAL, Facts
 from shared.domain.payments.providers import provider_named
 from shared.domain.payments.refunds import queue
 
@@ -137,7 +137,7 @@ def _note(
     statement = "SELECT provider, status FROM payments WHERE event_id = %(event_id)s AND id = %(id)s"
     row = connection.execute(statement, {"event_id": event_id, "id": payment_id}).fetchone()
     assert row is not None
-    if told is None or told.status is None or told.status == row[1] or row[1] in {"succeeded", "cancelled"}:
+    if told is None or told.status not in FINAL or row[1] in FINAL:
         return False
     take_note(connection, row[0], told, asked=True, now=now)
     return True
