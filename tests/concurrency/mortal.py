@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from infra.local.home import REPOSITORY, free_port
 from infra.local.services.azurite import AzuritePorts, AzuriteServer
@@ -19,6 +20,8 @@ from infra.local.services.valkey import ValkeyServer
 from tests.harness.shared_services import AZURITE_PROGRAM, migrate
 
 _WORKER = "infra.local.host.worker"
+# The lease of whoever died earlier has less time left.
+_BEING_SENT = "SELECT 1 FROM outbox WHERE done_at IS NULL AND leased_until > now() + interval '28 seconds'"
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Mortal:
     def deaths(self) -> dict[str, Callable[[random.Random], None]]:
         """Ways to kill a part; each returns when the part is back, or will be by itself."""
         return {
-            "an HTTP worker": lambda rng: self._kill_worker("http", rng),
-            "the background process": lambda rng: self._kill_worker("background", rng),
+            "an HTTP worker": self._kill_http_worker,
+            "the background process": self._kill_background,
             "PostgreSQL": self._kill_postgres,
             "Redis": self._kill_redis,
             "the storage": self._stop_storage,
@@ -52,10 +55,18 @@ class Mortal:
                     found.append(process)
         return found
 
-    def _kill_worker(self, role: str, rng: random.Random) -> None:
+    def _kill_http_worker(self, rng: random.Random) -> None:
         """The host replaces it by itself."""
-        if running := self.workers(role):
-            rng.choice(running).kill()
+        rng.choice(self.workers("http")).kill()
+
+    def _kill_background(self, rng: random.Random) -> None:
+        """While it sends something, if it does so within a few seconds; the host replaces it by itself."""
+        give_up_at = time.monotonic() + 3
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            while not connection.execute(_BEING_SENT).fetchone() and time.monotonic() < give_up_at:
+                time.sleep(rng.uniform(0, 0.01))
+        for process in self.workers("background"):
+            process.kill()
 
     def _kill_postgres(self, rng: random.Random) -> None:
         """All its processes at once, as when the machine loses its power."""

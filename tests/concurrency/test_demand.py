@@ -17,7 +17,7 @@ import pytest
 from shared.domain.orders.releasing import release, release_all_overdue
 from shared.domain.orders.states import State
 from tests.concurrency.crowd import connect, order, outcomes, place, place_at_once
-from tests.concurrency.ledger import counts, disagreements, wait_for_locks
+from tests.concurrency.ledger import counts, deadlocks, disagreements, wait_for_locks
 from tests.factories import Evening, new_key, open_evening, query, send_order
 from tests.http.test_payments import ask, hold, let_time_pass, read
 
@@ -73,8 +73,10 @@ def test_of_twenty_packages_and_a_code_whoever_is_refused_wanted_what_is_not_the
     }
     evening.client.post(f"{evening.path}/promo-codes", json=limited_code, headers=evening.headers).raise_for_status()
 
+    before = deadlocks(evening.client)
     answers = place_at_once(host.url, evening.id, bodies)
 
+    assert deadlocks(evening.client) == before, "everybody locks in the same order"
     if times == 1:
         assert outcomes(answers) == {"201": 100}
     assert set(outcomes(answers)) <= {"201", "409 sold_out", "422 promo_code_used_up"}
@@ -240,6 +242,7 @@ def test_nobody_is_refused_what_is_there_while_others_expire_cancel_pay_late_and
     package = evening.package(quantity_limit=40)
     code = {"code": "MARKET", "discount_type": "percentage", "discount_value": 10, "max_total_uses": 12}
     evening.client.post(f"{evening.path}/promo-codes", json=code, headers=evening.headers).raise_for_status()
+    before = deadlocks(evening.client)
     market = Market(evening, package["id"], database_url, limit=40, deadline=time.monotonic() + 4)
 
     def buy(seed: int) -> None:
@@ -256,6 +259,7 @@ def test_nobody_is_refused_what_is_there_while_others_expire_cancel_pay_late_and
         for actor in running:
             actor.result()
 
+    assert deadlocks(evening.client) == before
     assert len(market.taken) > 40
     assert market.refused, "demand must have exceeded what there is"
     assert market.freed, "something must have come back"
