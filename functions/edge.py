@@ -5,6 +5,7 @@ from collections.abc import Callable
 from shared.domain.access.commands import admit
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.queries import package_list_keys
+from shared.domain.sales.queries import counts_key
 from shared.kit.cache import cache
 from shared.kit.http.blueprint import Blueprint
 from shared.kit.http.call import Call
@@ -16,6 +17,6 @@ def endpoints(tag: str, *, after_write: Callable[[Call], None] | None = None) ->
 
 
 def drop_package_list(call: Call) -> None:
-    """Forget the cached list of the event's packages: something that it shows has changed."""
+    """Forget the cached list of the event's packages, and how many are sold: something that it shows has changed."""
     if call.event is not None:
-        cache().drop(*package_list_keys(call.event))
+        cache().drop(*package_list_keys(call.event), counts_key(call.event))

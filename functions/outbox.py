@@ -7,7 +7,7 @@ import azure.functions as func
 import orjson
 
 from shared.domain.messaging import outbox
-from shared.domain.messaging.delivery import deliver
+from shared.domain.messaging.delivery import deliver, settle
 from shared.kit.mail import Mailer
 from shared.kit.settings import settings
 from shared.kit.storage.queues import send_message
@@ -41,3 +41,18 @@ def deliver_email(message: func.QueueMessage) -> None:
                 if len(addresses) == 1:
                     raise
                 send_message(outbox.EMAIL_QUEUE, {"messages": [[str(part) for part in address]]})
+
+
+@bp.function_name("settle_payment")
+@bp.queue_trigger(arg_name="message", queue_name=outbox.PAYMENTS_QUEUE, connection="AzureWebJobsStorage")
+def settle_payment(message: func.QueueMessage) -> None:
+    """Tell the payment provider what was decided: refunds, payments to give up. One that fails is tried again alone."""
+    addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
+    for address in addresses:
+        try:
+            settle(address)
+        except Exception as error:
+            log.warning("The payment provider could not be told (%s)", type(error).__name__)
+            if len(addresses) == 1:
+                raise
+            send_message(outbox.PAYMENTS_QUEUE, {"messages": [[str(part) for part in address]]})

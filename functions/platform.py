@@ -15,6 +15,7 @@ from functions.edge import endpoints
 from functions.routes import ENDPOINTS
 from shared.domain.access.errors import NoSuchEvent, PermissionMissing
 from shared.domain.access.permissions import Permission
+from shared.domain.ledger.reconciling import last_findings
 from shared.domain.messaging.outbox import EMAIL_QUEUE
 from shared.kit import metrics
 from shared.kit.cache import cache
@@ -117,9 +118,9 @@ def get_metrics(call: Call) -> Content:
 
 
 _COUNTS = """
-SELECT (SELECT count(*) FROM promo_code_uses) AS redeemed,
+SELECT (SELECT count(*) FROM promo_code_uses WHERE returned_at IS NULL) AS redeemed,
        (SELECT count(*) FROM orders) AS orders,
-       (SELECT count(*) FROM tickets WHERE status <> 'void') AS tickets,
+       (SELECT count(*) FROM tickets WHERE status NOT IN ('reserved', 'void')) AS tickets,
        (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NULL) AS waiting,
        (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NOT NULL) AS failing
 """
@@ -128,6 +129,7 @@ SELECT (SELECT count(*) FROM promo_code_uses) AS redeemed,
 def _business_metrics() -> Iterable[Metric]:
     with raw_connection() as connection:
         row = connection.execute(_COUNTS).fetchone()
+        drift, findings = last_findings(connection)
     assert row is not None
     redeemed, orders, tickets, waiting, failing = row
     yield CounterMetricFamily("promo_codes_redeemed", "Orders placed with a promo code.", value=redeemed)
@@ -137,6 +139,12 @@ def _business_metrics() -> Iterable[Metric]:
         "boxoffice_outbox_messages",
         "Messages not yet done, by whether an attempt has failed.",
         [({"state": "waiting"}, waiting), ({"state": "failing"}, failing)],
+    )
+    yield metrics.gauge("boxoffice_stock_drift", "Packages by which stock and orders differ; 0.", [({}, drift)])
+    yield metrics.gauge(
+        "boxoffice_reconciliation_findings",
+        "What the last checks of the books have found, by kind; 0.",
+        [({"kind": kind}, count) for kind, count in findings.items()],
     )
     poison = f"{EMAIL_QUEUE}-poison"
     try:

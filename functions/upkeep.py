@@ -1,9 +1,12 @@
-"""The timer functions that keep the house in order."""
+"""The timer functions that keep the house in order. Each may run twice, late, and beside itself."""
 
 import azure.functions as func
 
 from shared.domain.audit import upkeep
+from shared.domain.ledger.reconciling import reconcile_all
+from shared.domain.orders.releasing import release_all_overdue
 from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.settings import settings
 
 bp = func.Blueprint()
@@ -16,3 +19,18 @@ def archive_audit(timer: func.TimerRequest) -> None:
     now = utc_now()
     upkeep.archive_closed_months(now=now)
     upkeep.prune_proven_months(now=now)
+
+
+@bp.function_name("release_expired")
+@bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", use_monitor=False)
+def release_expired(timer: func.TimerRequest) -> None:
+    """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
+    with raw_connection() as connection:
+        release_all_overdue(connection, now=utc_now())
+
+
+@bp.function_name("reconcile")
+@bp.timer_trigger(arg_name="timer", schedule=settings().reconcile_schedule, use_monitor=False)
+def reconcile(timer: func.TimerRequest) -> None:
+    """Check the books of every event in which something happens; what differs is logged, counted and listed."""
+    reconcile_all(now=utc_now())

@@ -3,10 +3,23 @@
 from shared.domain.access import models as access
 from shared.domain.audit import models as audit
 from shared.domain.catalog import models as catalog
+from shared.domain.ledger import models as ledger
 from shared.domain.messaging import models as messaging
 from shared.domain.orders import models as orders
+from shared.domain.payments import models as payments
 from shared.domain.promotions import models as promotions
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
 
-__all__ = ["access", "audit", "catalog", "idempotency", "messaging", "orders", "promotions", "tickets"]
+__all__ = [
+    "access",
+    "audit",
+    "catalog",
+    "idempotency",
+    "ledger",
+    "messaging",
+    "orders",
+    "payments",
+    "promotions",
+    "tickets",
+]

@@ -203,6 +203,7 @@ _TABLES = {
     "promo_code_uses": "event_id",
     "orders": "event_id",
     "order_items": "event_id",
+    "ledger": "event_id",
     "tickets": "event_id",
     "option_answers": "event_id",
     "audit_log": "event_id",
@@ -222,7 +223,10 @@ def event_state(database_url: str, event_id: str) -> dict[str, Any]:
             ).fetchall()
             for table, column in _TABLES.items()
         }
-        # What has been sent and when changes by itself; that there is something to send does not.
+        # What has been sent, and how far a provider is, changes by itself; that there is something to do does not.
+        for table in ("payments", "refunds"):
+            facts = sql.SQL("SELECT id, order_id, amount_cents FROM {} WHERE event_id = %s ORDER BY id")
+            state[table] = connection.execute(facts.format(sql.Identifier(table)), [event_id]).fetchall()
         state["outbox"] = connection.execute(
             "SELECT id, kind, payload FROM outbox WHERE event_id = %s ORDER BY id", [event_id]
         ).fetchall()

@@ -1,13 +1,32 @@
+from uuid import UUID
+
 from functions.edge import endpoints
 from shared.domain.access.permissions import Permission
+from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.sales import queries
-from shared.domain.sales.schemas import SalesSummary, SummaryQuery
+from shared.domain.sales.details import get_details
+from shared.domain.sales.schemas import DetailsQuery, SalesCount, SalesDetails, SalesSummary, SummaryQuery
 from shared.kit.http.call import Call
 
 bp = endpoints("Sales")
+
+
+_PACKAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}"
 
 
 @bp.get("v1/admin/events/{event_id}/ticket-packages/sales-summary", permission=Permission.SALES_READ, polling_ms=3000)
 def get_sales_summary(call: Call, query: SummaryQuery) -> SalesSummary:
     """Read what the event has sold; a sale shows within 3 seconds, so polling more often brings nothing."""
     return queries.get_summary(call.session, call.event_id, sponsorships_only=query.sponsorships_only, now=call.now)
+
+
+@bp.get(f"{_PACKAGE}/sales-details", permission=Permission.SALES_READ, refusals=(NoSuchPackage,))
+def get_sales_details(call: Call, package_id: UUID, query: DetailsQuery) -> SalesDetails:
+    """List a package's purchases, the newest first: who, when, the guests, the promo code, the final price."""
+    return get_details(call.session, call.event_id, package_id, query)
+
+
+@bp.get(f"{_PACKAGE}/sales-count", permission=Permission.SALES_READ, polling_ms=3000, refusals=(NoSuchPackage,))
+def get_sales_count(call: Call, package_id: UUID) -> SalesCount:
+    """Read how much of a package is sold; a sale shows within 3 seconds."""
+    return queries.get_count(call.session, call.event_id, package_id, now=call.now)

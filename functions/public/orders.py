@@ -6,8 +6,9 @@ from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
-from shared.domain.orders.placing import place_order
+from shared.domain.orders.placing import Counter, place_order
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
+from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
 from shared.domain.promotions.queries import cache_key
 from shared.kit.cache import cache
@@ -23,6 +24,14 @@ bp = endpoints("Orders", after_write=drop_package_list)
 
 # Only orders that name an unknown code count, so that selling itself is never limited.
 PROMO_GUESSES = RateLimit("promo_guesses")
+
+
+def _online() -> Counter:
+    """How buyers can pay here."""
+    return Counter(
+        paid_at_once=frozenset({"test"} if settings().is_local else ()),
+        paid_later=frozenset({"card"} if online_provider() else ()),
+    )
 
 
 def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
@@ -41,6 +50,7 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
         errors.StockContended,
         errors.QuantityOutOfRange,
         errors.TooManyTickets,
+        errors.TooManyForCustomer,
         errors.UnknownPackage,
         errors.PaymentMethodUnavailable,
         NoSuchEvent,
@@ -73,7 +83,7 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
                 body,
                 actor=call.actor,
                 idempotency=call.idempotency,
-                allow_test_payment=settings().is_local,
+                counter=_online(),
                 now=call.now,
             )
     except promo_errors.PromoCodeUnknown:

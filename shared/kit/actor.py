@@ -27,6 +27,13 @@ class Actor:
     request_id: str = ""
     """The request in which they act, for the audit trail."""
 
+    permissions: frozenset[str] = frozenset()
+    """What the role in the event at hand allows; a super admin may do everything."""
+
+    def may(self, permission: str) -> bool:
+        """Whether the actor has a permission for the event at hand."""
+        return self.is_super_admin or permission in self.permissions
+
     @property
     def is_guest(self) -> bool:
         """Whether nobody is signed in."""

@@ -3,7 +3,8 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -102,6 +103,15 @@ def _zone(name: str) -> str:
     return name
 
 
+def number(value: object) -> object:
+    """Let numbers through as they are written; a float's own digits, not its binary neighbour's."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("number_type", "must be a number")
+    return Decimal(str(value))
+
+
 def _schema(**schema: Any) -> WithJsonSchema:
     """What the reference says of a type whose checks JSON Schema can't express."""
     return WithJsonSchema({"type": "string", **schema})
@@ -137,6 +147,13 @@ type Email = Annotated[
 ]
 type Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()/.-]{2,28}[0-9]$")]
 type Cents = Annotated[int, Field(ge=0, le=MAX_CENTS)]
+type Percent = Annotated[
+    Decimal,
+    BeforeValidator(number),
+    Field(ge=0, le=100, decimal_places=3),
+    PlainSerializer(float, return_type=float, when_used="json"),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100, "description": "Percent with up to 3 decimals."}),
+]
 type Moment = Annotated[
     AwareDatetime,
     Strict(strict=False),  # after the check before it only text and datetimes are left
@@ -169,6 +186,9 @@ class Output(BaseModel):
     """What a client gets."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    unchanged_by: ClassVar[frozenset[str]] = frozenset()
+    """Fields that make no news: a change of these alone leaves the ETag as it is."""
 
 
 def unset() -> Any:

@@ -107,6 +107,10 @@ class Settings(BaseModel):
         description="`generous` allows a hundred times as much, for development; `off` counts nothing.",
         examples=["generous"],
     )
+    rate_limit_user_requests: RateLimitText = Field("100/minute", description="Requests of one signed-in user.")
+    rate_limit_event_writes: RateLimitText = Field(
+        "1000/minute", description="Changes of one event by its whole team; sales at the box office do not count."
+    )
     rate_limit_promo_previews: RateLimitText = Field(
         "30/minute", description="Previews of promo codes, per address and event."
     )
@@ -157,6 +161,28 @@ class Settings(BaseModel):
         examples=["<openssl rand -base64 32>"],
     )
 
+    stripe_secret_key: str | None = Field(
+        None,
+        pattern=r"^(sk|rk)_",
+        repr=False,
+        description="Stripe's secret key; with it buyers pay online by Stripe. A test key (`sk_test_…`) works as well.",
+        examples=["sk_test_..."],
+    )
+    stripe_publishable_key: str | None = Field(
+        None, pattern=r"^pk_", description="Stripe's key for browsers.", examples=["pk_test_..."]
+    )
+    stripe_webhook_secret: str | None = Field(
+        None,
+        pattern=r"^whsec_",
+        repr=False,
+        description="What Stripe signs its messages with; required with the secret key.",
+        examples=["whsec_..."],
+    )
+    stripe_api_url: Url = Field("https://api.stripe.com", description="Where Stripe is asked; another one for tests.")
+    stripe_timeout_seconds: float = Field(
+        10, gt=0, le=60, description="How long an answer of Stripe's is waited for; then buyers are told to try again."
+    )
+
     mail_url: str | None = Field(
         None,
         pattern=r"^smtps?://",
@@ -187,6 +213,11 @@ class Settings(BaseModel):
         alias="AUDIT_ARCHIVE_SCHEDULE",
         description="When closed months of audit trails are archived, and proven ones of more than seven years ago "
         "pruned (NCRONTAB, UTC).",
+    )
+    reconcile_schedule: str = Field(
+        "0 23 * * * *",
+        alias="RECONCILE_SCHEDULE",
+        description="When orders, stock, books and payments are checked against each other (NCRONTAB, UTC).",
     )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
@@ -221,6 +252,8 @@ class Settings(BaseModel):
             )
         if self.environment == "local" and "WEBSITE_INSTANCE_ID" in os.environ:
             raise ValueError("ENVIRONMENT=local is refused on Azure: it would let anybody pay with the test provider")
+        if self.stripe_secret_key and not self.stripe_webhook_secret:
+            raise ValueError("STRIPE_WEBHOOK_SECRET is missing: without it payments would not be heard of")
         if self.environment == "production" and not self.metrics_key:
             raise ValueError("METRICS_KEY is missing: in production the metrics are not public")
         return self

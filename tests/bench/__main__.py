@@ -17,23 +17,28 @@ from typing import Any
 from infra.local.console import say
 from infra.local.services.process import ServiceFailed
 from tests.bench import aims, processes, tables
-from tests.bench.cases import CASES, CONCURRENCIES, Pace
+from tests.bench.cases import CASES, Pace
 from tests.bench.confirmations import send_confirmations
 from tests.bench.image_validation import measure as check_images
 from tests.bench.leftovers import strike_off_mail
+from tests.bench.money import measure_money
+from tests.bench.past_orders import measure_past_orders
 from tests.bench.redis_outage import measure_outage
-from tests.bench.rush import run_rush
+from tests.bench.rush import RUSHES, run_rush
 from tests.bench.scenery import Scenery, set_scene
 from tests.bench.starts import cold_starts, heaviest_imports, import_seconds, import_without_bytecode
 from tests.bench.statement_count import count_statements
 from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
-OTHERS = ("mail", "rush", "memory", "statements", "images", "import", "cold", "outage")
+OTHERS = ("mail", *RUSHES, "money", "memory", "statements", "images", "import", "cold", "outage", "past-orders")
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
 ORDERS_CONFIRMED = 400
+ORDERS_PAID = 400
+PAST_ORDERS = 1_000_000
+PAST_ORDERS_QUICK = 20_000
 FRESH_PROCESSES = 5
 
 
@@ -76,17 +81,39 @@ def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
         memory["at rest"] = _memory(system)
     scenery = set_scene(system)
     results["load"] = _load(system, scenery, [name for name in CASES if name in wanted], pace)
-    if "mail" in wanted:
-        say("  confirmations")
-        results["mail"] = send_confirmations(system, scenery, orders=ORDERS_CONFIRMED)
-    if "rush" in wanted:
-        say("  200 buyers for the last 50")
-        results["rush"] = run_rush(system, scenery)
+    results |= _sell(system, scenery, options)
     if memory:
         memory["after load"] = _memory(system)
         results["memory"] = memory
+    if "past-orders" in wanted:  # the last that needs the host, for it makes the database large
+        most = PAST_ORDERS_QUICK if options.quick else PAST_ORDERS
+        results["past-orders"] = measure_past_orders(system, scenery, pace, most=most)
     system.host.stop()
     strike_off_mail(system)
+    return results | _measure_at_rest(system, scenery, options)
+
+
+def _sell(system: System, scenery: Scenery, options: argparse.Namespace) -> dict[str, Any]:
+    """Sell in other ways than at an even pace."""
+    wanted: list[str] = options.only
+    results: dict[str, Any] = {"rushes": {}}
+    if "mail" in wanted:
+        say("  confirmations")
+        results["mail"] = send_confirmations(system, scenery, orders=ORDERS_CONFIRMED)
+    for name in (name for name in RUSHES if name in wanted):
+        say(f"  {RUSHES[name].buyers:,} buyers for the last {RUSHES[name].last:,}")
+        results["rushes"][name] = run_rush(system, scenery, RUSHES[name])
+        strike_off_mail(system)
+    if "money" in wanted:
+        say("  payments and refunds")
+        results["money"] = measure_money(system, scenery, orders=100 if options.quick else ORDERS_PAID)
+    return results
+
+
+def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what starts hosts of its own, or none."""
+    wanted: list[str] = options.only
+    results: dict[str, Any] = {}
     if "statements" in wanted:
         say("  counting statements")
         results["statements"] = count_statements(system, scenery, orders=ORDERS_COUNTED)
@@ -111,17 +138,18 @@ def _load(system: System, scenery: Scenery, names: list[str], pace: Pace) -> dic
     for number in range(1, pace.rounds + 1):
         for name in names:
             case = CASES[name]
-            for concurrency in CONCURRENCIES:
+            for concurrency in case.at_once:
                 window = measure(system, case.plan(system, scenery, concurrency, pace))
                 windows[name, concurrency].append(window)
                 if window.unexpected:
                     say(f"  UNEXPECTED {window.unexpected} times: {window.samples[0]}")
                 if case.leaves_mail:
                     strike_off_mail(system)
-            rates = " / ".join(f"{windows[name, concurrency][-1].rate:.0f}" for concurrency in CONCURRENCIES)
+            rates = " / ".join(f"{windows[name, concurrency][-1].rate:.0f}" for concurrency in case.at_once)
             say(f"  round {number} of {pace.rounds}  {case.title:<40} {rates} per s")
     return {
-        name: {str(concurrency): summary(windows[name, concurrency]) for concurrency in CONCURRENCIES} for name in names
+        name: {str(concurrency): summary(windows[name, concurrency]) for concurrency in CASES[name].at_once}
+        for name in names
     }
 
 
@@ -163,9 +191,12 @@ def _show(results: dict[str, Any]) -> None:
         _say_all(tables.load_table(results["load"]))
         if processes.AVAILABLE:
             _say_all(tables.cpu_table(results["load"], machine["cores"]))
+    for rush in results["rushes"].values():
+        _say_all(tables.rush_lines(rush))
     for name, lines in (
         ("mail", tables.mail_lines),
-        ("rush", tables.rush_lines),
+        ("money", tables.money_lines),
+        ("past-orders", tables.past_lines),
         ("memory", tables.memory_lines),
         ("outage", tables.outage_lines),
         ("statements", tables.statement_lines),
@@ -188,7 +219,12 @@ def _say_all(lines: Iterable[str]) -> None:
 
 def _all_as_expected(results: dict[str, Any]) -> bool:
     measured = [figures for by_concurrency in results["load"].values() for figures in by_concurrency.values()]
-    return results.get("rush", {"exact": True})["exact"] and not any(figures["unexpected"] for figures in measured)
+    measured += [
+        figures for steps in results.get("money", {}).get("at_once", {}).values() for figures in steps.values()
+    ]
+    return all(rush["exact"] for rush in results["rushes"].values()) and not any(
+        figures["unexpected"] for figures in measured
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-ORDERS_PER_SECOND = 500
+ORDERS_PER_SECOND = 750
+OF_FLOOR = 0.25
+RUSH_SECONDS = {"rush-300": 0.5}
+PAST_ORDERS_COST = 1.1
 AT_ONCE = "8"
 STATEMENTS = 8
 IMPORT_MS = 600
@@ -28,15 +31,28 @@ def judge(results: dict[str, Any]) -> list[Verdict]:
 
 
 def _verdicts(results: dict[str, Any]) -> Iterator[Verdict]:
+    load = results.get("load", {})
     for name, where in (("order-hot", "one package"), ("order-spread", "20 packages")):
-        if figures := results.get("load", {}).get(name, {}).get(AT_ONCE):
+        if figures := load.get(name, {}).get(AT_ONCE):
             aim = f"{ORDERS_PER_SECOND} orders a second, {AT_ONCE} at once, {where}"
             yield Verdict(aim, f"{figures['rate']:.0f}", figures["rate"] >= ORDERS_PER_SECOND)
+    order, floor = (load.get(name, {}).get(AT_ONCE) for name in ("order-hot", "floor-hot"))
+    if order and floor:
+        share = order["rate"] / floor["rate"]
+        yield Verdict(f"{OF_FLOOR} of the raw floor, {AT_ONCE} at once", f"{share:.2f}", share >= OF_FLOOR)
     if count := results.get("statements"):
         total = count["client_per_order"]
         yield Verdict(f"at most {STATEMENTS} SQL statements an order", str(total), total <= STATEMENTS)
-    if rush := results.get("rush"):
+    for name, rush in results.get("rushes", {}).items():
         yield Verdict(f"exactly {rush['last']} of the last {rush['last']} sold", str(rush["bought"]), rush["exact"])
+        if most := RUSH_SECONDS.get(name):
+            aim = f"{rush['buyers']} buyers answered within {most} s"
+            yield Verdict(aim, f"{rush['seconds']:.2f}", rush["seconds"] <= most)
+    for concurrency, cost in results.get("past-orders", {}).get("cost", {}).items():
+        aim = (
+            f"an order after a million costs at most {PAST_ORDERS_COST} of one after a thousand, {concurrency} at once"
+        )
+        yield Verdict(aim, f"{cost:.2f}", cost <= PAST_ORDERS_COST)
     if images := results.get("images"):
         aim = f"a photo of 24 megapixels checked within {IMAGE_SECONDS} s and {IMAGE_MB} MB"
         met = images["seconds"] <= IMAGE_SECONDS and images["peak_mb"] <= IMAGE_MB

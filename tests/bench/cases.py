@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench.plans import KEY, FloorPlan, LoadPlan
 from tests.bench.scenery import PROMO_CODE, Scenery
@@ -28,6 +28,7 @@ class Case:
     plan: Callable[[System, Scenery, int, Pace], LoadPlan | FloorPlan]
     floor: str | None = None
     leaves_mail: bool = False
+    at_once: tuple[int, ...] = CONCURRENCIES
 
 
 def request(method: str, path: str, *, body: str = "", **headers: str) -> str:
@@ -39,15 +40,16 @@ def request(method: str, path: str, *, body: str = "", **headers: str) -> str:
     return "\r\n".join([*lines, "", body])
 
 
-def order_request(scenery: Scenery, package_id: str, **more: str) -> str:
+def order_request(scenery: Scenery, package_id: str, *, event_id: str | None = None, **more: str) -> str:
     """An order for one of the package, with a fresh key each time it is sent."""
+    path = scenery.orders_path(event_id or scenery.event_id)
     body = {
-        **more,
         "customer": {"name": "Bea Buyer", "email": "bea@demo.test"},
         "items": [{"package_id": package_id, "quantity": 1}],
         "payment_method": "test",
+        **more,
     }
-    return request("POST", scenery.orders_path, body=json.dumps(body), Idempotency_Key=KEY)
+    return request("POST", path, body=json.dumps(body), Idempotency_Key=KEY)
 
 
 def _reads(make: Callable[[Scenery], str]) -> Callable[[System, Scenery, int, Pace], LoadPlan]:
@@ -63,6 +65,11 @@ def _orders(packages: int, **more: str) -> Callable[[System, Scenery, int, Pace]
         return _load(system, requests, 201, concurrency, pace)
 
     return plan
+
+
+def _wide_orders(system: System, scenery: Scenery, concurrency: int, pace: Pace) -> LoadPlan:
+    requests = [order_request(scenery, each, event_id=scenery.wide_id) for each in scenery.wide_package_ids]
+    return _load(system, requests, 201, concurrency, pace)
 
 
 def _load(system: System, requests: list[str], status: int, concurrency: int, pace: Pace) -> LoadPlan:
@@ -90,6 +97,12 @@ def _floor(packages: int) -> Callable[[System, Scenery, int, Pace], FloorPlan]:
     return plan
 
 
+def _wide_floor(system: System, scenery: Scenery, concurrency: int, pace: Pace) -> FloorPlan:
+    return replace(
+        _floor(0)(system, scenery, concurrency, pace), event_id=scenery.wide_id, package_ids=scenery.wide_package_ids
+    )
+
+
 def authorised(scenery: Scenery, path: str) -> str:
     """A read by the coordinator."""
     return request("GET", path, Authorization=f"Bearer {scenery.token}")
@@ -109,7 +122,9 @@ CASES = {
     "order-promo": Case(
         "place an order with a promo code", _orders(1, promo_code=PROMO_CODE), floor="floor-hot", leaves_mail=True
     ),
+    "order-64": Case("place an order, 64 packages", _wide_orders, floor="floor-64", leaves_mail=True, at_once=(8, 32)),
     "floor-hot": Case("floor: the order's SQL, one package", _floor(1)),
     "floor-spread": Case("floor: the order's SQL, 20 packages", _floor(ALL)),
+    "floor-64": Case("floor: the order's SQL, 64 packages", _wide_floor, at_once=(8, 32)),
     "commit": Case("floor: insert one short row and commit", _floor(0)),
 }

@@ -13,7 +13,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
 from uuid import UUID
@@ -27,6 +27,8 @@ from shared.kit.actor import GUEST
 from shared.kit.db.idempotency import Idempotency
 from shared.kit.ids import new_id
 from tests.bench.plans import FloorPlan, outcome
+
+ITEM_ID = "the item's id"
 
 type Transaction = Callable[[], None]
 
@@ -86,15 +88,15 @@ def _orders(connection: psycopg.Connection[Any], plan: FloorPlan, number: int) -
     def place() -> None:
         nonlocal turn
         order, claim = templates[turn % len(templates)]
+        items, entries = order["items"], json.loads(order["entries"])
         turn += 1
         item_id, word = new_id(), secrets.token_hex(6)
-        order |= {
+        order = order | {
             "id": new_id(),
             "number": f"ORD-{word}",
-            "item_ids": [item_id],
-            "ticket_ids": [new_id()],
-            "ticket_item_ids": [item_id],
-            "ticket_numbers": [f"TKT-{word}-01"],
+            "items": items.replace(ITEM_ID, str(item_id)),
+            "tickets": json.dumps([{"id": str(new_id()), "item_id": str(item_id), "number": f"TKT-{word}-01"}]),
+            "entries": json.dumps([entry | {"id": str(new_id())} for entry in entries]),
             "message_id": new_id(),
             "key_hash": secrets.token_bytes(32),
         }
@@ -128,7 +130,6 @@ def _template(
         options_per="item",
         options=(),
     )
-    now = datetime.now(UTC)
     body = OrderPlace.model_validate_json(
         json.dumps(
             {
@@ -139,11 +140,26 @@ def _template(
         )
     )
     idempotency = Idempotency(event_id, secrets.token_bytes(32), secrets.token_bytes(32))
-    draft = placing._draft(
-        event_id, "USD", [Line(offer, 1)], method="test", promo=None, customer="email:bea@demo.test", now=now
+    evening = placing._Evening("USD", None, timedelta(minutes=15))
+    draft = placing._draft_of(
+        event_id,
+        evening,
+        [Line(offer, 1)],
+        method="test",
+        is_paid=True,
+        promo=None,
+        customer="email:bea@demo.test",
+        now=datetime.now(UTC),
     )
-    order = placing._columns(draft, body, GUEST, idempotency, now)
-    claim = {"event_id": event_id, "package_ids": [package_id], "quantities": [1], "terms": [offer.terms]}
+    order = placing._columns(draft, body, GUEST, placing.Counter(), idempotency)
+    order["items"] = order["items"].replace(str(draft.items[0].id), ITEM_ID)
+    claim = {
+        "event_id": event_id,
+        "package_ids": [package_id],
+        "quantities": [1],
+        "terms": [offer.terms],
+        "only_hold": False,
+    }
     return order, claim
 
 

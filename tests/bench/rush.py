@@ -1,5 +1,6 @@
-"""Two hundred buyers at once for the last fifty: exactly fifty may have them."""
+"""More buyers than tickets, or as many, all let in at once: exactly as many as there are may have one."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -10,8 +11,21 @@ from tests.bench.scenery import Scenery, add_limited_package
 from tests.bench.system import System
 from tests.bench.windows import measure
 
-BUYERS = 200
-LAST = 50
+
+@dataclass(frozen=True)
+class Rush:
+    """So many buyers, so many of them at once, for the last so many."""
+
+    buyers: int
+    at_once: int
+    last: int
+
+
+RUSHES = {
+    "rush": Rush(buyers=200, at_once=200, last=50),
+    "rush-300": Rush(buyers=300, at_once=300, last=100),
+    "sale-5000": Rush(buyers=5_000, at_once=32, last=5_000),
+}
 
 _COUNTED = """
 SELECT s.sold, count(DISTINCT i.order_id), count(t.id)
@@ -23,26 +37,28 @@ SELECT s.sold, count(DISTINCT i.order_id), count(t.id)
 """
 
 
-def run_rush(system: System, scenery: Scenery) -> dict[str, Any]:
+def run_rush(system: System, scenery: Scenery, rush: Rush) -> dict[str, Any]:
     """Let the buyers in and count what they got, by their answers and in the database."""
-    package_id = add_limited_package(system, scenery, limit=LAST)
+    package_id = add_limited_package(system, scenery, limit=rush.last)
     plan = LoadPlan(
-        concurrency=BUYERS,
+        concurrency=rush.at_once,
         seconds=0,
         warm_seconds=0,
         port=system.host.port,
         requests=[order_request(scenery, package_id)],
         expected=[201, 409],
-        limit=BUYERS,
+        limit=rush.buyers,
     )
     window = measure(system, plan)
     with psycopg.connect(system.database_url) as connection:
         row = connection.execute(_COUNTED, (scenery.event_id, package_id)).fetchone()
     assert row is not None
     sold, orders, tickets = row
+    found = (window.statuses.get("201"), sold, orders, tickets, window.unexpected)
     return {
-        "buyers": BUYERS,
-        "last": LAST,
+        "buyers": rush.buyers,
+        "at_once": rush.at_once,
+        "last": rush.last,
         "bought": window.statuses.get("201", 0),
         "told_sold_out": window.statuses.get("409", 0),
         "unexpected": window.unexpected,
@@ -51,5 +67,5 @@ def run_rush(system: System, scenery: Scenery) -> dict[str, Any]:
         "orders": orders,
         "tickets": tickets,
         "seconds": round(window.seconds, 3),
-        "exact": (window.statuses.get("201"), sold, orders, tickets, window.unexpected) == (LAST, LAST, LAST, LAST, 0),
+        "exact": found == (rush.last, rush.last, rush.last, rush.last, 0),
     }

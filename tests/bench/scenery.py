@@ -1,5 +1,5 @@
-"""What is measured: an event with twenty unlimited packages and a promo code, the same rows for the raw floor, and
-another event with a catalogue of fifty packages that ask four questions each.
+"""What is measured: an event with twenty unlimited packages and a promo code, one with sixty-four of them, the same
+rows for the raw floor, and another event with a catalogue of fifty packages that ask four questions each.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import psycopg
 from tests.bench.system import System
 
 PACKAGES = 20
+WIDE_PACKAGES = 64
 CATALOGUE_PACKAGES = 50
 CATALOGUE_OPTIONS = 4
 PROMO_CODE = "MEASURED"
@@ -28,6 +29,8 @@ class Scenery:
     package_ids: list[str]
     token: str
     catalogue_id: str
+    wide_id: str
+    wide_package_ids: list[str]
 
     @property
     def list_path(self) -> str:
@@ -48,10 +51,9 @@ class Scenery:
         """One package, as its coordinator reads it."""
         return f"/api/v1/admin/events/{self.event_id}/ticket-packages/{self.package_ids[0]}"
 
-    @property
-    def orders_path(self) -> str:
+    def orders_path(self, event_id: str) -> str:
         """Where orders are placed."""
-        return f"/api/v1/public/events/{self.event_id}/orders"
+        return f"/api/v1/public/events/{event_id}/orders"
 
 
 def set_scene(system: System) -> Scenery:
@@ -60,12 +62,13 @@ def set_scene(system: System) -> Scenery:
         event_id, packages = _add_event(api, "Measured", packages=PACKAGES)
         code = {"code": PROMO_CODE, "discount_type": "percentage", "discount_value": 12.5}
         _ok(api.post(f"/admin/events/{event_id}/promo-codes", json=code))
+        wide_id, wide = _add_event(api, "Wide", packages=WIDE_PACKAGES)
         catalogue_id, catalogue = _add_event(api, "Catalogue", packages=CATALOGUE_PACKAGES)
         for package_id in catalogue:
             for number in range(CATALOGUE_OPTIONS):
                 _add_option(api, catalogue_id, package_id, f"Question {number + 1}?")
     _copy_rows(system)
-    return Scenery(event_id, packages, system.issuer.token(COORDINATOR), catalogue_id)
+    return Scenery(event_id, packages, system.issuer.token(COORDINATOR), catalogue_id, wide_id, wide)
 
 
 def _add_event(api: httpx.Client, title: str, *, packages: int) -> tuple[str, list[str]]:

@@ -103,7 +103,7 @@ def _place_one(port: int, scenery: Scenery) -> None:
     head, _, body = order_request(scenery, scenery.package_ids[0]).partition("\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.replace(KEY, f"cold-{time.time_ns()}").split("\r\n")[1:])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", scenery.orders_path, body=body, headers=headers)
+    connection.request("POST", scenery.orders_path(scenery.event_id), body=body, headers=headers)
     status = connection.getresponse().status
     connection.close()
     if status != 201:

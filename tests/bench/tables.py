@@ -17,7 +17,7 @@ def load_table(load: Figures) -> Iterator[str]:
             figures = load.get(name, {}).get(str(concurrency))
             if figures is None:
                 continue
-            title = case.title if concurrency == CONCURRENCIES[0] else ""
+            title = case.title if concurrency == case.at_once[0] else ""
             floor = load.get(case.floor or "", {}).get(str(concurrency))
             share = f"{figures['rate'] / floor['rate']:.0%}" if floor else ""
             times = " ".join(f"{figures[name]:>8.2f}" for name in ("p50", "p95", "p99"))
@@ -35,7 +35,7 @@ def cpu_table(load: Figures, cores: int) -> Iterator[str]:
     for name, case in CASES.items():
         for concurrency, figures in load.get(name, {}).items():
             cpu = figures["cpu_ms"]
-            title = case.title if concurrency == str(CONCURRENCIES[0]) else ""
+            title = case.title if concurrency == str(case.at_once[0]) else ""
             parts = " ".join(f"{cpu[part]:>8.2f}" for part in ("workers", "postgres", "background", "services"))
             total = sum(cpu.values())
             yield (
@@ -67,11 +67,36 @@ def mail_lines(mail: Figures) -> Iterator[str]:
 def rush_lines(rush: Figures) -> Iterator[str]:
     """How the last ones went."""
     yield (
-        f"Rush: {rush['buyers']} buyers at once for the last {rush['last']}: {rush['bought']} bought, "
-        f"{rush['told_sold_out']} told sold out, {rush['unexpected']} unexpected, in {rush['seconds']:.2f} s"
+        f"{rush['buyers']:,} buyers, {rush['at_once']} at once, for the last {rush['last']:,}: {rush['bought']:,} "
+        f"bought, {rush['told_sold_out']} told sold out, {rush['unexpected']} unexpected, in {rush['seconds']:.2f} s"
     )
     yield f"  in the database: {rush['sold_in_stock']} sold, {rush['orders']} orders, {rush['tickets']} tickets"
     yield from (f"  unexpected: {sample}" for sample in rush["samples"])
+
+
+def money_lines(money: Figures) -> Iterator[str]:
+    """How fast orders are paid and refunded; to pay is to begin the payment and to confirm it."""
+    yield f"Payments and refunds of {money['orders']} orders, with the development provider"
+    for concurrency, steps in money["at_once"].items():
+        for step, figures in steps.items():
+            cpu = figures["cpu_ms"]
+            yield (
+                f"  {step:<14} {concurrency:>2} at once: {figures['rate']:>5.0f} per s, p50 {figures['p50']:>6.2f} ms; "
+                f"CPU, ms each: workers {cpu['workers']:.2f}, Postgres {cpu['postgres']:.2f}"
+            )
+            yield from (f"    unexpected: {sample}" for sample in figures["samples"])
+
+
+def past_lines(past: Figures) -> Iterator[str]:
+    """What an order costs after many others."""
+    yield "Orders of an event that has had some already; the floor's database has none, and shows what else has changed"
+    for concurrency, by_count in past["at_once"].items():
+        for count, figures in by_count.items():
+            yield (
+                f"  {int(count):>9,} past orders, {concurrency:>2} at once: p50 {figures['p50']:>6.2f} ms, "
+                f"floor {figures['floor_p50']:>6.2f} ms"
+            )
+        yield f"    {past['cost'][concurrency]:.0%} of the cost, {past['floor_cost'][concurrency]:.0%} of the floor's"
 
 
 def outage_lines(outage: Figures) -> Iterator[str]:

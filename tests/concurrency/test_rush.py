@@ -144,7 +144,7 @@ def test_positive_control_it_is_the_guard_that_keeps_the_crowd_from_overselling(
         connection.execute(
             f"""
             CREATE OR REPLACE FUNCTION claim_stock(
-              the_event uuid, packages uuid[], quantities bigint[], known_terms bigint[]
+              the_event uuid, packages uuid[], quantities bigint[], known_terms bigint[], only_hold boolean
             ) RETURNS void LANGUAGE plpgsql AS $$
             BEGIN
               PERFORM pg_sleep(0.1);

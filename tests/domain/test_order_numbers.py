@@ -61,7 +61,7 @@ def test_an_order_whose_number_is_taken_draws_another_one(sale, app_environment,
             ),
             actor=placing.Actor(user_id=None, email=None, name=None),
             idempotency=placing.Idempotency(event_id, uuid.uuid4().bytes * 2, bytes(32)),
-            allow_test_payment=True,
+            counter=placing.Counter(paid_at_once=frozenset({"test"})),
             now=NOW,
         ).number
         for _ in range(2)

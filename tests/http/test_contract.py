@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.factories import archive_trail
+from tests.factories import archive_trail, query
 
 CHECKS = [
     not_a_server_error,
@@ -34,6 +34,7 @@ CHECKS = [
 ]
 CALLS = 15
 SUPER_ADMIN = "admin@demo.test"
+SIGNED_BY_OTHERS = "/webhooks/stripe"
 SOON = datetime.now(UTC) + timedelta(days=30)
 # What no generator hits upon: values that fit together, or that name exactly what is there.
 FITTING: dict[str, Any] = {
@@ -82,11 +83,15 @@ def test_every_operation_answers_as_the_reference_says(
     assert operations
     for operation in operations:
         with subtests.test(operation=operation.label):
-            real = real_things(client, as_super_admin)
+            # An order is refunded once it has been paid; all else is done to one that waits for its payment.
+            real = real_things(client, as_super_admin, paid=operation.path.endswith(("/refund", "/repair")))
+            if "{finding_id}" in operation.path:
+                real["finding_id"] = break_something(app_environment, real["order_id"])
             real["month"] = archive_trail(app_environment, real["event_id"])
             statuses = hold_to_the_reference(operation, real, headers)
             # Otherwise the calls have seen no more of the operation than its refusals.
-            assert caller == "guest" or min(statuses) < 400, sorted(statuses)
+            reached = min(statuses) < 400 or operation.path.endswith(SIGNED_BY_OTHERS)
+            assert caller == "guest" or reached, sorted(statuses)
 
 
 def hold_to_the_reference(operation: Any, real: dict[str, str], headers: dict[str, str]) -> set[int]:
@@ -148,7 +153,17 @@ def with_real_values(value: Any, real: dict[str, str]) -> Any:
     return [with_real_values(item, real) for item in value] if isinstance(value, list) else value
 
 
-def real_things(client: httpx.Client, as_super_admin: dict[str, str]) -> dict[str, str]:
+def break_something(environment: dict[str, str], order_id: str) -> str:
+    """Take a paid order's tickets back behind the app's back; returns the finding that names it."""
+    reserved = (
+        "UPDATE tickets t SET status = 'reserved' FROM order_items i"
+        " WHERE i.id = t.order_item_id AND i.order_id = %s RETURNING 1"
+    )
+    assert query(environment["DATABASE_URL"], reserved, order_id)
+    return f"paid_not_issued:{order_id}"
+
+
+def real_things(client: httpx.Client, as_super_admin: dict[str, str], *, paid: bool) -> dict[str, str]:
     """Make a published event with something of everything, and return what addresses name it by."""
 
     def send(method: str, path: str, key: str | None = None, **content: Any) -> Any:
@@ -162,7 +177,9 @@ def real_things(client: httpx.Client, as_super_admin: dict[str, str]) -> dict[st
     event = send("POST", "/admin/events", json={"title": "Gala", "slug": slug, **dates})
     path = f"/admin/events/{event['id']}"
     table = {"name": "Table", "description": "Ten.", "price_cents": 0, "quantity_limit": 1000}
-    unsold, sold = (send("POST", f"{path}/ticket-packages", json=table) for _ in range(2))
+    unsold, sold = (
+        send("POST", f"{path}/ticket-packages", json=table | {"price_cents": price}) for price in (0, 5_000)
+    )
     send("POST", f"{path}/publish")
     member = send("PUT", f"{path}/members/ada@example.com", json={"role": "staff"})
     order = send(
@@ -172,8 +189,11 @@ def real_things(client: httpx.Client, as_super_admin: dict[str, str]) -> dict[st
         json={
             "customer": {"name": "Ada", "email": "ada@example.com"},
             "items": [{"package_id": sold["id"], "quantity": 1}],
+            "payment_method": "test" if paid else "card",
         },
     )
+    if not paid:
+        send("POST", f"/public/orders/{order['id']}/payment-intent", key=uuid.uuid4().hex)
     optional = {"label": "Allergies", "option_type": "text_input", "is_required": False}
     option = send("POST", f"{path}/ticket-packages/{unsold['id']}/custom-options", json=optional)
     tenth = {"code": "TENTHOFF", "discount_type": "percentage", "discount_value": 10}

@@ -73,6 +73,8 @@ def test_an_order_brings_items_amounts_tickets_and_the_secret_of_its_link(client
         "discount_cents": 0,
         "fee_cents": 0,
         "tax_cents": 0,
+        "included_fee_cents": 0,
+        "included_tax_cents": 0,
         "total_cents": 45_997,
         "refunded_cents": 0,
     }
@@ -381,7 +383,7 @@ def test_what_costs_nothing_needs_no_payment_method(client, evening):
     answer = client.post(f"/public/events/{evening.id}/orders", json=fields, headers={"Idempotency-Key": new_key()})
     order = answer.json()
     assert (answer.status_code, order["status"], order["total_cents"]) == (201, "paid", 0)
-    assert order["payment"] == {"method": "free", "status": "paid", "provider_reference": None}
+    assert order["payment"] == {"method": "free", "status": "paid", "provider_reference": None, "failure": None}
 
 
 def test_what_costs_something_needs_a_payment_method(client, evening, database_url):

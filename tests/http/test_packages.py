@@ -48,6 +48,9 @@ def test_a_new_package_is_enabled_unsold_and_shown_last(evening, host, client):
         is_transferable=False,
         options_per="ticket",
         fair_market_value_cents=50_000,
+        tax_percent=7.5,
+        fee_percent=None,
+        fee_cents=250,
     )
     answer = client.post(evening.packages, json=fields, headers=evening.headers)
     package = answer.json()

@@ -7,7 +7,8 @@ import pytest
 
 from infra.local.home import free_port
 from infra.local.services.valkey import ValkeyServer
-from tests.factories import Evening, assert_problem, open_evening, send_order
+from infra.local.tokens import ADMIN
+from tests.factories import Evening, assert_problem, bearer, open_evening, send_order
 
 REAL = {
     "RATE_LIMITS": "production",
@@ -92,3 +93,26 @@ def test_without_redis_each_process_counts_for_itself(evening, valkey):
     finally:
         valkey.start()
     assert guesses == [200] * 5 + [429]
+
+
+def test_one_user_and_one_event_have_limits_of_their_own(start_host, fresh_database, issuer, valkey):
+    host = start_host(
+        RATE_LIMITS="production",
+        RATE_LIMIT_USER_REQUESTS="12/hour",
+        RATE_LIMIT_EVENT_WRITES="6/hour",
+        DATABASE_URL=fresh_database,
+        REDIS_URL=valkey.url(),
+    )
+    with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
+        evening = open_evening(client, issuer)  # publishing was the event's second change, and the coordinator's first
+        package = evening.package()
+        seen = [evening.patch_package(package["id"], {"name": f"Name {number}"}) for number in range(4)]
+        assert [answer.status_code for answer in seen] == [200, 200, 200, 429]
+        assert_problem(seen[-1], 429, "too_many_requests")
+        assert seen[-1].headers["RateLimit-Policy"] == '"event_writes";q=6;w=3600'
+        # Reading goes on, until this user has asked too often; buying always does, and so do others.
+        reads = [client.get(evening.path, headers=evening.headers).status_code for _ in range(8)]
+        assert reads[0] == 200
+        assert reads[-1] == 429
+        assert client.get(evening.path, headers=bearer(issuer.token(ADMIN))).status_code == 200
+        assert send_order(client, evening.id, [(package["id"], 1)]).status_code == 201

@@ -89,6 +89,8 @@ def test_an_event_without_sales_has_a_summary_of_zeros(evening):
         "total_revenue_cents": 0,
         "total_discount_cents": 0,
         "total_refunded_cents": 0,
+        "total_fee_cents": 0,
+        "total_tax_cents": 0,
         "tickets_sold": 0,
         "packages_sold": 0,
         "packages_sold_out": 0,

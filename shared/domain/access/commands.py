@@ -1,5 +1,6 @@
 """Who is let in, and who is in an event's team."""
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -37,7 +38,7 @@ def admit(session: Session, identity: Identity, permission: StrEnum, event_id: U
         raise NoSuchEvent
     if permission not in OF_ROLE[role]:
         raise PermissionMissing(f"As {role.value} of this event you do not have the permission {permission.value}.")
-    return actor
+    return replace(actor, permissions=OF_ROLE[role])
 
 
 def _recognise(session: Session, identity: Identity) -> Actor:

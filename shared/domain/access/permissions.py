@@ -13,11 +13,16 @@ class Permission(StrEnum):
     EVENTS_WRITE = "events:write"
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
     PACKAGES_READ = "packages:read"
     PACKAGES_WRITE = "packages:write"
     PROMO_CODES_READ = "promo_codes:read"
     PROMO_CODES_WRITE = "promo_codes:write"
     PUBLIC = "public"
+    RECONCILIATION_READ = "reconciliation:read"
+    RECONCILIATION_WRITE = "reconciliation:write"
+    REFUNDS_WRITE = "refunds:write"
     REPORTS_READ = "reports:read"
     REPORTS_WRITE = "reports:write"
     SALES_READ = "sales:read"
@@ -36,7 +41,7 @@ SIGNED_IN = frozenset({Permission.PUBLIC, Permission.EVENTS_LIST})
 # Whoever coordinates some event already may open another one.
 ANY_COORDINATOR = frozenset({Permission.EVENTS_CREATE})
 
-_STAFF = frozenset({Permission.EVENTS_READ, Permission.PACKAGES_READ})
+_STAFF = frozenset({Permission.EVENTS_READ, Permission.ORDERS_READ, Permission.ORDERS_WRITE, Permission.PACKAGES_READ})
 
 OF_ROLE: dict[Role, frozenset[Permission]] = {
     Role.STAFF: _STAFF,
@@ -49,6 +54,9 @@ OF_ROLE: dict[Role, frozenset[Permission]] = {
         Permission.PACKAGES_WRITE,
         Permission.PROMO_CODES_READ,
         Permission.PROMO_CODES_WRITE,
+        Permission.RECONCILIATION_READ,
+        Permission.RECONCILIATION_WRITE,
+        Permission.REFUNDS_WRITE,
         Permission.REPORTS_READ,
         Permission.REPORTS_WRITE,
         Permission.SALES_READ,

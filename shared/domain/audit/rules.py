@@ -18,6 +18,7 @@ class Entity(StrEnum):
     EVENT = "event"
     MEMBER = "member"
     OPTION = "custom_option"
+    ORDER = "order"
     PACKAGE = "ticket_package"
     PROMO_CODE = "promo_code"
 

@@ -1,4 +1,5 @@
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Text, UniqueConstraint
@@ -30,6 +31,11 @@ class Event(Base):
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
         CheckConstraint("capacity > 0", name="capacity"),
         CheckConstraint("max_tickets_per_customer > 0", name="max_tickets_per_customer"),
+        CheckConstraint(
+            "tax_percent BETWEEN 0 AND 100 AND fee_percent BETWEEN 0 AND 100 AND fee_cents BETWEEN 0 AND 100000000",
+            name="charges",
+        ),
+        CheckConstraint("order_expiry_minutes BETWEEN 1 AND 1440", name="order_expiry"),
         Index("ix_events_status_starts_at", "status", "starts_at"),
     )
 
@@ -45,6 +51,13 @@ class Event(Base):
     capacity: Mapped[int | None]
     lock_price_after_sales: Mapped[bool] = mapped_column(default=False)
     max_tickets_per_customer: Mapped[int | None]
+    tax_percent: Mapped[Decimal] = mapped_column(server_default="0")
+    tax_included: Mapped[bool] = mapped_column(server_default="false")
+    fee_percent: Mapped[Decimal] = mapped_column(server_default="0")
+    fee_cents: Mapped[int] = mapped_column(server_default="0")  # for each package sold
+    fee_included: Mapped[bool] = mapped_column(server_default="false")
+    order_expiry_minutes: Mapped[int] = mapped_column(server_default="15")
+    return_promo_uses: Mapped[bool] = mapped_column(server_default="true")
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -66,6 +79,10 @@ class TicketPackage(Base):
         CheckConstraint("max_per_order >= min_per_order", name="max_per_order"),
         CheckConstraint("sale_ends_at > sale_starts_at", name="sale_window"),
         CheckConstraint("fair_market_value_cents >= 0", name="fair_market_value"),
+        CheckConstraint(
+            "tax_percent BETWEEN 0 AND 100 AND fee_percent BETWEEN 0 AND 100 AND fee_cents BETWEEN 0 AND 100000000",
+            name="charges",
+        ),
         CheckConstraint("options_per IN ('item', 'ticket')", name="options_per"),
         CheckConstraint("(display_image IS NULL) = (thumbnail_image IS NULL)", name="both_images"),
     )
@@ -86,6 +103,9 @@ class TicketPackage(Base):
     is_transferable: Mapped[bool]
     options_per: Mapped[str] = mapped_column(server_default="item")
     fair_market_value_cents: Mapped[int | None]
+    tax_percent: Mapped[Decimal | None]  # None: as the event says
+    fee_percent: Mapped[Decimal | None]
+    fee_cents: Mapped[int | None]
     image_upload_id: Mapped[UUID | None]  # the upload that the coordinator wants shown; older ones no longer count
     display_image: Mapped[str | None]  # blob names in the public container
     thumbnail_image: Mapped[str | None]

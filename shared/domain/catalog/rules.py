@@ -18,9 +18,25 @@ TERMS = frozenset(
         "sale_ends_at",
         "name",
         "options_per",
+        "tax_percent",
+        "fee_percent",
+        "fee_cents",
+        "fair_market_value_cents",
     }
 )
-EVENT_TERMS = frozenset({"currency", "ends_at", "max_tickets_per_customer", "capacity"})
+EVENT_TERMS = frozenset(
+    {
+        "currency",
+        "ends_at",
+        "max_tickets_per_customer",
+        "capacity",
+        "tax_percent",
+        "tax_included",
+        "fee_percent",
+        "fee_cents",
+        "fee_included",
+    }
+)
 
 
 def slug_of(title: str) -> str:

@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from shared.kit.fields import (
     Name,
     Output,
     Paragraphs,
+    Percent,
     Slug,
     TimeZone,
     Title,
@@ -37,6 +39,17 @@ class EventCreate(Input):
     capacity: int | None = Field(None, ge=1, le=1_000_000)
     lock_price_after_sales: bool = False
     max_tickets_per_customer: int | None = Field(None, ge=1, le=10_000)
+    tax_percent: Percent = Field(Decimal(0), description="Of what a line costs after its discount.")
+    tax_included: bool = Field(default=False, description="Whether prices contain the tax; else it is added.")
+    fee_percent: Percent = Decimal(0)
+    fee_cents: Cents = Field(0, description="For each package sold, beside the percentage.")
+    fee_included: bool = Field(
+        default=False, description="Whether prices contain the fee, so that the organiser bears it."
+    )
+    order_expiry_minutes: int = Field(15, ge=1, le=1_440, description="How long tickets are held for a payment.")
+    return_promo_uses: bool = Field(
+        default=True, description="Whether a refunded order's promo code may be used once more."
+    )
 
 
 class EventPatch(Input):
@@ -52,6 +65,13 @@ class EventPatch(Input):
     capacity: int | None = Field(None, ge=1, le=1_000_000)
     lock_price_after_sales: bool = Field(default_factory=unset)
     max_tickets_per_customer: int | None = Field(None, ge=1, le=10_000)
+    tax_percent: Percent = Field(default_factory=unset)
+    tax_included: bool = Field(default_factory=unset)
+    fee_percent: Percent = Field(default_factory=unset)
+    fee_cents: Cents = Field(default_factory=unset)
+    fee_included: bool = Field(default_factory=unset)
+    order_expiry_minutes: int = Field(default_factory=unset, ge=1, le=1_440)
+    return_promo_uses: bool = Field(default_factory=unset)
 
 
 class EventOut(Output):
@@ -69,6 +89,13 @@ class EventOut(Output):
     capacity: int | None
     lock_price_after_sales: bool
     max_tickets_per_customer: int | None
+    tax_percent: Percent
+    tax_included: bool
+    fee_percent: Percent
+    fee_cents: int
+    fee_included: bool
+    order_expiry_minutes: int
+    return_promo_uses: bool
     created_by: UUID
     created_at: Moment
     updated_at: Moment
@@ -160,6 +187,9 @@ class PackageCreate(Input):
     fair_market_value_cents: int | None = Field(
         None, ge=0, le=MAX_CENTS, description="What the buyer gets for it, for receipts of charities."
     )
+    tax_percent: Percent | None = Field(None, description="In place of the event's.")
+    fee_percent: Percent | None = Field(None, description="In place of the event's.")
+    fee_cents: Cents | None = Field(None, description="In place of the event's.")
 
 
 class PackagePatch(Input):
@@ -178,6 +208,9 @@ class PackagePatch(Input):
     is_transferable: bool = Field(default_factory=unset)
     options_per: Literal["item", "ticket"] = Field(default_factory=unset)
     fair_market_value_cents: int | None = Field(None, ge=0, le=MAX_CENTS)
+    tax_percent: Percent | None = None
+    fee_percent: Percent | None = None
+    fee_cents: Cents | None = None
 
 
 class PackageOut(Output):
@@ -206,6 +239,9 @@ class PackageOut(Output):
     sale_ends_at: Moment | None
     is_transferable: bool
     fair_market_value_cents: int | None
+    tax_percent: Percent | None
+    fee_percent: Percent | None
+    fee_cents: int | None
     options_per: Literal["item", "ticket"]
     custom_options: list[OptionOut] = Field(description="What buyers are asked; retired ones are left out.")
     created_by: UUID

@@ -16,7 +16,10 @@ class OutboxMessage(Base):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        CheckConstraint("kind IN ('order_confirmation')", name="kind"),
+        CheckConstraint(
+            "kind IN ('order_confirmation', 'refund_notice', 'payment_returned', 'provider_refund', 'give_up_payment')",
+            name="kind",
+        ),
         # Small however old the event is: only what still waits is in it.
         Index("ix_outbox_waiting", text("published_at NULLS FIRST"), postgresql_where=text("done_at IS NULL")),
     )

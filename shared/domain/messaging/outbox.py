@@ -22,11 +22,15 @@ from shared.kit.storage.queues import send_message
 log = logging.getLogger(__name__)
 
 EMAIL_QUEUE = "email"
+PAYMENTS_QUEUE = "payments"
+_QUEUES = {"provider_refund": PAYMENTS_QUEUE, "give_up_payment": PAYMENTS_QUEUE}
+"""Where a kind of message goes; all others are e-mails."""
 
 # One queue message carries many: putting one on the queue costs more than placing an order does.
 _BATCH = 32
 _LEASE = timedelta(seconds=30)
 _PUBLISH_AGAIN_AFTER = timedelta(minutes=10)
+_RETRY_AFTER = timedelta(seconds=2)
 _ATTEMPTS_AT_MOST = 5  # as often as the queue brings a message before it puts it on the poison queue
 # A moment's wait lets the orders of a rush gather into a batch; nobody notices it in an e-mail.
 _GATHER_SECONDS = 0.2
@@ -36,9 +40,10 @@ _TAKE = text(
     UPDATE outbox SET published_at = :now
      WHERE (event_id, id) IN (
            SELECT event_id, id FROM outbox
-            WHERE done_at IS NULL AND attempts < :attempts AND (published_at IS NULL OR published_at < :again)
+            WHERE done_at IS NULL AND (attempts < :attempts OR kind = ANY(:until_done))
+              AND (published_at IS NULL OR published_at < :again)
             ORDER BY published_at NULLS FIRST LIMIT :batch FOR UPDATE SKIP LOCKED)
-    RETURNING event_id, id
+    RETURNING event_id, id, kind
     """
 )
 
@@ -54,24 +59,36 @@ def publish_waiting() -> int:
     while full and (batch := _take(utc_now())):
         full = len(batch) == _BATCH
         try:
-            send_message(
-                EMAIL_QUEUE, {"messages": [[str(event_id), str(message_id)] for event_id, message_id in batch]}
-            )
+            for queue, addresses in _by_queue(batch).items():
+                send_message(queue, {"messages": [[str(part) for part in address] for address in addresses]})
         except Exception:
-            _put_back(batch)
+            _put_back([address for address, _ in batch])
             raise
         published += len(batch)
     return published
 
 
-def _take(now: datetime) -> list[Address]:
+def _by_queue(batch: Sequence[tuple[Address, str]]) -> dict[str, list[Address]]:
+    queues: dict[str, list[Address]] = {}
+    for address, kind in batch:
+        queues.setdefault(_QUEUES.get(kind, EMAIL_QUEUE), []).append(address)
+    return queues
+
+
+def _take(now: datetime) -> list[tuple[Address, str]]:
     with UnitOfWork() as unit_of_work:
         rows = unit_of_work.session.execute(
             _TAKE,
-            {"now": now, "again": now - _PUBLISH_AGAIN_AFTER, "attempts": _ATTEMPTS_AT_MOST, "batch": _BATCH},
+            {
+                "now": now,
+                "again": now - _PUBLISH_AGAIN_AFTER,
+                "attempts": _ATTEMPTS_AT_MOST,
+                "until_done": list(_QUEUES),  # money that is owed is tried for as long as it takes
+                "batch": _BATCH,
+            },
         ).all()
         unit_of_work.commit()
-    return [(row.event_id, row.id) for row in rows]
+    return [((row.event_id, row.id), row.kind) for row in rows]
 
 
 def _put_back(batch: Sequence[Address]) -> None:
@@ -150,10 +167,27 @@ class BeingWorkedOn(Exception):
 
 def finish_work(address: Address, *, now: datetime, error: str | None = None) -> None:
     """Strike the message off, or note why it failed so that a later attempt may take it."""
+    _end_lease(address, last_error=error, done_at=None if error else now)
+
+
+def postpone_work(address: Address, *, now: datetime, error: str) -> None:
+    """Have the message published again by the timer: soon at first, and then every ten minutes for as long as it takes.
+
+    For what fails through nobody's fault, so that it need not end in the poison queue.
+    """
+    with UnitOfWork(read_only=True) as unit_of_work:
+        attempts = unit_of_work.session.scalar(
+            select(OutboxMessage.attempts).where(OutboxMessage.event_id == address[0], OutboxMessage.id == address[1])
+        )
+    wait = min(_RETRY_AFTER * 2 ** min((attempts or 1) - 1, 10), _PUBLISH_AGAIN_AFTER)
+    _end_lease(address, last_error=error, published_at=now + wait - _PUBLISH_AGAIN_AFTER)
+
+
+def _end_lease(address: Address, **fields: datetime | str | None) -> None:
     with UnitOfWork() as unit_of_work:
         unit_of_work.session.execute(
             update(OutboxMessage)
             .where(OutboxMessage.event_id == address[0], OutboxMessage.id == address[1])
-            .values(leased_until=None, last_error=error, done_at=None if error else now)
+            .values(leased_until=None, **fields)
         )
         unit_of_work.commit()

@@ -43,6 +43,18 @@ class PaymentMethodUnavailable(InvalidInput):
     code = "payment_method_unavailable"
 
 
+class TooManyForCustomer(Conflict):
+    """One customer may not have so many tickets of this event."""
+
+    code = "too_many_for_customer"
+
+
+class NotCancellable(Conflict):
+    """This order can't be cancelled any more."""
+
+    code = "not_cancellable"
+
+
 class NoSuchOrder(NotFound):
     """There is no such order, or the link to it is not right."""
 

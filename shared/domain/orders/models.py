@@ -2,7 +2,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,14 +27,21 @@ class Order(Base):
         CheckConstraint("refunded_cents BETWEEN 0 AND total_cents", name="refunded"),
         CheckConstraint("length(access_token_hash) = 32", name="access_token_sha256"),
         CheckConstraint("(status = 'pending') = (expires_at IS NOT NULL)", name="pending_expires"),
+        CheckConstraint("channel IN ('online', 'box_office')", name="channel"),
+        CheckConstraint("included_fee_cents >= 0 AND included_tax_cents >= 0", name="included"),
         Index("ix_orders_id", "id"),  # the buyer's link names no event
         Index("ix_orders_event_id_created_at", "event_id", "created_at"),
+        Index("ix_orders_event_id_customer", "event_id", "customer"),
+        # Small however old the event is: only what still waits for its payment is in it.
+        Index("ix_orders_pending", "event_id", "expires_at", postgresql_where=text("status = 'pending'")),
     )
 
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     number: Mapped[str]
     status: Mapped[str]
+    channel: Mapped[str] = mapped_column(server_default="online")
+    customer: Mapped[str]  # who counts as one customer: the signed-in user, else the mailbox
     customer_user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     customer_name: Mapped[str]
     customer_email: Mapped[str]
@@ -45,6 +52,8 @@ class Order(Base):
     promo_code: Mapped[str | None]
     fee_cents: Mapped[int]
     tax_cents: Mapped[int]
+    included_fee_cents: Mapped[int] = mapped_column(server_default="0")  # parts of the prices, not added to them
+    included_tax_cents: Mapped[int] = mapped_column(server_default="0")
     total_cents: Mapped[int]
     refunded_cents: Mapped[int]
     payment_method: Mapped[str]
@@ -53,6 +62,7 @@ class Order(Base):
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
+    placed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))  # the seller at the box office
 
 
 class OptionAnswer(Base):
@@ -95,6 +105,10 @@ class OrderItem(Base):
         CheckConstraint("quantity > 0 AND seats_per_package > 0", name="quantity"),
         CheckConstraint("unit_price_cents >= 0 AND discount_cents >= 0 AND total_cents >= 0", name="amounts"),
         CheckConstraint("total_cents = quantity * unit_price_cents - discount_cents", name="total_adds_up"),
+        CheckConstraint(
+            "fee_cents >= 0 AND tax_cents >= 0 AND included_fee_cents >= 0 AND included_tax_cents >= 0", name="charges"
+        ),
+        CheckConstraint("returned BETWEEN 0 AND quantity", name="returned"),
         Index("ix_order_items_event_id_order_id", "event_id", "order_id"),
         Index("ix_order_items_event_id_package_id", "event_id", "package_id"),
     )
@@ -111,3 +125,9 @@ class OrderItem(Base):
     unit_price_cents: Mapped[int]
     discount_cents: Mapped[int]
     total_cents: Mapped[int]
+    fee_cents: Mapped[int] = mapped_column(server_default="0")
+    tax_cents: Mapped[int] = mapped_column(server_default="0")
+    included_fee_cents: Mapped[int] = mapped_column(server_default="0")
+    included_tax_cents: Mapped[int] = mapped_column(server_default="0")
+    fair_market_value_cents: Mapped[int | None]  # of one package, as it was when it was bought
+    returned: Mapped[int] = mapped_column(server_default="0")  # packages whose stock was given back by refunds

@@ -15,21 +15,50 @@ from shared.domain.orders.schemas import (
     PaymentOut,
     PlacedOrderOut,
 )
+from shared.domain.payments.queries import latest_payment
 from shared.domain.tickets.queries import tickets_of
 from shared.kit.actor import Actor
 
-_PAYMENT_STATUS = {"pending": "pending", "failed": "failed", "expired": "failed", "refunded": "refunded"}
+_PAYMENT_STATUS = {
+    "pending": "pending",
+    "failed": "failed",
+    "expired": "failed",
+    "cancelled": "failed",
+    "refunded": "refunded",
+}
 
 
 def get_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> OrderOut:
     """An order for whoever holds its secret or is its customer; everybody else gets `NoSuchOrder`."""
-    order = session.scalar(select(Order).where(Order.id == order_id))
+    return _out(session, _theirs(session, order_id, actor=actor, token=token))
+
+
+def lock_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> UUID:
+    """The event of an order that is theirs; the order's row is locked until the transaction ends."""
+    order = _theirs(session, order_id, actor=actor, token=token)
+    session.execute(
+        select(Order.id).where(Order.event_id == order.event_id, Order.id == order_id).with_for_update(key_share=True)
+    )
+    return order.event_id
+
+
+def get_order_for_team(session: Session, event_id: UUID, order_id: UUID) -> OrderOut:
+    """An order for the event's team; raises `NoSuchOrder`."""
+    order = session.get(Order, (event_id, order_id), populate_existing=True)
+    if order is None:
+        raise NoSuchOrder
+    return _out(session, order)
+
+
+def _theirs(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> Order:
+    # As it is now, whatever this session has read of it before.
+    order = session.scalar(select(Order).where(Order.id == order_id).execution_options(populate_existing=True))
     if order is None:
         raise NoSuchOrder
     is_customer = actor.user_id is not None and order.customer_user_id == actor.user_id
     if not is_customer and not (token and opens(token, order.access_token_hash)):
         raise NoSuchOrder
-    return _out(session, order)
+    return order
 
 
 def get_placed_order(session: Session, event_id: UUID, order_id: UUID) -> PlacedOrderOut:
@@ -68,13 +97,19 @@ def _out(session: Session, order: Order) -> OrderOut:
             "customer": CustomerOut(name=order.customer_name, email=order.customer_email, phone=order.customer_phone),
             "items": [_item_out(item, answers[item.id]) for item in items],
             "tickets": tickets_of(session, order.event_id, [item.id for item in items]),
-            "payment": PaymentOut.model_validate(
-                {
-                    "method": order.payment_method,
-                    "status": _PAYMENT_STATUS.get(order.status, "paid"),
-                    "provider_reference": order.payment_reference,
-                }
-            ),
+            "payment": _payment_out(session, order),
+        }
+    )
+
+
+def _payment_out(session: Session, order: Order) -> PaymentOut:
+    payment = latest_payment(session, order.event_id, order.id) if order.paid_at is None else None
+    return PaymentOut.model_validate(
+        {
+            "method": order.payment_method,
+            "status": _PAYMENT_STATUS.get(order.status, "paid"),
+            "provider_reference": payment.reference if payment else order.payment_reference,
+            "failure": payment.failure if payment else None,
         }
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from shared.domain.orders.answers import Answer, Option, check_answers
+from shared.domain.orders.charges import NO_RATES, NOTHING, Charges, Rates
 from shared.domain.orders.errors import (
     InvalidAnswers,
     PackageNotOnSale,
@@ -37,6 +38,8 @@ class Offer:
     terms: int
     options_per: str
     options: tuple[Option, ...]
+    rates: Rates = NO_RATES
+    fair_market_value_cents: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Line:
     quantity: int
     answers: tuple[Answer, ...] = ()
     discount_cents: int = 0
+    charges: Charges = NOTHING
 
     @property
     def subtotal_cents(self) -> int:

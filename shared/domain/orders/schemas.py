@@ -1,7 +1,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, computed_field
 
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.fields import Email, Input, Moment, Name, Output, Phone, normal_text, readable_text
@@ -47,9 +47,21 @@ class OrderPlace(Input):
     customer: CustomerIn
     items: list[OrderItemIn] = Field(min_length=1, max_length=50)
     promo_code: str | None = Field(None, min_length=1, max_length=40)
-    payment_method: Literal["test"] | None = Field(
+    payment_method: Literal["card", "test"] | None = Field(
         None,
-        description="How it is paid; may be left out when nothing is owed. `test` pays at once, in development only.",
+        description="How it is paid; may be left out when nothing is owed. With `card` the order is `pending` and"
+        " its tickets are held until it is paid by `payment-intent`. `test` pays at once, in development only.",
+    )
+
+
+class BoxOfficeOrder(Input):
+    """What is sold at the box office; it is paid there and then."""
+
+    customer: CustomerIn
+    items: list[OrderItemIn] = Field(min_length=1, max_length=50)
+    promo_code: str | None = Field(None, min_length=1, max_length=40)
+    payment_method: Literal["cash", "cheque", "comp", "card_terminal"] = Field(
+        description="`comp` gives the tickets away, and is for coordinators."
     )
 
 
@@ -80,16 +92,32 @@ class OrderItemOut(Output):
     quantity: int
     unit_price_cents: int
     discount_cents: int
-    total_cents: int
+    total_cents: int = Field(description="After the discount, before what is added to it.")
+    fee_cents: int
+    tax_cents: int
+    included_fee_cents: int = Field(description="The part of the price that is a fee.")
+    included_tax_cents: int = Field(description="The part of the price that is tax.")
+    fair_market_value_cents: int | None = Field(
+        description="What one package is worth; the rest of its price is a gift."
+    )
     answers: list[AnswerOut]
+
+    @computed_field(description="What of `total_cents` is a gift, for a charity's receipt; null where not said.")  # type: ignore[prop-decorator]
+    @property
+    def deductible_cents(self) -> int | None:
+        """The part of the price above what the packages are worth."""
+        if self.fair_market_value_cents is None:
+            return None
+        return max(0, self.total_cents - self.quantity * self.fair_market_value_cents)
 
 
 class PaymentOut(Output):
     """How it was paid, and how far that is."""
 
     method: str
-    status: Literal["pending", "paid", "failed", "refunded"]
+    status: Literal["pending", "paid", "failed", "refunded"] = Field(description="Of the money; `failed` is final.")
     provider_reference: str | None
+    failure: str | None = Field(None, description="The provider's word for why the last attempt failed.")
 
 
 class OrderOut(Output):
@@ -106,6 +134,8 @@ class OrderOut(Output):
     discount_cents: int
     fee_cents: int
     tax_cents: int
+    included_fee_cents: int
+    included_tax_cents: int
     total_cents: int
     refunded_cents: int
     promo_code: str | None

@@ -109,3 +109,4 @@ class PromoCodeUse(Base):
     customer: Mapped[str]
     discount_cents: Mapped[int]
     created_at: Mapped[datetime]
+    returned_at: Mapped[datetime | None]  # the order came to nothing, so the use counts no more

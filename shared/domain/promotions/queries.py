@@ -103,16 +103,13 @@ def _out(promo: PromoCode, stock: PromoCodeStock, package_ids: Sequence[UUID]) -
 def get_usage(session: Session, event_id: UUID, promo_code_id: UUID, query: PageQuery) -> PromoCodeUsage:
     """How the code was used: in all, and by whom and when; raises `NoSuchPromoCode`."""
     promo = get_promo_code(session, event_id, promo_code_id)
-    uses = (
-        select(PromoCodeUse)
-        .where(PromoCodeUse.event_id == event_id, PromoCodeUse.promo_code_id == promo_code_id)
-        .order_by(PromoCodeUse.created_at.desc(), PromoCodeUse.order_id.desc())
+    counted = (
+        PromoCodeUse.event_id == event_id,
+        PromoCodeUse.promo_code_id == promo_code_id,
+        PromoCodeUse.returned_at.is_(None),
     )
-    total_discount = session.scalar(
-        select(func.coalesce(func.sum(PromoCodeUse.discount_cents), 0)).where(
-            PromoCodeUse.event_id == event_id, PromoCodeUse.promo_code_id == promo_code_id
-        )
-    )
+    uses = select(PromoCodeUse).where(*counted).order_by(PromoCodeUse.created_at.desc(), PromoCodeUse.order_id.desc())
+    total_discount = session.scalar(select(func.coalesce(func.sum(PromoCodeUse.discount_cents), 0)).where(*counted))
     page = session.scalars(cut(uses, query)).all()
     orders = orders_by_id(session, event_id, [use.order_id for use in page])
     return PromoCodeUsage(

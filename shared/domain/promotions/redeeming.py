@@ -4,6 +4,7 @@ No cache is asked here. The claim is guarded like that of stock: it names the te
 code and per customer are raised only while they are below their limits, so a code is never over-redeemed (R-PROMO-6).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -77,3 +78,53 @@ def claim_promo(
     connection.execute(
         _CLAIM, use | {"terms": promo.terms, "max_per_customer": promo.max_uses_per_customer}, prepare=True
     )
+
+
+_RETURN = """
+UPDATE promo_code_uses SET returned_at = %(now)s
+ WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) AND returned_at IS NULL
+RETURNING promo_code_id, customer
+"""
+_LESS_FOR_CODE = """
+UPDATE promo_code_stock SET uses = uses - %(uses)s WHERE event_id = %(event_id)s AND promo_code_id = %(promo_code_id)s
+"""
+_LESS_FOR_CUSTOMER = """
+UPDATE promo_code_customers SET uses = uses - %(uses)s
+ WHERE event_id = %(event_id)s AND promo_code_id = %(promo_code_id)s AND customer = %(customer)s
+"""
+_AGAIN = """
+UPDATE promo_code_uses SET returned_at = NULL
+ WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND returned_at IS NOT NULL
+RETURNING promo_code_id, customer
+"""
+# Under whatever terms it has now: what counts is that it is not over-redeemed.
+_CLAIM_AGAIN = """
+SELECT claim_promo_code(%(event_id)s, c.id, s.terms, %(customer)s, c.max_uses_per_customer)
+  FROM promo_codes c JOIN promo_code_stock s ON s.event_id = c.event_id AND s.promo_code_id = c.id
+ WHERE c.event_id = %(event_id)s AND c.id = %(promo_code_id)s
+"""
+
+
+def return_uses(
+    connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID], *, now: datetime
+) -> None:
+    """Give back the uses of orders that came to nothing; codes and then customers are locked in order."""
+    which = {"event_id": event_id, "order_ids": list(order_ids), "now": now}
+    uses = connection.execute(_RETURN, which).fetchall()
+    by_code = Counter(promo_code_id for promo_code_id, _ in uses)
+    by_customer = Counter(uses)
+    for promo_code_id in sorted(by_code):
+        less = {"event_id": event_id, "promo_code_id": promo_code_id, "uses": by_code[promo_code_id]}
+        connection.execute(_LESS_FOR_CODE, less)
+        for code, customer in sorted(use for use in by_customer if use[0] == promo_code_id):
+            count = by_customer[code, customer]
+            connection.execute(_LESS_FOR_CUSTOMER, less | {"customer": customer, "uses": count})
+
+
+def redeem_again(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> None:
+    """Take back a returned use, for an order that is paid after all; the server raises `CLAIM_REFUSED` if it can't."""
+    row = connection.execute(_AGAIN, {"event_id": event_id, "order_id": order_id}).fetchone()
+    if row is not None:
+        promo_code_id, customer = row
+        what = {"event_id": event_id, "promo_code_id": promo_code_id, "customer": customer}
+        connection.execute(_CLAIM_AGAIN, what)

@@ -3,9 +3,8 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
-from shared.kit.fields import MAX_CENTS, Email, Input, Moment, Output, unset
+from shared.kit.fields import MAX_CENTS, Email, Input, Moment, Output, number, unset
 from shared.kit.pages import PageQuery
 
 type DiscountType = Literal["percentage", "fixed_amount"]
@@ -17,17 +16,9 @@ type Code = Annotated[
 ]
 
 
-def _number(value: object) -> object:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("number_type", "must be a number")
-    return Decimal(str(value))
-
-
 type DiscountValue = Annotated[
     Decimal,
-    BeforeValidator(_number),
+    BeforeValidator(number),
     Field(ge=1, le=1_000_000, decimal_places=2),
     WithJsonSchema(
         {

@@ -1,14 +1,17 @@
 """The sales summary: computed from the database, cached for a moment."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import orjson
 from pydantic import ValidationError
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.domain.access.errors import NoSuchEvent
-from shared.domain.sales.schemas import SalesSummary
+from shared.domain.catalog.errors import NoSuchPackage
+from shared.domain.sales.schemas import SalesCount, SalesSummary
 from shared.kit.cache import cache
 
 # A sale shows within 3 seconds (R-SALES-2): what is older than this is computed anew, whatever the cache holds.
@@ -20,13 +23,16 @@ _SUMMARY = text(
     SELECT e.currency,
            coalesce(sold.revenue, 0) AS total_revenue_cents, coalesce(sold.discount, 0) AS total_discount_cents,
            coalesce(sold.refunded, 0) AS total_refunded_cents, coalesce(sold.orders, 0) AS orders,
+           coalesce(sold.fees, 0) AS total_fee_cents, coalesce(sold.taxes, 0) AS total_tax_cents,
            coalesce(stock.packages, 0) AS packages_sold, coalesce(sold.tickets, 0) AS tickets_sold,
            coalesce(stock.sold_out, 0) AS packages_sold_out
       FROM events e
       CROSS JOIN LATERAL (
         SELECT sum(i.total_cents)::bigint AS revenue, sum(i.discount_cents)::bigint AS discount,
                count(DISTINCT o.id) AS orders,
-               sum(i.quantity * i.seats_per_package)::bigint AS tickets,
+               sum(i.fee_cents + i.included_fee_cents)::bigint AS fees,
+               sum(i.tax_cents + i.included_tax_cents)::bigint AS taxes,
+               sum((i.quantity - i.returned) * i.seats_per_package)::bigint AS tickets,
                (SELECT sum(r.refunded_cents)::bigint FROM orders r WHERE r.event_id = e.id) AS refunded
           FROM order_items i
           JOIN orders o ON o.event_id = i.event_id AND o.id = i.order_id
@@ -73,3 +79,50 @@ def refresh_summary(session: Session, event_id: UUID, *, sponsorships_only: bool
     key = summary_key(event_id, sponsorships_only=sponsorships_only)
     cache().put(key, summary.model_dump_json().encode(), seconds=_KEEP_SECONDS)
     return summary
+
+
+_COUNTS = text(
+    """
+    SELECT s.package_id, s.sold, coalesce(sum((i.quantity - i.returned) * i.seats_per_package), 0)::bigint AS tickets
+      FROM package_stock s
+      LEFT JOIN (order_items i JOIN orders o ON o.event_id = i.event_id AND o.id = i.order_id
+                 AND o.status IN ('paid', 'partially_refunded', 'refunded'))
+        ON i.event_id = s.event_id AND i.package_id = s.package_id
+     WHERE s.event_id = :event_id
+     GROUP BY s.event_id, s.package_id
+    """
+)
+_COUNTS_SECONDS = 5.0
+
+
+def counts_key(event_id: UUID) -> str:
+    """Where the cache keeps how much of each package is sold; a sale drops it after its commit."""
+    return f"sales-counts:{event_id}"
+
+
+def get_count(session: Session, event_id: UUID, package_id: UUID, *, now: datetime) -> SalesCount:
+    """How much of a package is sold, at most `FRESH` old should a drop have been lost; raises `NoSuchPackage`."""
+    counts = _cached_counts(event_id, now=now) or _count(session, event_id, now=now)
+    found = counts["packages"].get(str(package_id))
+    if found is None:
+        raise NoSuchPackage
+    sold, tickets = found
+    as_of = datetime.fromisoformat(counts["as_of"])
+    return SalesCount(package_id=package_id, sold_count=sold, tickets_sold=tickets, as_of=as_of)
+
+
+def _cached_counts(event_id: UUID, *, now: datetime) -> dict[str, Any] | None:
+    cached = cache().get(counts_key(event_id))
+    if cached is None:
+        return None
+    counts: dict[str, Any] = orjson.loads(cached)
+    return counts if now - datetime.fromisoformat(counts["as_of"]) < FRESH else None
+
+
+def _count(session: Session, event_id: UUID, *, now: datetime) -> dict[str, Any]:
+    """Count all packages of the event at once: whoever asks for one soon asks for the next."""
+    rows = session.execute(_COUNTS, {"event_id": event_id})
+    packages = {str(row.package_id): (row.sold, row.tickets) for row in rows}
+    counts = {"as_of": now.isoformat(), "packages": packages}
+    cache().put(counts_key(event_id), orjson.dumps(counts), seconds=_COUNTS_SECONDS)
+    return counts

@@ -8,13 +8,16 @@ from shared.kit.db.base import Base
 
 
 class Ticket(Base):
-    """One seat bought. The QR code is not stored: it is signed anew from the id and the revision when it is shown."""
+    """One seat bought; `reserved` until its order is paid, and shown to nobody before.
+
+    The QR code is not stored: it is signed anew from the id and the revision when it is shown.
+    """
 
     __tablename__ = "tickets"
     __table_args__ = (
         ForeignKeyConstraint(["event_id", "order_item_id"], ["order_items.event_id", "order_items.id"]),
         UniqueConstraint("event_id", "number"),
-        CheckConstraint("status IN ('valid', 'used', 'void', 'transferred')", name="status"),
+        CheckConstraint("status IN ('reserved', 'valid', 'used', 'void', 'transferred')", name="status"),
         CheckConstraint("code_revision BETWEEN 1 AND 65535", name="code_revision"),
         Index("ix_tickets_event_id_order_item_id", "event_id", "order_item_id"),
     )

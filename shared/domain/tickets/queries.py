@@ -10,9 +10,11 @@ from shared.domain.tickets.schemas import HolderOut, TicketOut
 
 
 def tickets_of(session: Session, event_id: UUID, item_ids: Sequence[UUID]) -> list[TicketOut]:
-    """The tickets of some order items, by number."""
+    """The tickets of some order items that have been issued, by number."""
     tickets = session.scalars(
-        select(Ticket).where(Ticket.event_id == event_id, Ticket.order_item_id.in_(item_ids)).order_by(Ticket.number)
+        select(Ticket)
+        .where(Ticket.event_id == event_id, Ticket.order_item_id.in_(item_ids), Ticket.status != "reserved")
+        .order_by(Ticket.number)
     )
     return [_out(ticket) for ticket in tickets]
 

@@ -1,10 +1,11 @@
 """The declarative base: names of constraints by convention, and column types with their meaning."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData, Text, Uuid
+from sqlalchemy import BigInteger, DateTime, MetaData, Numeric, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import DeclarativeBase
 
@@ -28,4 +29,5 @@ class Base(DeclarativeBase):
         str: Text(),
         int: BigInteger(),
         dict[str, Any]: JSONB(),
+        Decimal: Numeric(6, 3),
     }

@@ -54,6 +54,14 @@ class UnitOfWork:
         self._hooks.clear()
 
 
+def driver_connection(session: Session) -> psycopg.Connection[Any]:
+    """Return the psycopg connection of a session's own transaction."""
+    session.flush()
+    driver = session.connection().connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
 @contextmanager
 def raw_connection() -> Iterator[psycopg.Connection[Any]]:
     """Lend a psycopg connection of the pool, in autocommit, for statements that are faster without the ORM."""

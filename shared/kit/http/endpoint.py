@@ -29,7 +29,7 @@ from shared.kit.errors import Refusal
 from shared.kit.http import request, response
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.client_address import client_address
-from shared.kit.http.limiting import count
+from shared.kit.http.limiting import count, count_change, count_user
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
 from shared.kit.metrics import REQUEST_SECONDS, RETRIES
@@ -75,6 +75,7 @@ class Route:
     tag: str = ""
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
+    raw_body: str | None = None
     file: str | None = None
     path_parameters: dict[str, type] = field(default_factory=dict)
     result: Any = None
@@ -91,12 +92,17 @@ class Route:
 
 
 def declare(handler: Callable[..., Any], **declared: Any) -> Route:
-    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, else path."""
+    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, else path.
+
+    A body of `bytes` is passed as it came, for whoever has to check a signature of it.
+    """
     hints = inspect.get_annotations(handler, eval_str=True)
     result = hints.pop("return", None)
     known: dict[str, Any] = {"path_parameters": {}}
     for name, hint in hints.items():
-        if name in {"body", "query"}:
+        if hint is bytes:
+            known["raw_body"] = name
+        elif name in {"body", "query"}:
             known[name] = hint
         elif hint is UploadedFile:
             known["file"] = name
@@ -132,13 +138,12 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
         raise Unauthenticated
     parsed: dict[str, Any] | None = None
     for run in range(1, RUNS_AT_MOST + 1):
-        with UnitOfWork(read_only=not route.writes) as unit_of_work:
-            committing = False
-            try:
+        committing = False
+        try:
+            with UnitOfWork(read_only=not route.writes) as unit_of_work:
                 call = _admit(route, req, identity, request_id, unit_of_work)
                 if parsed is None:
-                    if route.limit is not None:
-                        count(route.limit, call)
+                    _count(route, call)
                     parsed = _parse(route, req)
                 result = route.handler(call, **parsed)
                 if route.writes and route.after_write is not None:
@@ -146,12 +151,23 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
                 committing = True
                 unit_of_work.commit()
                 return _answer(route, req, call, result, parsed)
-            except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
-                replayed = _replay(route, req, identity, request_id, error)
-                if replayed is not None:
-                    return replayed
-                _give_up_unless_another_run_helps(route, error, run=run, committing=committing)
+        except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
+            # The unit of work is closed by now: whoever asks for a second connection while holding a first, and
+            # perhaps a lock that others with connections wait for, can starve the pool.
+            replayed = _replay(route, req, identity, request_id, error)
+            if replayed is not None:
+                return replayed
+            _give_up_unless_another_run_helps(route, error, run=run, committing=committing)
     raise Busy
+
+
+def _count(route: Route, call: Call) -> None:
+    """Hold the call against the limits; selling is never limited by event."""
+    count_user(call)
+    if route.writes and not route.public and route.replay is None:
+        count_change(call)
+    if route.limit is not None:
+        count(route.limit, call)
 
 
 def _admit(
@@ -193,6 +209,8 @@ def _parse(route: Route, req: func.HttpRequest) -> dict[str, Any]:
         parsed["query"] = request.query_of(route.query, req)
     if route.body is not None:
         parsed["body"] = request.body_of(route.body, req)
+    if route.raw_body is not None:
+        parsed[route.raw_body] = request.raw_body_of(req)
     if route.file is not None:
         parsed[route.file] = request.file_of(req, route.file)
     return parsed

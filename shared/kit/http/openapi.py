@@ -224,6 +224,8 @@ def _operation(route: Route, shared: _Components) -> Json:
             "required": True,
             "content": {JSON: {"schema": shared.models[route.body, "validation"]}},
         }
+    elif route.raw_body is not None:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": {"type": "object"}}}}
     elif route.file is not None:
         form = {"type": "object", "properties": {route.file: {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {
@@ -351,19 +353,19 @@ def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
     """Yield what may be refused before the handler runs, or whatever it does."""
     yield from (InternalError, Busy, DependencyDown)
     if route.takes_tokens:
-        yield from (Unauthenticated, InvalidToken)
+        yield from (Unauthenticated, InvalidToken, TooManyRequests)
     if "{" in route.path:
         yield NotFound
     for kind in gate:
         # A token is looked at on public routes too, but there everybody has the permission.
         if not route.public and ("{event_id}" in route.path or not issubclass(kind, NotFound)):
             yield kind
-    if route.limit is not None:
-        yield TooManyRequests
     if route.body is not None:
         yield from (MalformedJson, BodyTooLarge, WrongContentType, Invalid)
+    if route.raw_body is not None or route.file is not None:
+        yield BodyTooLarge
     if route.file is not None:
-        yield from (MalformedRequest, BodyTooLarge, WrongContentType, Invalid)
+        yield from (MalformedRequest, WrongContentType, Invalid)
     if route.query is not None:
         yield Invalid
     if route.replay is not None:

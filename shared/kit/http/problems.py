@@ -96,6 +96,12 @@ class InvalidToken(Unauthenticated):
     headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="boxoffice", error="invalid_token"'}
 
 
+class UnsignedMessage(EdgeProblem):
+    """The message's signature is missing, wrong or too old."""
+
+    code = "bad_signature"
+
+
 class NoSuchRoute(EdgeProblem):
     """There is nothing at this address."""
 
@@ -199,8 +205,9 @@ def problem_of(error: Refusal | EdgeProblem, request_id: str) -> tuple[int, dict
         "detail": error.detail,
         "code": error.code,
         "request_id": request_id,
-        **error.fields,
     }
+    assert not document.keys() & error.fields.keys(), "a field of the error's own would hide a standard one"
+    document |= error.fields
     if faults:
         document["errors"] = [fault.model_dump() for fault in faults]
     return status, document, headers

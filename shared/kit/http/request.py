@@ -63,6 +63,14 @@ def query_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Mod
         raise Invalid(faults=faults_of(error, prefix="/query")) from None
 
 
+def raw_body_of(req: func.HttpRequest) -> bytes:
+    """Return the body as it came."""
+    body: bytes = req.get_body()
+    if len(body) > MAX_JSON_BYTES:
+        raise BodyTooLarge(f"A body may have at most {MAX_JSON_BYTES:,} bytes.", limit_bytes=MAX_JSON_BYTES)
+    return body
+
+
 def body_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Model:
     """Return the JSON body as `model`, strictly."""
     body = req.get_body()

@@ -28,6 +28,12 @@ def etag_of(result: object, body: bytes) -> str:
     return f'"{digest}"' if version is None else f'"v{version}-{digest}"'
 
 
+def _news_in(result: object, body: bytes) -> bytes:
+    """What of an answer makes it another one."""
+    silent = getattr(result, "unchanged_by", None)
+    return result.model_dump_json(exclude=set(silent)).encode() if silent and isinstance(result, BaseModel) else body
+
+
 def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[str, str]) -> func.HttpResponse:
     """Return a handler's result as a response; reads whose ETag the client has become 304."""
     headers = _SAFE | headers
@@ -48,7 +54,7 @@ def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[
             return func.HttpResponse(result.body, status_code=result.status, headers=headers)
         case BaseModel() | Rendered():
             body = result.json if isinstance(result, Rendered) else result.__pydantic_serializer__.to_json(result)
-            etag = etag_of(result, body)
+            etag = etag_of(result, _news_in(result, body))
             headers = {"Cache-Control": "no-cache"} | headers | {"ETag": etag}
             if req.method == "GET" and matches_etag(req, etag):
                 return func.HttpResponse(status_code=304, headers=headers)

@@ -1,0 +1,133 @@
+from uuid import UUID
+
+from functions.edge import drop_package_list, endpoints
+from shared.domain.access.errors import NoSuchEvent, PermissionMissing
+from shared.domain.access.permissions import Permission
+from shared.domain.audit.commands import Entity, record
+from shared.domain.catalog.errors import EventCancelled
+from shared.domain.messaging import outbox
+from shared.domain.orders import cancelling, errors, queries
+from shared.domain.orders.placing import Counter, place_order
+from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
+from shared.domain.payments.commands import give_up_later
+from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
+from shared.domain.payments.queries import get_refund, refunds_of
+from shared.domain.payments.refund_rules import Wish
+from shared.domain.payments.refunds import refund_order
+from shared.domain.payments.schemas import RefundIn, RefundList, RefundOut
+from shared.domain.promotions import errors as promo_errors
+from shared.kit.db.idempotency import IdempotencyKeyReused
+from shared.kit.db.unit_of_work import driver_connection, raw_connection
+from shared.kit.http.call import Call
+
+bp = endpoints("Box office", after_write=drop_package_list)
+
+_ORDERS = "v1/admin/events/{event_id}/orders"
+
+
+def _replay_order(call: Call, order_id: UUID) -> PlacedOrderOut:
+    return queries.get_placed_order(call.session, call.event_id, order_id)
+
+
+@bp.post(
+    _ORDERS,
+    permission=Permission.ORDERS_WRITE,
+    status=201,
+    location=f"/api/{_ORDERS}/{{id}}",
+    replay=_replay_order,
+    refusals=(
+        errors.SoldOut,
+        errors.PackageNotOnSale,
+        errors.StockContended,
+        errors.QuantityOutOfRange,
+        errors.TooManyTickets,
+        errors.TooManyForCustomer,
+        errors.UnknownPackage,
+        errors.PaymentMethodUnavailable,
+        errors.InvalidAnswers,
+        NoSuchEvent,
+        EventCancelled,
+        PermissionMissing,
+        IdempotencyKeyReused,
+        *promo_errors.REFUSALS,
+    ),
+)
+def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
+    """Sell at the box office: paid there and then in cash, by cheque or at a card terminal, or given away (`comp`)."""
+    if body.payment_method == "comp" and not call.actor.may(Permission.PACKAGES_WRITE):
+        raise PermissionMissing("Giving tickets away is for coordinators.")
+    call.unit_of_work.commit()  # as for buyers: the session's connection is given back
+    call.unit_of_work.after_commit(outbox.nudge)
+    counter = Counter(
+        channel="box_office",
+        paid_at_once=frozenset({"cash", "cheque", "card_terminal", "comp"}),
+        seller=call.actor.user_id,
+    )
+    with raw_connection() as connection:
+        return place_order(
+            connection,
+            call.event_id,
+            body,
+            actor=call.actor,
+            counter=counter,
+            idempotency=call.idempotency,
+            now=call.now,
+        )
+
+
+@bp.get(f"{_ORDERS}/{{order_id}}", permission=Permission.ORDERS_READ, refusals=(errors.NoSuchOrder,))
+def get_order(call: Call, order_id: UUID) -> OrderOut:
+    """Read an order of the event."""
+    return queries.get_order_for_team(call.session, call.event_id, order_id)
+
+
+def _replay_refund(call: Call, refund_id: UUID) -> RefundOut:
+    return get_refund(call.session, call.event_id, refund_id)
+
+
+@bp.post(
+    f"{_ORDERS}/{{order_id}}/refund",
+    permission=Permission.REFUNDS_WRITE,
+    status=201,
+    replay=_replay_refund,
+    refusals=(errors.NoSuchOrder, NotRefundable, RefundExceedsPaid, IdempotencyKeyReused),
+)
+def refund_order_payment(call: Call, order_id: UUID, body: RefundIn) -> RefundOut:
+    """Refund an order: an amount, tickets, packages, or all that is left; the buyer is told."""
+    wish = Wish(body.amount_cents, body.ticket_ids, {item.item_id: item.quantity for item in body.items})
+    refund_id, plan = refund_order(
+        driver_connection(call.session),
+        call.event_id,
+        order_id,
+        wish,
+        reason=body.reason,
+        actor_id=call.actor.user_id,
+        now=call.now,
+    )
+    call.idempotency.remember(call.session, refund_id, now=call.now)
+    made = {"refund": (None, {"amount_cents": plan.amount_cents, "tickets": len(plan.voided), "reason": body.reason})}
+    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
+    return get_refund(call.session, call.event_id, refund_id)
+
+
+@bp.get(f"{_ORDERS}/{{order_id}}/refunds", permission=Permission.ORDERS_READ, refusals=(errors.NoSuchOrder,))
+def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
+    """List the order's refunds, the first one first, with how far each is."""
+    queries.get_order_for_team(call.session, call.event_id, order_id)
+    return RefundList(items=refunds_of(call.session, call.event_id, order_id))
+
+
+@bp.post(
+    f"{_ORDERS}/{{order_id}}/cancel",
+    permission=Permission.REFUNDS_WRITE,
+    refusals=(errors.NoSuchOrder, errors.NotCancellable),
+)
+def cancel_order(call: Call, order_id: UUID) -> OrderOut:
+    """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
+    cancelling.cancel(call.session, call.event_id, order_id, now=call.now)
+    give_up_later(call.session, call.event_id, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
+    made = {"status": (None, "cancelled")}
+    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
+    return queries.get_order_for_team(call.session, call.event_id, order_id)

@@ -1,0 +1,151 @@
+from uuid import UUID
+
+from functions.edge import endpoints
+from shared.domain.access.permissions import Permission
+from shared.domain.messaging import outbox
+from shared.domain.orders import errors as order_errors
+from shared.domain.orders import queries
+from shared.domain.orders.cancelling import cancel_pending
+from shared.domain.orders.schemas import OrderOut
+from shared.domain.payments import commands, errors
+from shared.domain.payments.provider import BadSignature, Facts, ProviderDown, UnreadableMessage
+from shared.domain.payments.queries import latest_payment, payments_given_up
+from shared.domain.payments.schemas import MessageTaken, PaymentConfirm, PaymentIntentOut
+from shared.kit.db.idempotency import IdempotencyKeyReused
+from shared.kit.http.call import Call
+from shared.kit.http.problems import DependencyDown, MalformedJson, UnsignedMessage
+from shared.kit.settings import settings
+
+bp = endpoints("Payments")
+
+_ORDER = "v1/public/orders/{order_id}"
+_TOKEN = {"X-Order-Token": "The order's `access_token`; not needed when signed in as its customer."}
+
+
+def _begin(call: Call, order_id: UUID) -> tuple[OrderOut, Facts]:
+    """Begin the payment, or go on with the one that was begun: asking twice makes one."""
+    order = queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    attempt = payments_given_up(call.session, order.event_id, order_id)
+    call.unit_of_work.commit()  # the provider is not asked inside a transaction
+    try:
+        facts = commands.open_payment(order, attempt=attempt, now=call.now)
+    except ProviderDown as error:
+        raise DependencyDown("The payment provider does not answer.", dependency="payments") from error
+    return order, facts
+
+
+def _begun(call: Call, order_id: UUID) -> PaymentIntentOut:
+    return _intent_out(*_begin(call, order_id))
+
+
+def _intent_out(order: OrderOut, facts: Facts) -> PaymentIntentOut:
+    assert order.expires_at is not None
+    return PaymentIntentOut.model_validate(
+        {
+            "order_id": order.id,
+            "provider": commands.require_provider().name,
+            "reference": facts.reference,
+            "status": facts.status,
+            "amount_cents": order.total_cents,
+            "currency": order.currency,
+            "client_secret": facts.client_secret,
+            "publishable_key": settings().stripe_publishable_key,
+            "expires_at": order.expires_at,
+        }
+    )
+
+
+@bp.post(
+    f"{_ORDER}/payment-intent",
+    permission=Permission.PUBLIC,
+    status=201,
+    headers=_TOKEN,
+    replay=_begun,
+    refusals=(
+        order_errors.NoSuchOrder,
+        errors.NothingToPay,
+        errors.PaymentsUnavailable,
+        errors.PaymentRefused,
+        IdempotencyKeyReused,
+    ),
+)
+def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
+    """Begin the payment of a pending order; the buyer's browser goes on with the `client_secret`."""
+    order, facts = _begin(call, order_id)
+    commands.note_begun(call.session, facts, now=call.now)
+    call.idempotency.remember(call.session, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
+    return _intent_out(order, facts)
+
+
+def _order(call: Call, order_id: UUID) -> OrderOut:
+    return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+
+
+@bp.post(
+    f"{_ORDER}/confirm",
+    permission=Permission.PUBLIC,
+    headers=_TOKEN,
+    replay=_order,
+    refusals=(
+        order_errors.NoSuchOrder,
+        errors.NothingToPay,
+        errors.PaymentsUnavailable,
+        errors.PaymentRefused,
+        IdempotencyKeyReused,
+    ),
+)
+def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOut:
+    """Say that the buyer has paid: the provider is asked, and the order is paid if that is so.
+
+    Not needed where the provider's messages arrive, but then the buyer need not wait for them.
+    """
+    order = _order(call, order_id)
+    payment = latest_payment(call.session, order.event_id, order_id)
+    if payment is None:
+        raise errors.NothingToPay("No payment of this order was begun.")
+    call.unit_of_work.commit()  # the provider is not asked inside a transaction
+    try:
+        facts = commands.ask_provider(payment, card=body.card)
+    except ProviderDown as error:
+        raise DependencyDown("The payment provider does not answer.", dependency="payments") from error
+    commands.note_answer(call.session, payment.provider, facts, now=call.now)
+    call.idempotency.remember(call.session, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
+    return _order(call, order_id)
+
+
+@bp.post(
+    f"{_ORDER}/cancel",
+    permission=Permission.PUBLIC,
+    headers=_TOKEN,
+    refusals=(order_errors.NoSuchOrder, order_errors.NotCancellable),
+)
+def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
+    """Give up an order that has not been paid; its tickets are free for others at once."""
+    event_id = queries.lock_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    cancel_pending(call.session, event_id, order_id, now=call.now)
+    commands.give_up_later(call.session, event_id, order_id, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
+    return _order(call, order_id)
+
+
+@bp.post(
+    "v1/webhooks/stripe",
+    permission=Permission.PUBLIC,
+    takes_tokens=False,
+    headers={"Stripe-Signature": "Stripe's signature of the body."},
+    refusals=(UnsignedMessage, MalformedJson, errors.PaymentsUnavailable),
+)
+def take_stripe_message(call: Call, body: bytes) -> MessageTaken:
+    """Take a message of Stripe's (webhook): checked, stored once, and its effect made."""
+    provider = commands.require_provider()
+    try:
+        message = provider.read(body, call.headers.get("stripe-signature", ""), now=call.now)
+    except BadSignature as error:
+        raise UnsignedMessage from error
+    except UnreadableMessage as error:
+        raise MalformedJson("The message can't be understood.") from error
+    if commands.note_message(call.session, provider.name, message, now=call.now):
+        call.unit_of_work.after_commit(outbox.nudge)
+    return MessageTaken()

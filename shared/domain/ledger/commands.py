@@ -1,0 +1,36 @@
+"""Keeping the books, inside the transaction of what they tell of."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+
+from shared.domain.ledger.rules import Pair
+from shared.kit.ids import new_id
+
+_BOOK = """
+INSERT INTO ledger (event_id, id, order_id, kind, debit, credit, amount_cents, currency, cause, created_at)
+SELECT %(event_id)s, l.id, %(order_id)s, l.kind, l.debit, l.credit, l.amount_cents, %(currency)s, %(cause)s, %(now)s
+  FROM json_to_recordset(%(entries)s::json)
+    AS l(id uuid, kind text, debit text, credit text, amount_cents bigint)
+"""
+
+
+def book(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    pairs: Sequence[Pair],
+    *,
+    currency: str,
+    cause: UUID,
+    now: datetime,
+) -> None:
+    """Write the movements that `cause` (a payment, a refund) has brought about for an order."""
+    entries = orjson.dumps([{"id": new_id(), **asdict(pair)} for pair in pairs]).decode()
+    what = {"event_id": event_id, "order_id": order_id, "currency": currency, "cause": cause, "now": now}
+    connection.execute(_BOOK, what | {"entries": entries})

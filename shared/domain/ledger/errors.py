@@ -1,0 +1,13 @@
+from shared.kit.errors import Conflict, NotFound
+
+
+class NoSuchFinding(NotFound):
+    """There is no such finding."""
+
+    code = "finding_not_found"
+
+
+class NotRepairable(Conflict):
+    """This can't be repaired by itself; people have to decide."""
+
+    code = "not_repairable"

@@ -1,0 +1,202 @@
+"""Whether the books of an event agree: orders, stock, promo codes, tickets, ledger and provider (R-ORD-8)."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, get_args
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from shared.domain.ledger.checks import CHECKS, OVERDUE_FOR, RETRIES, STUCK_AFTER, Check, Row
+from shared.domain.ledger.schemas import FindingOut, Kind
+from shared.domain.payments.provider import FINAL, Facts, ProviderDown
+from shared.domain.payments.providers import online_provider
+from shared.kit.db.unit_of_work import raw_connection
+
+log = logging.getLogger(__name__)
+
+KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
+BY_KIND = {check.kind: check for check in CHECKS}
+PROVIDER_MISMATCH = "provider_mismatch"
+
+_AT_MOST = 200  # of a kind are listed; all are counted
+_ASKED_AT_MOST = 20  # payments a run: the provider is asked one after the other
+_OPEN_FOR = timedelta(hours=1)
+_ASKED_FOR = timedelta(days=30)
+_ACTIVE_FOR = timedelta(days=30)
+
+# Those that we have heard nothing of for longest; being asked counts as hearing, so each has its turn.
+_OPEN_PAYMENTS = """
+SELECT p.id, p.id AS payment_id, p.order_id, p.reference, p.status, o.number
+  FROM payments p JOIN orders o ON o.event_id = p.event_id AND o.id = p.order_id
+ WHERE p.event_id = %(event_id)s AND p.provider = %(provider)s AND p.status NOT IN ('succeeded', 'cancelled')
+   AND p.created_at BETWEEN %(oldest)s AND %(youngest)s
+ ORDER BY p.updated_at, p.id LIMIT %(at_most)s
+"""
+_ASKED = """
+UPDATE payments SET updated_at = %(now)s
+ WHERE event_id = %(event_id)s AND id = ANY(%(ids)s) AND status NOT IN ('succeeded', 'cancelled')
+"""
+# Where something may have changed, or where something was found that may be gone.
+_ACTIVE_EVENTS = """
+SELECT e.id FROM events e
+ WHERE EXISTS (SELECT FROM orders o WHERE o.event_id = e.id AND o.created_at >= %(since)s)
+    OR EXISTS (SELECT FROM payments p WHERE p.event_id = e.id AND p.updated_at >= %(since)s)
+    OR EXISTS (SELECT FROM refunds r WHERE r.event_id = e.id AND (r.updated_at >= %(since)s OR r.status <> 'succeeded'))
+    OR EXISTS (SELECT FROM reconciliations r WHERE r.event_id = e.id AND r.findings <> '{}')
+ ORDER BY e.id
+"""
+_REMEMBER = """
+INSERT INTO reconciliations AS r (event_id, checked_at, findings, stock_drift)
+VALUES (%(event_id)s, %(now)s, %(counts)s, %(stock_drift)s)
+    ON CONFLICT (event_id) DO UPDATE
+   SET checked_at = excluded.checked_at, findings = excluded.findings, stock_drift = excluded.stock_drift
+ WHERE r.checked_at <= excluded.checked_at
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check has found: some of it listed, all of it counted."""
+
+    findings: list[FindingOut]
+    counts: dict[str, int]
+    stock_drift: int = 0
+
+
+def finding_id(kind: str, subject: UUID) -> str:
+    """The finding's name: the same for as long as it is found."""
+    return f"{kind}:{subject}"
+
+
+def check_books(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> Checked:
+    """Compute what does not agree in the event's own data now; the provider is not asked."""
+    findings: list[FindingOut] = []
+    counts: dict[str, int] = {}
+    drift = 0
+    for check in CHECKS:
+        statement = (
+            f"SELECT f.*, count(*) OVER () AS found FROM ({check.statement}) AS f ORDER BY f.id LIMIT {_AT_MOST}"  # noqa: S608 - constants
+        )
+        rows = _ask(connection, statement, event_id, now=now)
+        findings += [_finding(check, row) for row in rows]
+        if rows:
+            counts[check.kind] = rows[0]["found"]
+        drift += sum(row.get("drift", 0) for row in rows)
+    return Checked(findings, counts, drift)
+
+
+def look_again(
+    connection: psycopg.Connection[Any], event_id: UUID, check: Check, subject: UUID, *, now: datetime
+) -> FindingOut | None:
+    """Compute one finding anew; None where all is well."""
+    rows = _ask(connection, check.statement, event_id, now=now, only=subject)
+    return _finding(check, rows[0]) if rows else None
+
+
+def _ask(
+    connection: psycopg.Connection[Any], statement: str, event_id: UUID, *, now: datetime, only: UUID | None = None
+) -> list[Row]:
+    moments = {"stuck_since": now - STUCK_AFTER, "overdue_since": now - OVERDUE_FOR}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        what = {"event_id": event_id, "only": only, "retries": RETRIES}
+        return cursor.execute(statement.encode(), what | moments).fetchall()
+
+
+def _finding(check: Check, row: Row) -> FindingOut:
+    ids = {name: row[name] for name in FindingOut.model_fields if name.endswith("_id") and name in row}
+    return FindingOut.model_validate(
+        {
+            "id": finding_id(check.kind, row["id"]),
+            "kind": check.kind,
+            "detail": check.tell(row),
+            "repairable": check.repairable(row),
+            **ids,
+        }
+    )
+
+
+def open_payments(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> list[Row]:
+    """Old payments that have not come to an end; none where nobody takes payments online."""
+    provider = online_provider()
+    if provider is None:
+        return []
+    window = {"oldest": now - _ASKED_FOR, "youngest": now - _OPEN_FOR, "at_most": _ASKED_AT_MOST}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(_OPEN_PAYMENTS, window | {"event_id": event_id, "provider": provider.name}).fetchall()
+
+
+def ask_provider(payments: Sequence[Row]) -> list[FindingOut]:
+    """Ask the provider how these payments stand, outside any transaction; raises `ProviderDown`."""
+    provider = online_provider()
+    if provider is None:
+        return []
+    told = [differing(payment, provider.look(payment["reference"])) for payment in payments]
+    return [finding for finding in told if finding is not None]
+
+
+def differing(payment: Row, facts: Facts) -> FindingOut | None:
+    """The finding where a payment has come to an end at the provider and not here; stations on the way may differ."""
+    if facts.status not in FINAL:
+        return None
+    return FindingOut(
+        id=finding_id(PROVIDER_MISMATCH, payment["id"]),
+        kind="provider_mismatch",
+        detail=f"A payment of {payment['number']} is {payment['status']} here, and {facts.status} at the provider.",
+        repairable=True,
+        order_id=payment["order_id"],
+        payment_id=payment["id"],
+    )
+
+
+def reconcile_all(*, now: datetime) -> dict[str, int]:
+    """Check every event in which something happens, and keep and return how much was found by kind."""
+    with raw_connection() as connection:
+        event_ids = [row[0] for row in connection.execute(_ACTIVE_EVENTS, {"since": now - _ACTIVE_FOR}).fetchall()]
+    totals: dict[str, int] = {}
+    for event_id in event_ids:
+        for kind, count in _reconcile(event_id, now=now).items():
+            totals[kind] = totals.get(kind, 0) + count
+    return totals
+
+
+def _reconcile(event_id: UUID, *, now: datetime) -> dict[str, int]:
+    with raw_connection() as connection:
+        checked = check_books(connection, event_id, now=now)
+        payments = open_payments(connection, event_id, now=now)
+    try:
+        differing = ask_provider(payments)
+    except ProviderDown:
+        log.warning("The payment provider could not be asked about event %s", event_id)
+        payments, differing = [], []
+    counts = checked.counts | ({PROVIDER_MISMATCH: len(differing)} if differing else {})
+    asked = _apart([payment["id"] for payment in payments], differing)
+    with raw_connection() as connection:
+        if asked:
+            connection.execute(_ASKED, {"event_id": event_id, "ids": asked, "now": now})
+        kept = {"counts": Jsonb(counts), "stock_drift": checked.stock_drift}
+        connection.execute(_REMEMBER, {"event_id": event_id, "now": now} | kept)
+    for kind, count in counts.items():
+        log.warning("The books of event %s disagree: %s × %d", event_id, kind, count)
+    return counts
+
+
+def _apart(payment_ids: Iterable[UUID], differing: Iterable[FindingOut]) -> list[UUID]:
+    """Those that differ stay first in line, so that they are found again."""
+    found = {finding.payment_id for finding in differing}
+    return [payment_id for payment_id in payment_ids if payment_id not in found]
+
+
+def last_findings(connection: psycopg.Connection[Any]) -> tuple[int, dict[str, int]]:
+    """What the last checks of all events have found: by how many packages stock is off, and how much of each kind."""
+    row = connection.execute("SELECT coalesce(sum(stock_drift), 0)::bigint FROM reconciliations").fetchone()
+    assert row is not None
+    found = connection.execute(
+        "SELECT key, sum(value::bigint)::bigint FROM reconciliations, jsonb_each_text(findings) GROUP BY key"
+    ).fetchall()
+    counts: dict[str, int] = dict.fromkeys(KINDS, 0)
+    return row[0], counts | dict(found)

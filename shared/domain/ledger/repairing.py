@@ -1,0 +1,143 @@
+"""Putting right what the checks have found, by one click each (R-ORD-8).
+
+The order is locked and the finding computed anew; only what still holds is repaired, so a repair done twice, or beside
+the thing itself, does no harm.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
+from shared.domain.ledger.reconciling import BY_KIND, KINDS, PROVIDER_MISMATCH, look_again
+from shared.domain.orders.issuing import issue_missing, take_back
+from shared.domain.orders.releasing import release
+from shared.domain.orders.states import State
+from shared.domain.payments.facts import send_back, take_note
+from shared.domain.payments.provider import FINAL, Facts
+from shared.domain.payments.providers import provider_named
+from shared.domain.payments.refunds import queue
+
+# What a finding of a kind is about, and the order to lock for it.
+_SUBJECTS = {
+    "stock_drift": "SELECT NULL::uuid FROM package_stock WHERE event_id = %(event_id)s AND package_id = %(id)s",
+    "promo_drift": "SELECT NULL::uuid FROM promo_code_stock WHERE event_id = %(event_id)s AND promo_code_id = %(id)s",
+    **dict.fromkeys(
+        ("payment_mismatch", "payment_unused", "payment_disputed", PROVIDER_MISMATCH),
+        "SELECT order_id FROM payments WHERE event_id = %(event_id)s AND id = %(id)s",
+    ),
+    **dict.fromkeys(
+        ("refund_stuck", "refund_failed"),
+        "SELECT order_id FROM refunds WHERE event_id = %(event_id)s AND id = %(id)s",
+    ),
+}
+_ORDER = "SELECT id FROM orders WHERE event_id = %(event_id)s AND id = %(id)s"
+_LOCK_ORDER = "SELECT 1 FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE"
+_PAYMENT = "SELECT provider, reference FROM payments WHERE event_id = %(event_id)s AND id = %(id)s"
+_TRY_AGAIN = """
+UPDATE refunds SET status = 'pending', updated_at = %(now)s WHERE event_id = %(event_id)s AND id = %(id)s
+"""
+_WAKE = """
+UPDATE outbox SET attempts = 0, published_at = NULL
+ WHERE event_id = %(event_id)s AND kind = 'provider_refund' AND payload ->> 'refund_id' = %(id)s::text
+   AND done_at IS NULL
+"""
+WRONG_AMOUNT = "paid_wrongly"
+
+
+def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str) -> Facts | None:
+    """What the provider says now of the payment that a finding is about; None where no provider is concerned.
+
+    Asks outside any transaction. Raises `NoSuchFinding`, `ProviderDown`.
+    """
+    kind, subject = _named(finding)
+    if kind != PROVIDER_MISMATCH:
+        return None
+    row = connection.execute(_PAYMENT, {"event_id": event_id, "id": subject}).fetchone()
+    if row is None:
+        raise NoSuchFinding
+    provider = provider_named(row[0])
+    return None if provider is None else provider.look(row[1])
+
+
+def repair(
+    connection: psycopg.Connection[Any], event_id: UUID, finding: str, *, told: Facts | None, now: datetime
+) -> tuple[bool, UUID | None]:
+    """Put right what a finding tells of; says whether there was still something to do, and the order it was about.
+
+    Inside the caller's transaction; `told` is what the provider has just said, where it was asked. Raises
+    `NoSuchFinding`, `NotRepairable`.
+    """
+    kind, subject = _named(finding)
+    which = {"event_id": event_id, "id": subject}
+    row = connection.execute(_SUBJECTS.get(kind, _ORDER), which).fetchone()
+    if row is None:
+        raise NoSuchFinding
+    order_id: UUID | None = row[0]
+    if order_id is not None:
+        connection.execute(_LOCK_ORDER, which | {"order_id": order_id})
+    if kind == PROVIDER_MISMATCH:
+        return _note(connection, event_id, subject, told, now=now), order_id
+    found = look_again(connection, event_id, BY_KIND[kind], subject, now=now)
+    if found is None:
+        return False, order_id
+    if not found.repairable or order_id is None:
+        raise NotRepairable(f"{found.detail} This can't be repaired by itself; people have to decide.")
+    _put_right(connection, event_id, kind, subject, order_id, now=now)
+    return True, order_id
+
+
+def _named(finding: str) -> tuple[str, UUID]:
+    kind, _, subject = finding.partition(":")
+    try:
+        if kind in KINDS:
+            return kind, UUID(subject)
+    except ValueError:
+        pass
+    raise NoSuchFinding
+
+
+def _put_right(
+    connection: psycopg.Connection[Any], event_id: UUID, kind: str, subject: UUID, order_id: UUID, *, now: datetime
+) -> None:
+    match kind:
+        case "paid_not_issued":
+            issue_missing(connection, event_id, order_id, now=now)
+        case "issued_not_paid":
+            take_back(connection, event_id, order_id)
+        case "order_overdue":
+            release(connection, event_id, [order_id], to=State.EXPIRED, now=now)
+        case "payment_mismatch":
+            send_back(connection, event_id, order_id, subject, reason=WRONG_AMOUNT, notice="refund_notice", now=now)
+        case "payment_unused":
+            row = connection.execute(_PAYMENT, {"event_id": event_id, "id": subject}).fetchone()
+            assert row is not None
+            take_note(connection, row[0], Facts(row[1]), now=now)
+        case _:  # a refund that is stuck or has failed
+            _try_again(connection, event_id, subject, order_id, now=now)
+
+
+def _try_again(
+    connection: psycopg.Connection[Any], event_id: UUID, refund_id: UUID, order_id: UUID, *, now: datetime
+) -> None:
+    """Have the provider asked again; the refund's id is the key, so that the money goes once."""
+    which = {"event_id": event_id, "id": refund_id, "now": now}
+    connection.execute(_TRY_AGAIN, which)
+    if not connection.execute(_WAKE, which).rowcount:
+        payload = {"order_id": order_id, "refund_id": refund_id}
+        queue(connection, event_id, "provider_refund", payload, now=now)
+
+
+def _note(
+    connection: psycopg.Connection[Any], event_id: UUID, payment_id: UUID, told: Facts | None, *, now: datetime
+) -> bool:
+    """Let what the provider has just said have its effect."""
+    statement = "SELECT provider, status FROM payments WHERE event_id = %(event_id)s AND id = %(id)s"
+    row = connection.execute(statement, {"event_id": event_id, "id": payment_id}).fetchone()
+    assert row is not None
+    if told is None or told.status not in FINAL or row[1] in FINAL:
+        return False
+    take_note(connection, row[0], told, asked=True, now=now)
+    return True

@@ -1,0 +1,58 @@
+"""Giving up an order: one that waits for its payment, or one for which nothing was owed."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from shared.domain.orders.errors import NoSuchOrder, NotCancellable
+from shared.domain.orders.models import Order
+from shared.domain.orders.releasing import release
+from shared.domain.orders.states import State
+from shared.domain.promotions.redeeming import return_uses
+from shared.kit.db.unit_of_work import driver_connection
+
+_CANCEL_FREE = """
+UPDATE orders SET status = 'cancelled'
+ WHERE event_id = %(event_id)s AND id = %(order_id)s AND status = 'paid' AND total_cents = 0
+"""
+_VOID = """
+UPDATE tickets SET status = 'void'
+ WHERE event_id = %(event_id)s AND status <> 'void' AND order_item_id IN (
+       SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
+"""
+_RETURN_STOCK = """
+SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(0::bigint), array_agg(-i.quantity))
+  FROM (SELECT package_id, sum(quantity - returned)::bigint AS quantity FROM order_items
+         WHERE event_id = %(event_id)s AND order_id = %(order_id)s GROUP BY package_id) AS i
+"""
+_NOTE_RETURNED = """
+UPDATE order_items SET returned = quantity WHERE event_id = %(event_id)s AND order_id = %(order_id)s
+"""
+
+
+def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
+    """Cancel an order for the team: one that waits for its payment, or one that cost nothing.
+
+    Raises `NoSuchOrder`, `NotCancellable`.
+    """
+    if session.get(Order, (event_id, order_id)) is None:
+        raise NoSuchOrder
+    connection = driver_connection(session)
+    which = {"event_id": event_id, "order_id": order_id}
+    if not connection.execute(_CANCEL_FREE, which).rowcount:
+        cancel_pending(session, event_id, order_id, now=now)
+        return
+    connection.execute(_VOID, which)
+    connection.execute(_RETURN_STOCK, which)
+    connection.execute(_NOTE_RETURNED, which)
+    return_uses(connection, event_id, [order_id], now=now)
+
+
+def cancel_pending(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
+    """Cancel an order that has not been paid, and give back what it held; twice is as once. Raises `NotCancellable`."""
+    if release(driver_connection(session), event_id, [order_id], to=State.CANCELLED, now=now):
+        return
+    order = session.get_one(Order, (event_id, order_id), populate_existing=True)
+    if order.status != State.CANCELLED:
+        raise NotCancellable(f"The order is {order.status}; it can't be cancelled any more.", order_status=order.status)

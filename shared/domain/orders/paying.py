@@ -1,0 +1,139 @@
+"""An order becomes paid: its tickets are issued, its stock sold, the books kept, the confirmation queued (R-ORD-6)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg.rows import class_row
+
+from shared.domain.ledger.commands import book
+from shared.domain.ledger.rules import Amounts, sale_pairs
+from shared.domain.orders.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
+from shared.domain.orders.states import State, may_become
+from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
+from shared.domain.promotions.redeeming import redeem_again
+from shared.kit.ids import new_id
+
+_LOCK = """
+SELECT status, payment_reference, currency, subtotal_cents AS subtotal, discount_cents AS discount,
+       fee_cents AS fee, tax_cents AS tax, included_fee_cents AS included_fee, included_tax_cents AS included_tax
+  FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
+"""
+_PACKAGES = """
+SELECT package_id, sum(quantity)::bigint FROM order_items
+ WHERE event_id = %(event_id)s AND order_id = %(order_id)s GROUP BY package_id
+"""
+_SELL_HELD = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(less)s::bigint[], %(more)s::bigint[])"
+_RETAKE = "SELECT retake_stock(%(event_id)s, %(packages)s::uuid[], %(more)s::bigint[])"
+_CLAIM_FOR_CUSTOMER = """
+SELECT claim_for_customer(e.id, o.id, o.customer, i.tickets, e.max_tickets_per_customer)
+  FROM events e
+  JOIN orders o ON o.event_id = e.id AND o.id = %(order_id)s
+  CROSS JOIN LATERAL (SELECT sum(quantity * seats_per_package)::bigint AS tickets FROM order_items
+                       WHERE event_id = o.event_id AND order_id = o.id) AS i
+ WHERE e.id = %(event_id)s AND e.max_tickets_per_customer IS NOT NULL
+"""
+_PAID = """
+UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment_method = %(method)s,
+       payment_reference = %(reference)s
+ WHERE event_id = %(event_id)s AND id = %(order_id)s
+"""
+_ISSUE = """
+UPDATE tickets SET status = 'valid'
+ WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
+       SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
+"""
+_CONFIRM = """
+INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
+VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0)
+"""
+
+
+class Outcome(Enum):
+    """What came of a payment."""
+
+    PAID = auto()
+    """The order is paid by it, now or already."""
+    PAID_OTHERWISE = auto()
+    """The order was paid by another payment before: this money must go back."""
+    TOO_LATE = auto()
+    """The order had ended, and its packages are gone or it was cancelled: this money must go back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    status: State
+    payment_reference: str | None
+    currency: str
+    subtotal: int
+    discount: int
+    fee: int
+    tax: int
+    included_fee: int
+    included_tax: int
+
+    @property
+    def amounts(self) -> Amounts:
+        return Amounts(self.subtotal, self.discount, self.fee, self.tax, self.included_fee, self.included_tax)
+
+
+def mark_paid(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    *,
+    method: str,
+    reference: str,
+    cause: UUID,
+    now: datetime,
+) -> Outcome:
+    """Let a payment that has succeeded have its effect, once; inside the caller's transaction.
+
+    An order that has expired meanwhile takes its packages again, if they are there and its customer may have them.
+    """
+    which = {"event_id": event_id, "order_id": order_id}
+    with connection.cursor(row_factory=class_row(_Order)) as cursor:
+        order = cursor.execute(_LOCK, which).fetchone()
+    if order is None or not may_become(order.status, State.PAID):
+        paid_by_this = order is not None and order.payment_reference == reference
+        if paid_by_this:
+            return Outcome.PAID
+        was_paid = order is not None and order.status != State.CANCELLED
+        return Outcome.PAID_OTHERWISE if was_paid else Outcome.TOO_LATE
+    if not _take(connection, event_id, order_id, order):
+        return Outcome.TOO_LATE
+    connection.execute(_PAID, which | {"method": method, "reference": reference, "now": now})
+    connection.execute(_ISSUE, which)
+    pairs = sale_pairs(order.amounts, method=method)
+    book(connection, event_id, order_id, pairs, currency=order.currency, cause=cause, now=now)
+    payload = orjson.dumps({"order_id": order_id}).decode()
+    connection.execute(_CONFIRM, which | {"message_id": new_id(), "payload": payload, "now": now})
+    return Outcome.PAID
+
+
+def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, order: _Order) -> bool:
+    """Sell what the order held; what it held no more is taken again, all of it or nothing."""
+    rows = connection.execute(_PACKAGES, {"event_id": event_id, "order_id": order_id}).fetchall()
+    stock = {
+        "event_id": event_id,
+        "packages": [package_id for package_id, _ in rows],
+        "less": [-quantity for _, quantity in rows],
+        "more": [quantity for _, quantity in rows],
+    }
+    if order.status == State.PENDING:
+        connection.execute(_SELL_HELD, stock)
+        return True
+    try:
+        with connection.transaction():  # a savepoint: nothing is kept of what was taken in vain
+            connection.execute(_RETAKE, stock)
+            redeem_again(connection, event_id, order_id)
+            connection.execute(_CLAIM_FOR_CUSTOMER, {"event_id": event_id, "order_id": order_id})
+    except psycopg.DatabaseError as error:
+        if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED, CUSTOMER_REFUSED}:
+            return False
+        raise
+    return True

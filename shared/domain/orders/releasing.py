@@ -1,0 +1,75 @@
+"""Orders that come to nothing give everything back: stock, and uses of promo codes (R-ORD-9).
+
+Locks: orders in id order, then the packages' stock, then the promo codes, each in order: the way in which placing locks
+them, so that nobody waits in a circle.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from shared.domain.orders.states import State
+from shared.domain.promotions.redeeming import return_uses
+
+_AT_ONCE = 100
+
+_OVERDUE = """
+SELECT id FROM orders
+ WHERE event_id = %(event_id)s AND status = 'pending' AND expires_at <= %(now)s ORDER BY expires_at LIMIT %(at_once)s
+"""
+_EVENTS_WITH_OVERDUE = "SELECT DISTINCT event_id FROM orders WHERE status = 'pending' AND expires_at <= %(now)s"
+
+_LOCK = """
+SELECT id FROM orders WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s) AND status = 'pending'
+ ORDER BY id FOR NO KEY UPDATE
+"""
+_CLOSE = """
+UPDATE orders SET status = %(status)s, expires_at = NULL WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s)
+"""
+_FREE_STOCK = """
+SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(-i.quantity), array_agg(0::bigint))
+  FROM (SELECT package_id, sum(quantity)::bigint AS quantity FROM order_items
+         WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) GROUP BY package_id) AS i
+HAVING count(*) > 0
+"""
+
+
+def release(
+    connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID], *, to: State, now: datetime
+) -> list[UUID]:
+    """Close those of the orders that are still pending, and give back what they held; returns their ids.
+
+    Inside the caller's transaction.
+    """
+    rows = connection.execute(_LOCK, {"event_id": event_id, "order_ids": list(order_ids)}).fetchall()
+    released = [row[0] for row in rows]
+    if released:
+        which = {"event_id": event_id, "order_ids": released}
+        connection.execute(_CLOSE, which | {"status": to.value})
+        connection.execute(_FREE_STOCK, which)
+        return_uses(connection, event_id, released, now=now)
+    return released
+
+
+def release_overdue(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> bool:
+    """Expire the event's orders whose time is up, and say whether there were any; commits.
+
+    Whoever finds something short calls this before refusing a buyer. Where somebody else is doing the same at this
+    moment, it waits: the stock is free when it returns.
+    """
+    rows = connection.execute(_OVERDUE, {"event_id": event_id, "now": now, "at_once": _AT_ONCE}).fetchall()
+    if not rows:
+        return False
+    with connection.transaction():
+        release(connection, event_id, [row[0] for row in rows], to=State.EXPIRED, now=now)
+    return True
+
+
+def release_all_overdue(connection: psycopg.Connection[Any], *, now: datetime) -> None:
+    """Expire the orders of all events whose time is up, a hundred in a transaction."""
+    for (event_id,) in connection.execute(_EVENTS_WITH_OVERDUE, {"now": now}).fetchall():
+        while release_overdue(connection, event_id, now=now):
+            pass

@@ -1,0 +1,120 @@
+"""Paying an order online: begun, confirmed, told of by messages. A provider is asked outside any transaction."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from shared.domain.orders.schemas import OrderOut
+from shared.domain.payments.development import CARDS, DevelopmentProvider
+from shared.domain.payments.errors import NothingToPay, PaymentRefused, PaymentsUnavailable
+from shared.domain.payments.facts import take_note
+from shared.domain.payments.models import Payment, ProviderMessage
+from shared.domain.payments.provider import Bill, Facts, Message, Provider, ProviderRefused
+from shared.domain.payments.providers import online_provider, provider_named
+from shared.domain.payments.refunds import queue
+from shared.kit.db.unit_of_work import driver_connection
+
+
+def require_provider() -> Provider:
+    """The provider that takes payments online here; raises `PaymentsUnavailable`."""
+    provider = online_provider()
+    if provider is None:
+        raise PaymentsUnavailable
+    return provider
+
+
+def open_payment(order: OrderOut, *, attempt: int, now: datetime) -> Facts:
+    """Begin the payment of an order at the provider; the same attempt gives the same payment.
+
+    Works on the provider alone. Raises `NothingToPay`, `PaymentsUnavailable`, `PaymentRefused`, `ProviderDown`.
+    """
+    if order.status != "pending" or order.expires_at is None or order.expires_at <= now:
+        raise NothingToPay(f"The order is {'expired' if order.status == 'pending' else order.status}.")
+    bill = Bill(
+        event_id=order.event_id,
+        order_id=order.id,
+        order_number=order.number,
+        amount_cents=order.total_cents,
+        currency=order.currency,
+    )
+    try:
+        return require_provider().open(bill, key=f"order-{order.id}-{attempt}")
+    except ProviderRefused as refusal:
+        raise PaymentRefused(f"The payment provider has refused ({refusal}).", reason=str(refusal)) from refusal
+
+
+def ask_provider(payment: Payment, *, card: str | None) -> Facts:
+    """What the provider says of a payment now; with the test provider, what the `card` does.
+
+    Works on the provider alone. Raises `PaymentsUnavailable`, `PaymentRefused`, `ProviderDown`.
+    """
+    provider = provider_named(payment.provider)
+    if provider is None:
+        raise PaymentsUnavailable
+    if isinstance(provider, DevelopmentProvider):
+        return replace(CARDS[card or "succeeds"], reference=payment.reference)
+    try:
+        return provider.look(payment.reference)
+    except ProviderRefused as refusal:
+        raise PaymentRefused(f"The payment provider has refused ({refusal}).", reason=str(refusal)) from refusal
+
+
+def note_begun(session: Session, facts: Facts, *, now: datetime) -> None:
+    """Keep a payment that has been begun, with what is known of it."""
+    take_note(driver_connection(session), require_provider().name, facts, now=now)
+
+
+def note_answer(session: Session, provider: str, facts: Facts, *, now: datetime) -> None:
+    """Let what the provider has just answered have its effect."""
+    take_note(driver_connection(session), provider, facts, asked=True, now=now)
+
+
+def give_up_later(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
+    """Have the payments of an order that was cancelled given up at the provider, after the commit."""
+    waiting = select(Payment.id).where(
+        Payment.event_id == event_id,
+        Payment.order_id == order_id,
+        Payment.status.not_in(["succeeded", "cancelled"]),
+    )
+    if session.scalar(waiting.limit(1)) is not None:
+        queue(driver_connection(session), event_id, "give_up_payment", {"order_id": order_id}, now=now)
+
+
+def note_message(session: Session, provider: str, message: Message, *, now: datetime) -> bool:
+    """Let a provider's message have its effect, once however often it is sent; says whether it was new."""
+    stored = session.execute(
+        insert(ProviderMessage)
+        .values(
+            provider=provider,
+            id=message.id,
+            kind=message.kind,
+            payload=_storable(message.payload),
+            outcome="ignored",
+            received_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(ProviderMessage.id)
+    ).one_or_none()
+    if stored is None:
+        return False
+    if message.facts is not None and take_note(driver_connection(session), provider, message.facts, now=now):
+        session.execute(
+            update(ProviderMessage)
+            .where(ProviderMessage.provider == provider, ProviderMessage.id == message.id)
+            .values(outcome="noted")
+        )
+    return True
+
+
+def _storable(value: Any) -> Any:
+    """Return a JSON value without secrets, and without what PostgreSQL's JSON does not take."""
+    if isinstance(value, dict):
+        return {name: _storable(inner) for name, inner in value.items() if name != "client_secret"}
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    return value.replace("\0", "") if isinstance(value, str) else value

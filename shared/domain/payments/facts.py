@@ -1,0 +1,259 @@
+"""What a provider says has its effect: stored once, in any order, with the same end (R-ORD-6).
+
+Facts only add up. A payment that has succeeded stays so, whatever late message tells of its beginnings; refunds count
+as the provider's own total. What follows for the order is worked out anew after each fact, from all that is known.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg.rows import class_row
+
+from shared.domain.ledger.commands import book
+from shared.domain.ledger.rules import returned_pairs
+from shared.domain.orders.paying import Outcome, mark_paid
+from shared.domain.orders.releasing import release
+from shared.domain.orders.states import State
+from shared.domain.payments.provider import FINAL, Facts, PaymentStatus
+from shared.domain.payments.refund_facts import RefundNotes
+from shared.kit.ids import new_id
+
+type Notice = Literal["payment_returned", "refund_notice"]
+
+_RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
+
+_FIND = "SELECT event_id, order_id FROM payments WHERE provider = %(provider)s AND reference = %(reference)s"
+_ADD = """
+INSERT INTO payments (event_id, id, order_id, provider, reference, status, amount_cents, currency, refunded_cents,
+                      is_mismatch, created_at, updated_at)
+SELECT o.event_id, %(id)s, o.id, %(provider)s, %(reference)s, 'created', %(amount_cents)s, %(currency)s, 0, false,
+       %(now)s, %(now)s
+  FROM orders o WHERE o.event_id = %(event_id)s AND o.id = %(order_id)s
+    ON CONFLICT (event_id, provider, reference) DO NOTHING
+"""
+_LOCK_ORDER = """
+SELECT status, total_cents, currency FROM orders
+ WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
+"""
+_LOCK = """
+SELECT id, status, amount_cents, currency, refunded_cents, failure, is_mismatch, disputed_at FROM payments
+ WHERE event_id = %(event_id)s AND provider = %(provider)s AND reference = %(reference)s FOR NO KEY UPDATE
+"""
+_UPDATE = """
+UPDATE payments SET status = %(status)s, amount_cents = %(amount_cents)s, currency = %(currency)s,
+       refunded_cents = %(refunded_cents)s, failure = %(failure)s,
+       is_mismatch = %(is_mismatch)s, disputed_at = %(disputed_at)s, updated_at = %(now)s
+ WHERE event_id = %(event_id)s AND id = %(id)s
+   AND (status, amount_cents, currency, refunded_cents, failure, is_mismatch, disputed_at) IS DISTINCT FROM (
+        %(status)s, %(amount_cents)s, %(currency)s, %(refunded_cents)s, %(failure)s, %(is_mismatch)s, %(disputed_at)s)
+"""
+_OTHERS_ALIVE = """
+SELECT count(*) FROM payments
+ WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND id <> %(id)s AND status <> 'cancelled'
+"""
+_SENT_BACK = """
+SELECT 1 FROM refunds
+ WHERE event_id = %(event_id)s AND payment_id = %(id)s AND reason IN ('paid_twice', 'paid_too_late', 'paid_wrongly')
+"""
+_STILL_THERE = """
+SELECT provider, amount_cents - refunded_cents, currency FROM payments
+ WHERE event_id = %(event_id)s AND id = %(id)s AND refunded_cents < amount_cents
+"""
+_RETURN = """
+WITH returned AS (
+  INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_at, updated_at)
+  VALUES (%(event_id)s, %(refund_id)s, %(order_id)s, %(id)s, %(amount_cents)s, %(reason)s, 'pending', %(now)s, %(now)s)
+)
+INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
+VALUES (%(event_id)s, %(first)s, 'provider_refund', %(payload)s::jsonb, %(now)s, 0),
+       (%(event_id)s, %(second)s, %(notice)s, %(payload)s::jsonb, %(now)s, 0)
+"""
+
+
+@dataclass(slots=True)
+class _Payment:
+    id: UUID
+    status: PaymentStatus
+    amount_cents: int
+    currency: str
+    refunded_cents: int
+    failure: str | None
+    is_mismatch: bool
+    disputed_at: datetime | None
+
+
+def take_note(
+    connection: psycopg.Connection[Any], provider: str, facts: Facts, *, asked: bool = False, now: datetime
+) -> tuple[UUID, UUID] | None:
+    """Let what a provider says have its effect, and return the event and the order; inside the caller's transaction.
+
+    `asked`: it is an answer of this moment, so that it may also say that a payment goes on after a failure. None for a
+    payment that is none of ours.
+    """
+    which = {"provider": provider, "reference": facts.reference, "now": now}
+    found = connection.execute(_FIND, which).fetchone() or _add(connection, facts, which)
+    if found is None:
+        return None
+    event_id, order_id = found
+    which |= {"event_id": event_id, "order_id": order_id}
+    order = connection.execute(_LOCK_ORDER, which).fetchone()
+    with connection.cursor(row_factory=class_row(_Payment)) as cursor:
+        payment = cursor.execute(_LOCK, which).fetchone()
+    assert order is not None
+    assert payment is not None
+    status, total_cents, currency = order
+    _merge(payment, facts, asked=asked, now=now)
+    if payment.status == PaymentStatus.SUCCEEDED:
+        payment.is_mismatch = (payment.amount_cents, payment.currency) != (total_cents, currency)
+        pays = not payment.is_mismatch and _settle(
+            connection, event_id, order_id, payment, provider=provider, reference=facts.reference, now=now
+        )
+        _note_refunds(connection, event_id, order_id, payment, facts, pays_order=pays, now=now)
+    elif payment.status == PaymentStatus.CANCELLED and status == State.PENDING:
+        others = connection.execute(_OTHERS_ALIVE, which | {"id": payment.id}).fetchone()
+        if others == (0,):
+            release(connection, event_id, [order_id], to=State.FAILED, now=now)
+    fields = ("id", "status", "amount_cents", "currency", "refunded_cents", "failure", "is_mismatch", "disputed_at")
+    connection.execute(_UPDATE, which | {name: getattr(payment, name) for name in fields})
+    return event_id, order_id
+
+
+def _add(connection: psycopg.Connection[Any], facts: Facts, which: dict[str, Any]) -> tuple[UUID, UUID] | None:
+    """Remember a payment of which a message is the first thing we hear: we died before we could note it."""
+    if facts.order is None or not facts.amount_cents or not facts.currency:
+        return None
+    event_id, order_id = facts.order
+    amount = {"amount_cents": facts.amount_cents, "currency": facts.currency}
+    ids = {"event_id": event_id, "order_id": order_id, "id": new_id()}
+    connection.execute(_ADD, which | ids | amount)
+    found = connection.execute(_FIND, which).fetchone()
+    return None if found is None else (found[0], found[1])
+
+
+def _merge(payment: _Payment, facts: Facts, *, asked: bool, now: datetime) -> None:
+    """Add the facts to what is known."""
+    # What goes back had come.
+    status = PaymentStatus.SUCCEEDED if facts.refunds or facts.refunded_cents else facts.status
+    if status is not None:
+        known = PaymentStatus(payment.status)
+        goes_on = asked and known not in FINAL
+        if goes_on or _RANK[status] > _RANK[known]:
+            payment.status = status
+        if status == payment.status:
+            payment.failure = facts.failure
+    # What was really taken counts, where the provider says it.
+    if facts.status == PaymentStatus.SUCCEEDED and facts.amount_cents is not None and facts.currency is not None:
+        payment.amount_cents, payment.currency = facts.amount_cents, facts.currency
+    payment.refunded_cents = max(payment.refunded_cents, facts.refunded_cents)
+    if facts.disputed:
+        payment.disputed_at = payment.disputed_at or now
+
+
+def _note_refunds(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment: _Payment,
+    facts: Facts,
+    *,
+    pays_order: bool,
+    now: datetime,
+) -> None:
+    if not facts.refunds and not payment.refunded_cents:
+        return
+    notes = RefundNotes(connection, event_id, order_id, payment_id=payment.id, pays_order=pays_order, now=now)
+    for refund in facts.refunds:
+        notes.take(refund)
+    notes.take_sum(payment.refunded_cents)
+    payment.refunded_cents = max(payment.refunded_cents, notes.told_cents)
+
+
+def _settle(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment: _Payment,
+    *,
+    provider: str,
+    reference: str,
+    now: datetime,
+) -> bool:
+    """Draw the consequences of a payment that has succeeded, again and again the same; says whether it pays the order.
+
+    Otherwise its money goes back by itself.
+    """
+    which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
+    if connection.execute(_SENT_BACK, which).fetchone():
+        return False  # it buys nothing any more, also where the stock is there again by now
+    outcome = mark_paid(connection, event_id, order_id, method=provider, reference=reference, cause=payment.id, now=now)
+    if outcome is Outcome.PAID:
+        return True
+    _send_back(
+        connection,
+        event_id,
+        order_id,
+        payment.id,
+        money=(provider, payment.amount_cents, payment.currency),
+        reason="paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late",
+        notice="payment_returned",
+        now=now,
+    )
+    return False
+
+
+def send_back(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment_id: UUID,
+    *,
+    reason: str,
+    notice: Notice,
+    now: datetime,
+) -> None:
+    """Return what came for nothing and was not returned at the provider yet, and tell the buyer.
+
+    Inside the caller's transaction, which has locked the order.
+    """
+    row = connection.execute(_STILL_THERE, {"event_id": event_id, "id": payment_id}).fetchone()
+    if row is not None:
+        provider, cents, currency = row
+        money = (provider, cents, currency)
+        _send_back(connection, event_id, order_id, payment_id, money=money, reason=reason, notice=notice, now=now)
+
+
+def _send_back(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    order_id: UUID,
+    payment_id: UUID,
+    *,
+    money: tuple[str, int, str],
+    reason: str,
+    notice: Notice,
+    now: datetime,
+) -> None:
+    provider, amount_cents, currency = money
+    refund_id = new_id()
+    connection.execute(
+        _RETURN,
+        {
+            "event_id": event_id,
+            "order_id": order_id,
+            "id": payment_id,
+            "refund_id": refund_id,
+            "amount_cents": amount_cents,
+            "reason": reason,
+            "first": new_id(),
+            "second": new_id(),
+            "notice": notice,
+            "payload": orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode(),
+            "now": now,
+        },
+    )
+    pairs = returned_pairs(amount_cents, method=provider)
+    book(connection, event_id, order_id, pairs, currency=currency, cause=refund_id, now=now)

@@ -1,0 +1,148 @@
+"""What a provider says of refunds: ours get on or fail, and those made without us are booked (R-ORD-7).
+
+A message tells of single refunds, or only how much they come to together. What is missing from a sum is put on record
+as one refund without a reference, of which the single ones are taken when they are told of. So it comes to the same in
+whichever order, and however often, a provider tells of them.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import class_row
+
+from shared.domain.payments.provider import RefundFacts, RefundStatus
+from shared.domain.payments.refunds import add_refund, book_refund_elsewhere
+from shared.kit.ids import new_id
+
+ELSEWHERE = "refunded_at_the_provider"
+
+_KNOWN = """
+SELECT id, amount_cents, status, provider_reference, reason FROM refunds
+ WHERE event_id = %(event_id)s AND payment_id = %(payment_id)s ORDER BY id FOR NO KEY UPDATE
+"""
+_UPDATE = """
+UPDATE refunds SET amount_cents = %(amount_cents)s, status = %(status)s, provider_reference = %(provider_reference)s,
+       last_error = %(failure)s, updated_at = %(now)s
+ WHERE event_id = %(event_id)s AND id = %(id)s
+"""
+_RANK = {status: rank for rank, status in enumerate(RefundStatus)}
+
+
+@dataclass(slots=True)
+class _Known:
+    id: UUID
+    amount_cents: int
+    status: RefundStatus
+    provider_reference: str | None
+    reason: str
+
+    @property
+    def is_at_the_provider(self) -> bool:
+        """Whether the provider has it, or will have it: only what it has refused will never be in its sums."""
+        return self.status != RefundStatus.FAILED or self.provider_reference is not None
+
+
+class RefundNotes:
+    """The refunds of one payment. The order has been locked by the caller."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        event_id: UUID,
+        order_id: UUID,
+        *,
+        payment_id: UUID,
+        pays_order: bool,
+        now: datetime,
+    ) -> None:
+        """`pays_order`: the order was paid by this payment, so that its refunds are the order's."""
+        self._connection = connection
+        self._event_id = event_id
+        self._order_id = order_id
+        self._payment_id = payment_id
+        self._pays_order = pays_order
+        self._now = now
+        with connection.cursor(row_factory=class_row(_Known)) as cursor:
+            self._known = cursor.execute(_KNOWN, {"event_id": event_id, "payment_id": payment_id}).fetchall()
+
+    def take(self, refund: RefundFacts) -> None:
+        """Note what is said of one refund."""
+        known = self._find(refund) or self._from_the_rest(refund) or self._add(refund.amount_cents)
+        if known.provider_reference is None or _RANK[refund.status] > _RANK[RefundStatus(known.status)]:
+            known.status = refund.status
+        known.provider_reference = refund.reference
+        self._write(known, failure=refund.failure if known.status == RefundStatus.FAILED else None)
+
+    def take_sum(self, refunded_cents: int) -> None:
+        """Note what all refunds come to; what is more than those that are known was made without us."""
+        missing = refunded_cents - sum(known.amount_cents for known in self._known if known.is_at_the_provider)
+        if missing <= 0:
+            return
+        rest = self._rest
+        if rest is None:
+            self._add(missing)
+        else:
+            rest.amount_cents += missing
+            self._write(rest)
+            self._book(rest, missing)
+
+    @property
+    def told_cents(self) -> int:
+        """What the refunds that the provider has told of come to."""
+        return sum(known.amount_cents for known in self._known if known.provider_reference or known.reason == ELSEWHERE)
+
+    @property
+    def _rest(self) -> _Known | None:
+        """What is known only from sums."""
+        nameless = (known for known in self._known if known.reason == ELSEWHERE and known.provider_reference is None)
+        return next(nameless, None)
+
+    def _find(self, refund: RefundFacts) -> _Known | None:
+        mine = {known.id: known for known in self._known if known.provider_reference in {None, refund.reference}}
+        by_reference = (known for known in self._known if known.provider_reference == refund.reference)
+        return next(by_reference, None) or (mine.get(refund.ours) if refund.ours else None)
+
+    def _from_the_rest(self, refund: RefundFacts) -> _Known | None:
+        """Take it from what is known only from sums."""
+        rest = self._rest
+        if rest is None:
+            return None
+        left = rest.amount_cents - refund.amount_cents
+        if left > 0:
+            rest.amount_cents = left
+            self._write(rest)
+            return self._add(refund.amount_cents, booked=True)
+        rest.amount_cents = refund.amount_cents
+        self._book(rest, -left)
+        return rest
+
+    def _add(self, amount_cents: int, *, booked: bool = False) -> _Known:
+        known = _Known(new_id(), amount_cents, RefundStatus.SUCCEEDED, None, ELSEWHERE)
+        add_refund(
+            self._connection,
+            self._event_id,
+            self._order_id,
+            known.id,
+            payment_id=self._payment_id,
+            amount_cents=amount_cents,
+            status=known.status,
+            reason=ELSEWHERE,
+            now=self._now,
+        )
+        self._known.append(known)
+        if not booked:
+            self._book(known, amount_cents)
+        return known
+
+    def _book(self, known: _Known, amount_cents: int) -> None:
+        if self._pays_order and amount_cents:
+            book_refund_elsewhere(
+                self._connection, self._event_id, self._order_id, amount_cents, refund_id=known.id, now=self._now
+            )
+
+    def _write(self, known: _Known, *, failure: str | None = None) -> None:
+        fields = {name: getattr(known, name) for name in ("id", "amount_cents", "status", "provider_reference")}
+        self._connection.execute(_UPDATE, fields | {"event_id": self._event_id, "failure": failure, "now": self._now})
