@@ -41,5 +41,9 @@ def test_nothing_is_left_of_an_interrupted_run(end, tmp_path_factory):
         assert len(processes_with("HARNESS_RUN", folder)) > 4  # the run, its guard, its servers
     finally:
         run.send_signal(end)
-        run.wait(30)
+        try:
+            run.wait(60)
+        finally:
+            run.kill()  # a run that hangs must not outlive its own test
+            run.wait()
     poll(lambda: processes_with("HARNESS_RUN", folder) == [], 20)
