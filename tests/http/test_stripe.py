@@ -486,6 +486,47 @@ def test_a_refund_that_stripe_refuses_shows_as_failed(shop, evening, order):
     assert refund_of(evening, order)["last_error"] == "charge_disputed"
 
 
+def repair(evening: Evening, kind: str) -> None:
+    """Repair the one finding of a kind, as the team does."""
+    path = f"{evening.path}/reconciliation"
+    findings = evening.client.get(path, headers=evening.headers).json()["findings"]
+    [finding] = [finding["id"] for finding in findings if finding["kind"] == kind]
+    headers = evening.headers | {"Idempotency-Key": new_key()}
+    answer = evening.client.post(f"{path}/{finding}/repair", headers=headers)
+    assert answer.is_success, answer.text
+
+
+def test_a_refused_refund_can_be_tried_again_though_stripe_repeats_its_refusals(shop, evening, order):
+    intent_id = shop.buy(evening, order)
+    dispute = shop.stripe.dispute(intent_id)
+    refund(evening, order)
+    poll(lambda: refund_of(evening, order)["status"] == "failed", 20)
+    shop.stripe.win_dispute(dispute)
+    repair(evening, "refund_failed")
+    poll(lambda: refund_of(evening, order)["status"] == "succeeded", 20)
+    assert shop.balance(order)["money:stripe"] == 0
+
+
+def test_a_refund_that_the_bank_sent_back_can_be_sent_anew_and_is_booked_once(shop, evening, order):
+    intent_id = shop.buy(evening, order)
+    refund(evening, order, amount_cents=4_000)
+    poll(lambda: refund_of(evening, order)["status"] == "succeeded", 20)
+    [first] = [made["id"] for made in shop.stripe.refunds.values() if made["payment_intent"] == intent_id]
+    shop.stripe.fail_refund(first)
+    shop.hear(intent_id)
+    repair(evening, "refund_failed")
+    poll(lambda: refund_of(evening, order)["status"] == "succeeded", 20)
+    statuses = [made["status"] for made in shop.stripe.refunds.values() if made["payment_intent"] == intent_id]
+    assert statuses == ["failed", "succeeded"]
+    # Old news under new names, and all that the provider knows.
+    late = [event | {"id": f"evt_{new_key()}"} for event in shop.stripe.told(intent_id)]
+    deliver(shop.host.url, *late)
+    ask(evening, order, "confirm")
+    assert refund_of(evening, order)["status"] == "succeeded"
+    assert read(evening, order)["refunded_cents"] == 4_000
+    assert shop.balance(order)["money:stripe"] == 6_000
+
+
 def test_a_refund_that_the_bank_sends_back_shows_as_failed_and_is_booked_once(shop, evening, order):
     intent_id = shop.buy(evening, order)
     refund(evening, order, amount_cents=4_000)

@@ -192,3 +192,16 @@ def test_of_two_payments_of_one_order_exactly_one_pays_it_and_the_other_goes_bac
     assert desk.status(order.id) == "paid"
     assert (balance(desk, order, "receivable"), balance(desk, order, "money:test")) == (0, TOTAL)
     assert desk.stock(package) == (0, 1)
+
+
+def test_a_new_attempt_of_our_refund_may_be_told_of_before_we_have_its_answer(desk):
+    package = desk.package()
+    order, reference = begun(desk, package)
+    desk.hear(Facts(reference, PaymentStatus.SUCCEEDED))
+    desk.refund(order.id, Wish(amount_cents=PART))
+    ours = desk.value("SELECT id FROM refunds WHERE order_id = %s", order.id)
+    for attempt, status in (("re_1", RefundStatus.FAILED), ("re_2", RefundStatus.SUCCEEDED)):
+        desk.hear(Facts(reference, refunds=(RefundFacts(attempt, PART, status, ours=ours),)))
+    found = "SELECT amount_cents::int, status, provider_reference FROM refunds WHERE order_id = %s"
+    assert desk.rows(found, order.id) == [(PART, "succeeded", "re_2")]
+    assert desk.value("SELECT refunded_cents::int FROM orders WHERE id = %s", order.id) == PART

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from shared.domain.ledger.checks import CHECKS, OVERDUE_FOR, RETRIES, STUCK_AFTER, Check, Row
 from shared.domain.ledger.schemas import FindingOut, Kind
-from shared.domain.payments.provider import FINAL, Facts, ProviderDown
+from shared.domain.payments.provider import FINAL, Facts, Provider, ProviderDown, ProviderRefused
 from shared.domain.payments.providers import online_provider
 from shared.kit.db.unit_of_work import raw_connection
 
@@ -135,8 +135,17 @@ def ask_provider(payments: Sequence[Row]) -> list[FindingOut]:
     provider = online_provider()
     if provider is None:
         return []
-    told = [differing(payment, provider.look(payment["reference"])) for payment in payments]
+    told = [differing(payment, look(provider, payment["reference"])) for payment in payments]
     return [finding for finding in told if finding is not None]
+
+
+def look(provider: Provider, reference: str) -> Facts:
+    """Ask how a payment is; of one that it does not know, of an earlier account say, the provider says nothing."""
+    try:
+        return provider.look(reference)
+    except ProviderRefused as refusal:
+        log.warning("The payment provider says nothing of %s: %s", reference, refusal)
+        return Facts(reference)
 
 
 def differing(payment: Row, facts: Facts) -> FindingOut | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
-from shared.domain.ledger.reconciling import BY_KIND, KINDS, PROVIDER_MISMATCH, look_again
+from shared.domain.ledger.reconciling import BY_KIND, KINDS, PROVIDER_MISMATCH, look, look_again
 from shared.domain.orders.issuing import issue_missing, take_back
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
@@ -59,7 +59,7 @@ def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str)
     if row is None:
         raise NoSuchFinding
     provider = provider_named(row[0])
-    return None if provider is None else provider.look(row[1])
+    return None if provider is None else look(provider, row[1])
 
 
 def repair(

@@ -70,8 +70,11 @@ class RefundNotes:
 
     def take(self, refund: RefundFacts) -> None:
         """Note what is said of one refund."""
-        known = self._find(refund) or self._from_the_rest(refund) or self._add(refund.amount_cents)
-        if known.provider_reference is None or _RANK[refund.status] > _RANK[RefundStatus(known.status)]:
+        known = self._find(refund)
+        if known is None and self._ours(refund):
+            return  # old news: an attempt of ours before the one that stands
+        known = known or self._from_the_rest(refund) or self._add(refund.amount_cents)
+        if known.provider_reference != refund.reference or _RANK[refund.status] > _RANK[RefundStatus(known.status)]:
             known.status = refund.status
         known.provider_reference = refund.reference
         self._write(known, failure=refund.failure if known.status == RefundStatus.FAILED else None)
@@ -101,9 +104,18 @@ class RefundNotes:
         return next(nameless, None)
 
     def _find(self, refund: RefundFacts) -> _Known | None:
-        mine = {known.id: known for known in self._known if known.provider_reference in {None, refund.reference}}
+        """The refund that is spoken of: by its reference, or ours in a new attempt after one that failed."""
         by_reference = (known for known in self._known if known.provider_reference == refund.reference)
-        return next(by_reference, None) or (mine.get(refund.ours) if refund.ours else None)
+        if found := next(by_reference, None):
+            return found
+        ours = self._ours(refund)
+        if ours is None or ours.provider_reference is None:
+            return ours
+        is_next = ours.status != RefundStatus.SUCCEEDED and refund.status != RefundStatus.FAILED
+        return ours if is_next else None
+
+    def _ours(self, refund: RefundFacts) -> _Known | None:
+        return next((known for known in self._known if known.id == refund.ours), None)
 
     def _from_the_rest(self, refund: RefundFacts) -> _Known | None:
         """Take it from what is known only from sums."""

@@ -78,11 +78,14 @@ def _configured(name: str) -> Provider:
 
 
 def _note(event_id: UUID, refund_id: UUID, *, now: datetime, **fields: str | None) -> None:
+    # What a message has told of this attempt meanwhile is newer.
+    is_news = Refund.status == RefundStatus.PENDING
+    if reference := fields.get("provider_reference"):
+        is_news |= Refund.provider_reference.is_distinct_from(reference)
     with UnitOfWork() as unit_of_work:
         unit_of_work.session.execute(
             update(Refund)
-            # What a message has told of it meanwhile is newer.
-            .where(Refund.event_id == event_id, Refund.id == refund_id, Refund.status == RefundStatus.PENDING)
+            .where(Refund.event_id == event_id, Refund.id == refund_id, is_news)
             .values(updated_at=now, **fields)
         )
         unit_of_work.commit()

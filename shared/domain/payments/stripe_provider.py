@@ -34,7 +34,7 @@ type Json = Mapping[str, Any]
 
 _OLD_AFTER_SECONDS = 300
 _REFUNDS_AT_MOST = 100
-# Stripe repeats the answer to a key for at least a day, also where that was a fault of its own.
+# Stripe repeats the answer to a key for at least a day, also where that was a fault of its own, or a refusal.
 _KEYS_AT_MOST = 20
 _CONNECT_SECONDS = 3.0
 
@@ -122,23 +122,30 @@ class StripeProvider:
         return facts_of_intent(intent.to_dict())
 
     def refund(self, reference: str, amount_cents: int, currency: str, *, refund_id: UUID) -> RefundFacts:
-        """Send money back, unless that has been done: a key is forgotten after a day, the refund itself is not."""
+        """Send money back, unless that has been done: a key is forgotten after a day, the refund itself is not.
+
+        One that a bank has sent back is sent anew.
+        """
         client = self._client
         amount = to_stripe(amount_cents, currency)
 
-        def sent() -> Json | None:
-            ours = (refund for refund in self._refunds(reference) if _our_refund(refund) == refund_id)
-            return next(ours, None)
+        def attempts() -> list[RefundFacts]:
+            found = map(facts_of_refund, self._refunds(reference))
+            return [attempt for attempt in found if attempt.ours == refund_id]
 
-        def create(key: str) -> Json:
+        def standing(found: list[RefundFacts]) -> RefundFacts | None:
+            return next((attempt for attempt in found if attempt.status != RefundStatus.FAILED), None)
+
+        def create(key: str) -> RefundFacts:
             made = client.v1.refunds.create(
                 {"payment_intent": reference, "amount": amount, "metadata": {"refund_id": str(refund_id)}},
                 {"idempotency_key": key},
             )
-            return made.to_dict()
+            return facts_of_refund(made.to_dict())
 
-        found = sent() or _ask(lambda: _keyed(create, f"refund-{refund_id}", find=sent))
-        return facts_of_refund(found)
+        known = attempts()
+        key = f"refund-{refund_id}-after-{len(known)}" if known else f"refund-{refund_id}"
+        return standing(known) or _ask(lambda: _keyed(create, key, find=lambda: standing(attempts())))
 
     def _refunds(self, reference: str) -> list[dict[str, Any]]:
         client = self._client
@@ -294,9 +301,9 @@ def _id(text: str | None) -> UUID | None:
 
 
 def _keyed[Made](create: Callable[[str], Made], key: str, *, find: Callable[[], Made | None] = lambda: None) -> Made:
-    """Create something once with a key; where the key's answer is an old fault of Stripe's, with the next key.
+    """Create something once with a key; where Stripe only repeats an old fault or refusal, with the next key.
 
-    Whether that fault came after the effect is asked by `find` first.
+    Whether an old fault came after the effect is asked by `find` first.
     """
     import stripe  # noqa: PLC0415
 
@@ -304,11 +311,11 @@ def _keyed[Made](create: Callable[[str], Made], key: str, *, find: Callable[[], 
         try:
             return create(f"{key}-{number}" if number else key)
         except stripe.StripeError as error:
-            if (error.http_status or 0) < 500 or not _is_replayed(error.headers):
+            if not _is_replayed(error.headers):
                 raise
             if found := find():
                 return found
-    raise ProviderDown("an old fault of Stripe's is repeated")
+    raise ProviderDown("an old answer is repeated")
 
 
 def _is_replayed(headers: Mapping[str, str] | None) -> bool:
