@@ -10,6 +10,7 @@ from tests.factories import (
     new_key,
     open_evening,
     order_fields,
+    pointers,
     put_member,
     query,
 )
@@ -68,6 +69,17 @@ def test_giving_tickets_away_is_for_coordinators_and_brings_no_revenue(evening, 
     order = sell(evening, evening.headers, package, "comp").json()
     assert (order["status"], order["discount_cents"], order["total_cents"]) == ("paid", 10_000, 0)
     assert len(order["tickets"]) == 2
+
+
+def test_what_is_given_away_uses_up_no_promo_code(evening, database_url):
+    package = evening.package()
+    code = {"code": "HALF", "discount_type": "percentage", "discount_value": 50, "max_total_uses": 1}
+    made = evening.client.post(f"{evening.path}/promo-codes", json=code, headers=evening.headers)
+    assert made.status_code == 201
+    before = event_state(database_url, evening.id)
+    refused = sell(evening, evening.headers, package, "comp", promo_code="HALF")
+    assert pointers(assert_problem(refused, 422, "invalid_input")) == ["/promo_code"]
+    assert event_state(database_url, evening.id) == before
 
 
 def test_what_is_sold_out_is_sold_out_at_the_box_office_too(evening, staff):

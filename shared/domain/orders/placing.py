@@ -42,6 +42,7 @@ from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.actor import GUEST, Actor
 from shared.kit.db.idempotency import Idempotency
+from shared.kit.errors import InvalidInput
 from shared.kit.ids import new_id, random_word
 
 # Each further attempt means that somebody else got something, or that a coordinator has just changed the package.
@@ -188,6 +189,8 @@ def _draft(
     customer = customer_of(actor.user_id, body.customer.email)
     evening, offers = _read_offers(connection, event_id, list({item.package_id for item in body.items}))
     lines = price_lines(body.items, offers, now=now)
+    if body.payment_method == "comp" and body.promo_code is not None:
+        raise InvalidInput("What is given away takes no promo code.", pointer="/promo_code")
     promo = None
     if body.promo_code is not None:
         promo = read_promo(connection, event_id, body.promo_code, customer=customer)
