@@ -1,10 +1,12 @@
 """How this app's endpoints are declared: the kit's blueprint with the domain's gate."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from shared.domain.access.commands import admit
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.queries import package_list_keys
+from shared.domain.promotions.queries import cache_key
 from shared.domain.sales.queries import counts_key
 from shared.kit.cache import cache
 from shared.kit.http.blueprint import Blueprint
@@ -16,7 +18,19 @@ def endpoints(tag: str, *, after_write: Callable[[Call], None] | None = None) ->
     return Blueprint(tag, gate=admit, public=Permission.PUBLIC, after_write=after_write)
 
 
+def forget_promo_code(call: Call, code: str | None) -> None:
+    """Forget, after the commit, what the cache knows of a promo code: an order redeems it."""
+    if code is not None:
+        key = cache_key(call.event_id, code.strip().upper())
+        call.unit_of_work.after_commit(lambda: cache().drop(key))
+
+
 def drop_package_list(call: Call) -> None:
     """Forget the cached list of the event's packages, and how many are sold: something that it shows has changed."""
     if call.event is not None:
-        cache().drop(*package_list_keys(call.event), counts_key(call.event))
+        drop_package_list_of(call.event)
+
+
+def drop_package_list_of(event_id: UUID) -> None:
+    """Forget the list of an event that the address does not name."""
+    cache().drop(*package_list_keys(event_id), counts_key(event_id))

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import drop_package_list, endpoints
+from functions.edge import drop_package_list, endpoints, forget_promo_code
 from shared.domain.access.errors import NoSuchEvent, PermissionMissing
 from shared.domain.access.permissions import Permission
 from shared.domain.audit.commands import Entity, record
@@ -58,6 +58,7 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
         raise PermissionMissing("Giving tickets away is for coordinators.")
     call.unit_of_work.commit()  # as for buyers: the session's connection is given back
     call.unit_of_work.after_commit(outbox.nudge)
+    forget_promo_code(call, body.promo_code)
     counter = Counter(
         channel="box_office",
         paid_at_once=frozenset({"cash", "cheque", "card_terminal", "comp"}),

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import drop_package_list, endpoints
+from functions.edge import drop_package_list, endpoints, forget_promo_code
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import EventCancelled
@@ -10,8 +10,6 @@ from shared.domain.orders.placing import Counter, place_order
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
 from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
-from shared.domain.promotions.queries import cache_key
-from shared.kit.cache import cache
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
@@ -73,8 +71,7 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     call.unit_of_work.after_commit(outbox.nudge)
     if body.promo_code is not None:
         require_below(PROMO_GUESSES, call)
-        key = cache_key(call.event_id, body.promo_code.strip().upper())
-        call.unit_of_work.after_commit(lambda: cache().drop(key))
+    forget_promo_code(call, body.promo_code)
     try:
         with raw_connection() as connection:
             return place_order(

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import endpoints
+from functions.edge import drop_package_list_of, endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors as order_errors
@@ -110,6 +110,7 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
     except ProviderDown as error:
         raise DependencyDown("The payment provider does not answer.", dependency="payments") from error
     commands.note_answer(call.session, payment.provider, facts, now=call.now)
+    call.unit_of_work.after_commit(lambda: drop_package_list_of(order.event_id))
     call.idempotency.remember(call.session, order_id, now=call.now)
     call.unit_of_work.after_commit(outbox.nudge)
     return _order(call, order_id)
@@ -126,6 +127,7 @@ def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     event_id = queries.lock_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
     cancel_pending(call.session, event_id, order_id, now=call.now)
     commands.give_up_later(call.session, event_id, order_id, now=call.now)
+    call.unit_of_work.after_commit(lambda: drop_package_list_of(event_id))
     call.unit_of_work.after_commit(outbox.nudge)
     return _order(call, order_id)
 

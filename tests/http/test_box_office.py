@@ -71,6 +71,17 @@ def test_giving_tickets_away_is_for_coordinators_and_brings_no_revenue(evening, 
     assert len(order["tickets"]) == 2
 
 
+def test_a_code_redeemed_at_the_box_office_is_forgotten_by_the_preview(evening, staff):
+    package = evening.package()
+    code = {"code": "ONCE", "discount_type": "percentage", "discount_value": 50, "max_total_uses": 1}
+    evening.client.post(f"{evening.path}/promo-codes", json=code, headers=evening.headers)
+    basket = {"code": "ONCE", "items": [{"package_id": package["id"], "quantity": 1}]}
+    preview = f"/public/events/{evening.id}/promo-codes/validate"
+    assert evening.client.post(preview, json=basket).json()["valid"] is True
+    assert sell(evening, staff, package, promo_code="ONCE").status_code == 201
+    assert evening.client.post(preview, json=basket).json()["reason"] == "promo_code_used_up"
+
+
 def test_what_is_given_away_uses_up_no_promo_code(evening, database_url):
     package = evening.package()
     code = {"code": "HALF", "discount_type": "percentage", "discount_value": 50, "max_total_uses": 1}

@@ -81,6 +81,15 @@ def test_what_changes_shows_at_once_in_every_cached_list(what, evening):
         assert fresh == listed(evening, **parameters, page=1), "and is cached as it is"
 
 
+def test_a_cancelled_order_frees_its_tickets_in_the_list_at_once(evening):
+    package = evening.package(quantity_limit=1)
+    order = evening.order((package["id"], 1), payment_method="card")
+    assert listed(evening)[0]["is_sold_out"] is True
+    headers = {"X-Order-Token": order["access_token"]}
+    assert evening.client.post(f"/public/orders/{order['id']}/cancel", headers=headers).status_code == 200
+    assert listed(evening)[0]["remaining"] == 1
+
+
 def test_a_cancelled_event_has_no_list_any_more(evening):
     evening.package()
     listed(evening)
