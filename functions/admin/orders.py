@@ -1,13 +1,12 @@
 from uuid import UUID
 
 from functions.edge import drop_package_list, endpoints, forget_promo_code
-from shared.domain.access.errors import NoSuchEvent, PermissionMissing
+from shared.domain.access.errors import PermissionMissing
 from shared.domain.access.permissions import Permission
 from shared.domain.audit.commands import Entity, record
-from shared.domain.catalog.errors import EventCancelled
 from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, errors, queries
-from shared.domain.orders.placing import Counter, place_order
+from shared.domain.orders.placing import REFUSALS, Counter, place_order
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
 from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
@@ -15,7 +14,6 @@ from shared.domain.payments.queries import get_refund, refunds_of
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.payments.schemas import RefundIn, RefundList, RefundOut
-from shared.domain.promotions import errors as promo_errors
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.db.unit_of_work import driver_connection, raw_connection
 from shared.kit.http.call import Call
@@ -35,22 +33,7 @@ def _replay_order(call: Call, order_id: UUID) -> PlacedOrderOut:
     status=201,
     location=f"/api/{_ORDERS}/{{id}}",
     replay=_replay_order,
-    refusals=(
-        errors.SoldOut,
-        errors.PackageNotOnSale,
-        errors.StockContended,
-        errors.QuantityOutOfRange,
-        errors.TooManyTickets,
-        errors.TooManyForCustomer,
-        errors.UnknownPackage,
-        errors.PaymentMethodUnavailable,
-        errors.InvalidAnswers,
-        NoSuchEvent,
-        EventCancelled,
-        PermissionMissing,
-        IdempotencyKeyReused,
-        *promo_errors.REFUSALS,
-    ),
+    refusals=(*REFUSALS, PermissionMissing),
 )
 def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
     """Sell at the box office: paid there and then in cash, by cheque or at a card terminal, or given away (`comp`)."""

@@ -1,16 +1,13 @@
 from uuid import UUID
 
 from functions.edge import drop_package_list, endpoints, forget_promo_code
-from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.permissions import Permission
-from shared.domain.catalog.errors import EventCancelled
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
-from shared.domain.orders.placing import Counter, place_order
+from shared.domain.orders.placing import REFUSALS, Counter, place_order
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
 from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
-from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
 from shared.kit.http.limiting import count, require_below
@@ -42,22 +39,7 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
     status=201,
     location="/api/v1/public/orders/{id}",
     replay=_replay,
-    refusals=(
-        errors.SoldOut,
-        errors.PackageNotOnSale,
-        errors.StockContended,
-        errors.QuantityOutOfRange,
-        errors.TooManyTickets,
-        errors.TooManyForCustomer,
-        errors.UnknownPackage,
-        errors.PaymentMethodUnavailable,
-        NoSuchEvent,
-        errors.InvalidAnswers,
-        EventCancelled,
-        IdempotencyKeyReused,
-        *promo_errors.REFUSALS,
-        TooManyRequests,
-    ),
+    refusals=(*REFUSALS, TooManyRequests),
 )
 def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     """Buy tickets: all that the order asks for, or nothing.

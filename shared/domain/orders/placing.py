@@ -21,7 +21,17 @@ from shared.domain.ledger.rules import Amounts, sale_pairs
 from shared.domain.orders import statements
 from shared.domain.orders.answers import Answer, Option
 from shared.domain.orders.charges import Rates, charges_on
-from shared.domain.orders.errors import PaymentMethodUnavailable, SoldOut, StockContended, TooManyForCustomer
+from shared.domain.orders.errors import (
+    InvalidAnswers,
+    PackageNotOnSale,
+    PaymentMethodUnavailable,
+    QuantityOutOfRange,
+    SoldOut,
+    StockContended,
+    TooManyForCustomer,
+    TooManyTickets,
+    UnknownPackage,
+)
 from shared.domain.orders.links import access_token, token_hash
 from shared.domain.orders.releasing import release_overdue
 from shared.domain.orders.rules import Line, Offer, price_lines, quantities
@@ -35,13 +45,14 @@ from shared.domain.orders.schemas import (
     PlacedOrderOut,
 )
 from shared.domain.orders.states import State
+from shared.domain.promotions.errors import REFUSALS as PROMO_REFUSALS
 from shared.domain.promotions.errors import PromoCodeUsedByCustomer, PromoCodeUsedUp
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import Promo, claim_promo, customer_of, discounts, read_promo
 from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.actor import GUEST, Actor
-from shared.kit.db.idempotency import Idempotency
+from shared.kit.db.idempotency import Idempotency, IdempotencyKeyReused
 from shared.kit.errors import InvalidInput
 from shared.kit.ids import new_id, random_word
 
@@ -62,6 +73,23 @@ _READ_AS_IT_IS = Offer.__dataclass_fields__.keys() - {"package_id", "options", "
 _RATES = tuple(Rates.__dataclass_fields__)
 # What an expired order that nobody has tidied away yet may be in the way of.
 _SHORT = (SoldOut, PromoCodeUsedUp, PromoCodeUsedByCustomer, TooManyForCustomer)
+
+REFUSALS = (
+    SoldOut,
+    PackageNotOnSale,
+    StockContended,
+    QuantityOutOfRange,
+    TooManyTickets,
+    TooManyForCustomer,
+    UnknownPackage,
+    PaymentMethodUnavailable,
+    InvalidAnswers,
+    NoSuchEvent,
+    EventCancelled,
+    IdempotencyKeyReused,
+    *PROMO_REFUSALS,
+)
+"""Why an order may be refused, wherever it is placed."""
 
 
 @dataclass(frozen=True, slots=True)
