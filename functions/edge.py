@@ -1,6 +1,7 @@
 """How this app's endpoints are declared: the kit's blueprint with the domain's gate."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from uuid import UUID
 
 from shared.domain.access.commands import admit
@@ -33,4 +34,14 @@ def drop_package_list(call: Call) -> None:
 
 def drop_package_list_of(event_id: UUID) -> None:
     """Forget the list of an event that the address does not name."""
-    cache().drop(*package_list_keys(event_id), counts_key(event_id))
+    cache().drop(*_shown_of(event_id))
+
+
+def drop_what_buyers_change(call: Call) -> None:
+    """Forget the same after an order; in a rush, once for many of them."""
+    cache().drop_in_a_rush(*_shown_of(call.event_id))
+
+
+@lru_cache(maxsize=100)
+def _shown_of(event_id: UUID) -> tuple[str, ...]:
+    return (*package_list_keys(event_id), counts_key(event_id))

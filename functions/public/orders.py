@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import drop_package_list, endpoints, forget_promo_code
+from functions.edge import drop_what_buyers_change, endpoints, forget_promo_code
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
@@ -15,7 +15,7 @@ from shared.kit.http.problems import TooManyRequests
 from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 
-bp = endpoints("Orders", after_write=drop_package_list)
+bp = endpoints("Orders", after_write=drop_what_buyers_change)
 
 # Only orders that name an unknown code count, so that selling itself is never limited.
 PROMO_GUESSES = RateLimit("promo_guesses")

@@ -12,10 +12,12 @@ def new_id() -> UUID:
     """Return a UUIDv7 (RFC 9562 §5.7): ids made later sort later, so that inserts stay at one end of an index."""
     milliseconds = time.time_ns() // 1_000_000
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
-    value |= secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
+    random = secrets.randbits(74)
+    value |= random >> 62 << 64 | 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=value)
 
 
 def random_word(length: int) -> str:
     """Return `length` random unambiguous letters and digits, from the operating system's secure source."""
-    return "".join(secrets.choice(UNAMBIGUOUS) for _ in range(length))
+    number, base = secrets.randbelow(len(UNAMBIGUOUS) ** length), len(UNAMBIGUOUS)
+    return "".join(UNAMBIGUOUS[number // base**place % base] for place in range(length))

@@ -1,7 +1,6 @@
 """Keeping the books, inside the transaction of what they tell of."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +30,6 @@ def book(
     now: datetime,
 ) -> None:
     """Write the movements that `cause` (a payment, a refund) has brought about for an order."""
-    entries = orjson.dumps([{"id": new_id(), **asdict(pair)} for pair in pairs]).decode()
+    entries = orjson.dumps([{"id": new_id(), **pair._asdict()} for pair in pairs]).decode()
     what = {"event_id": event_id, "order_id": order_id, "currency": currency, "cause": cause, "now": now}
     connection.execute(_BOOK, what | {"entries": entries})

@@ -10,12 +10,12 @@ The first account is debited, the second credited. After a sale a customer's rec
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 RECEIVABLE, SALES, DISCOUNTS, FEES, TAXES, REFUNDS = "receivable", "sales", "discounts", "fees", "taxes", "refunds"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """One movement: the same amount debited and credited."""
 
     kind: str

@@ -5,8 +5,6 @@ queue lose the message, the row is published again after a while, so a message m
 it off asks `done_at` first.
 """
 
-import logging
-import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -17,9 +15,8 @@ from sqlalchemy import select, text, tuple_, update
 from shared.domain.messaging.models import OutboxMessage
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.gathering import Gathering
 from shared.kit.storage.queues import send_message
-
-log = logging.getLogger(__name__)
 
 EMAIL_QUEUE = "email"
 PAYMENTS_QUEUE = "payments"
@@ -101,36 +98,15 @@ def _put_back(batch: Sequence[Address]) -> None:
         unit_of_work.commit()
 
 
-class _Publisher:
-    """A thread that publishes soon after it is nudged, so that no buyer waits for the queue."""
-
-    def __init__(self) -> None:
-        self._wanted = threading.Event()
-        threading.Thread(target=self._run, name="outbox", daemon=True).start()
-
-    def nudge(self) -> None:
-        self._wanted.set()
-
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            self._wanted.wait()
-            pause.wait(_GATHER_SECONDS)
-            self._wanted.clear()
-            try:
-                publish_waiting()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the rows are safe and the timer comes by
-                log.warning("The outbox could not be published (%s); the timer will", type(error).__name__)
-
-
 @lru_cache(maxsize=1)
-def _publisher() -> _Publisher:
-    return _Publisher()
+def _publisher() -> Gathering[str]:
+    """Publishes soon after it is asked, so that no buyer waits for the queue; should it fail, the timer publishes."""
+    return Gathering("publishing the outbox", lambda _: publish_waiting(), seconds=_GATHER_SECONDS)
 
 
 def nudge() -> None:
     """Have what has just been committed published soon; call it after the commit."""
-    _publisher().nudge()
+    _publisher().add("all")
 
 
 def begin_work(address: Address, *, now: datetime) -> tuple[str, dict[str, object]] | None:

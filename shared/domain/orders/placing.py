@@ -5,7 +5,7 @@ were read. Whoever loses a race reads again: then either the stock is truly shor
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -52,6 +52,7 @@ from shared.domain.promotions.redeeming import Promo, claim_promo, customer_of, 
 from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.actor import GUEST, Actor
+from shared.kit.db.arrays import array
 from shared.kit.db.idempotency import Idempotency, IdempotencyKeyReused
 from shared.kit.errors import InvalidInput
 from shared.kit.ids import new_id, random_word
@@ -260,7 +261,7 @@ def _read_offers(
 ) -> tuple[_Evening, dict[UUID, Offer]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            statements.READ_OFFERS, {"event_id": event_id, "package_ids": package_ids}, prepare=True
+            statements.READ_OFFERS, {"event_id": event_id, "package_ids": array(package_ids)}, prepare=True
         ).fetchall()
     if not rows or rows[0]["status"] == "draft":
         raise NoSuchEvent
@@ -326,9 +327,9 @@ def _write(
                 statements.CLAIM_STOCK,
                 {
                     "event_id": draft.event_id,
-                    "package_ids": list(wanted),
-                    "quantities": list(wanted.values()),
-                    "terms": [terms[package_id] for package_id in wanted],
+                    "package_ids": array(wanted),
+                    "quantities": array(wanted.values()),
+                    "terms": array(terms[package_id] for package_id in wanted),
                     "only_hold": not draft.is_paid,
                 },
                 prepare=True,
@@ -398,7 +399,7 @@ def _columns(
             [{"id": id_, "item_id": item_id, "number": number} for id_, item_id, number in draft.tickets]
         ).decode(),
         "ticket_status": "valid" if draft.is_paid else "reserved",
-        "entries": orjson.dumps([{"id": new_id(), **asdict(pair)} for pair in pairs]).decode(),
+        "entries": orjson.dumps([{"id": new_id(), **pair._asdict()} for pair in pairs]).decode(),
         "message_id": new_id(),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,

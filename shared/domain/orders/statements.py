@@ -18,7 +18,7 @@ SELECT e.status, e.currency, e.max_tickets_per_customer, e.order_expiry_minutes,
          WHERE o.event_id = p.event_id AND o.package_id = p.id AND o.is_active) AS options,
        CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining
   FROM events e
-  LEFT JOIN ticket_packages p ON p.event_id = e.id AND p.id = ANY(%(package_ids)s)
+  LEFT JOIN ticket_packages p ON p.event_id = e.id AND p.id = ANY(%(package_ids)s::uuid[])
   LEFT JOIN package_stock s ON s.event_id = p.event_id AND s.package_id = p.id
  WHERE e.id = %(event_id)s
 """

@@ -1,7 +1,7 @@
 """One transaction a request or message; only the unit of work commits."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Self
 
 import psycopg
@@ -65,13 +65,17 @@ def driver_connection(session: Session) -> psycopg.Connection[Any]:
 @contextmanager
 def raw_connection() -> Iterator[psycopg.Connection[Any]]:
     """Lend a psycopg connection of the pool, in autocommit, for statements that are faster without the ORM."""
-    with autocommit_engine().connect() as connection:
-        driver = connection.connection.driver_connection
+    with closing(engine().raw_connection()) as pooled:
+        driver = pooled.driver_connection
         assert isinstance(driver, psycopg.Connection)
+        driver.autocommit = True
         try:
             yield driver
         except psycopg.Error as error:
             if driver.broken:  # its neighbours in the pool have met the same end: begin with a new pool
-                connection.invalidate(error)
+                pooled.invalidate(error)
                 engine().dispose(close=False)
             raise
+        finally:
+            if not driver.broken:
+                driver.autocommit = False

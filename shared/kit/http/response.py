@@ -75,4 +75,5 @@ def refuse(error: Refusal | EdgeProblem, request_id: str) -> func.HttpResponse:
 
 def location_of(template: str, result: Any, parameters: dict[str, Any]) -> str:
     """Return the address of what was made: `template` filled from the path and from the result's own fields."""
-    return template.format_map({**parameters, **{name: getattr(result, name) for name in type(result).model_fields}})
+    own = {name: getattr(result, name) for name in type(result).model_fields if f"{{{name}}}" in template}
+    return template.format_map(parameters | own)

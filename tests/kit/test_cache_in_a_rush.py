@@ -1,0 +1,45 @@
+"""What hundreds of sales make stale is forgotten by a command now and then, and the last of them is not left out."""
+
+import redis
+
+from tests.architecture.application import load
+from tests.harness.polling import poll
+
+KEYS = ("rush:one", "rush:two")
+
+
+def deletions(server: redis.Redis) -> int:
+    counted = server.info("commandstats").get("cmdstat_del", {"calls": 0})
+    return int(counted["calls"])
+
+
+def test_five_hundred_sales_cost_few_commands_and_the_last_of_them_is_not_left_out(app_environment):
+    module = load("shared.kit.cache", app_environment)
+    redis_server = load("shared.kit.redis_server", app_environment)
+    config = load("shared.kit.settings", app_environment).load_settings(app_environment)
+    cache = module.Cache(redis_server.RedisServer(config))
+    with redis.Redis.from_url(config.redis_url) as server:
+        before = deletions(server)
+        for _ in range(500):
+            cache.put(KEYS[0], b"stale", seconds=60)
+            cache.drop_in_a_rush(*KEYS)
+        cache.put(KEYS[0], b"stale", seconds=60)
+        cache.drop_in_a_rush(*KEYS)
+        poll(lambda: cache.get(KEYS[0]) is None)
+
+        assert deletions(server) - before < 50
+
+
+def test_one_sale_is_forgotten_at_once(app_environment):
+    module = load("shared.kit.cache", app_environment)
+    redis_server = load("shared.kit.redis_server", app_environment)
+    config = load("shared.kit.settings", app_environment).load_settings(app_environment)
+    cache = module.Cache(redis_server.RedisServer(config))
+    cache.put(KEYS[0], b"stale", seconds=60)
+    cache.put("another", b"kept", seconds=60)
+
+    cache.drop_in_a_rush(*KEYS)
+
+    assert cache.get(KEYS[0]) is None
+    assert cache.get("another") == b"kept"
+    cache.drop("another")
