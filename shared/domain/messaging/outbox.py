@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_, update
+from sqlalchemy import text, tuple_, update
 
 from shared.domain.messaging.models import OutboxMessage
 from shared.kit.clock import utc_now
-from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
 from shared.kit.gathering import Gathering
 from shared.kit.storage.queues import send_message
 
@@ -43,6 +43,19 @@ _TAKE = text(
     RETURNING event_id, id, kind
     """
 )
+
+_LEASE_IT = """
+UPDATE outbox SET leased_until = %(until)s, attempts = attempts + 1
+ WHERE event_id = %(event_id)s AND id = %(id)s AND done_at IS NULL AND (leased_until IS NULL OR leased_until < %(now)s)
+RETURNING kind, payload
+"""
+_IS_WAITING = "SELECT 1 FROM outbox WHERE event_id = %(event_id)s AND id = %(id)s AND done_at IS NULL"
+_ATTEMPTS = "SELECT attempts FROM outbox WHERE event_id = %(event_id)s AND id = %(id)s"
+_END_LEASE = """
+UPDATE outbox SET leased_until = NULL, last_error = %(error)s, done_at = coalesce(%(done_at)s, done_at),
+       published_at = coalesce(%(published_at)s, published_at)
+ WHERE event_id = %(event_id)s AND id = %(id)s
+"""
 
 type Address = tuple[UUID, UUID]  # (event id, message id)
 
@@ -114,27 +127,12 @@ def begin_work(address: Address, *, now: datetime) -> tuple[str, dict[str, objec
 
     Raises `BeingWorkedOn` while somebody else holds the lease.
     """
-    event_id, message_id = address
-    this = (OutboxMessage.event_id == event_id, OutboxMessage.id == message_id)
-    with UnitOfWork() as unit_of_work:
-        session = unit_of_work.session
-        leased = session.execute(
-            update(OutboxMessage)
-            .where(
-                *this,
-                OutboxMessage.done_at.is_(None),
-                (OutboxMessage.leased_until.is_(None)) | (OutboxMessage.leased_until < now),
-            )
-            .values(leased_until=now + _LEASE, attempts=OutboxMessage.attempts + 1)
-            .returning(OutboxMessage.kind, OutboxMessage.payload)
-        ).one_or_none()
-        unit_of_work.commit()
-        if leased is not None:
-            return leased.kind, leased.payload
-        waiting = session.scalar(select(OutboxMessage.id).where(*this, OutboxMessage.done_at.is_(None)))
-    if waiting is not None:
-        raise BeingWorkedOn
-    return None
+    which = {"event_id": address[0], "id": address[1]}
+    with raw_connection() as connection:
+        leased = connection.execute(_LEASE_IT, which | {"now": now, "until": now + _LEASE}).fetchone()
+        if leased is None and connection.execute(_IS_WAITING, which).fetchone():
+            raise BeingWorkedOn
+    return None if leased is None else (leased[0], leased[1])
 
 
 class BeingWorkedOn(Exception):
@@ -143,7 +141,7 @@ class BeingWorkedOn(Exception):
 
 def finish_work(address: Address, *, now: datetime, error: str | None = None) -> None:
     """Strike the message off, or note why it failed so that a later attempt may take it."""
-    _end_lease(address, last_error=error, done_at=None if error else now)
+    _end_lease(address, done_at=None if error else now, error=error)
 
 
 def postpone_work(address: Address, *, now: datetime, error: str) -> None:
@@ -151,19 +149,16 @@ def postpone_work(address: Address, *, now: datetime, error: str) -> None:
 
     For what fails through nobody's fault, so that it need not end in the poison queue.
     """
-    with UnitOfWork(read_only=True) as unit_of_work:
-        attempts = unit_of_work.session.scalar(
-            select(OutboxMessage.attempts).where(OutboxMessage.event_id == address[0], OutboxMessage.id == address[1])
-        )
-    wait = min(_RETRY_AFTER * 2 ** min((attempts or 1) - 1, 10), _PUBLISH_AGAIN_AFTER)
-    _end_lease(address, last_error=error, published_at=now + wait - _PUBLISH_AGAIN_AFTER)
+    with raw_connection() as connection:
+        row = connection.execute(_ATTEMPTS, {"event_id": address[0], "id": address[1]}).fetchone()
+    attempts = row[0] if row else 1
+    wait = min(_RETRY_AFTER * 2 ** min(attempts - 1, 10), _PUBLISH_AGAIN_AFTER)
+    _end_lease(address, error=error, published_at=now + wait - _PUBLISH_AGAIN_AFTER)
 
 
-def _end_lease(address: Address, **fields: datetime | str | None) -> None:
-    with UnitOfWork() as unit_of_work:
-        unit_of_work.session.execute(
-            update(OutboxMessage)
-            .where(OutboxMessage.event_id == address[0], OutboxMessage.id == address[1])
-            .values(leased_until=None, **fields)
-        )
-        unit_of_work.commit()
+def _end_lease(
+    address: Address, *, error: str | None, done_at: datetime | None = None, published_at: datetime | None = None
+) -> None:
+    which = {"event_id": address[0], "id": address[1]}
+    with raw_connection() as connection:
+        connection.execute(_END_LEASE, which | {"error": error, "done_at": done_at, "published_at": published_at})

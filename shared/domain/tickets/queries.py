@@ -1,32 +1,22 @@
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
-from shared.domain.tickets.models import Ticket
 from shared.domain.tickets.schemas import HolderOut, TicketOut
 
 
-def tickets_of(session: Session, event_id: UUID, item_ids: Sequence[UUID]) -> list[TicketOut]:
-    """The tickets of some order items that have been issued, by number."""
-    tickets = session.scalars(
-        select(Ticket)
-        .where(Ticket.event_id == event_id, Ticket.order_item_id.in_(item_ids), Ticket.status != "reserved")
-        .order_by(Ticket.number)
-    )
-    return [_out(ticket) for ticket in tickets]
+def tickets_out(event_id: UUID, tickets: Iterable[Mapping[str, Any]]) -> list[TicketOut]:
+    """What is shown of tickets as they were read: `id`, `number`, `status`, `name`, `email`, `revision`."""
+    return [_out(event_id, ticket) for ticket in tickets]
 
 
-def _out(ticket: Ticket) -> TicketOut:
-    known = ticket.holder_name is not None or ticket.holder_email is not None
-    return TicketOut.model_validate(
-        {
-            "id": ticket.id,
-            "number": ticket.number,
-            "status": ticket.status,
-            "holder": HolderOut(name=ticket.holder_name, email=ticket.holder_email) if known else None,
-            "code": sign_code(TicketCode(ticket.event_id, ticket.id, ticket.code_revision), signing_key()),
-        }
+def _out(event_id: UUID, ticket: Mapping[str, Any]) -> TicketOut:
+    id_, name, email = UUID(ticket["id"]), ticket["name"], ticket["email"]
+    return TicketOut(
+        id=id_,
+        number=ticket["number"],
+        status=ticket["status"],
+        holder=None if name is None and email is None else HolderOut(name=name, email=email),
+        code=sign_code(TicketCode(event_id, id_, ticket["revision"]), signing_key()),
     )
