@@ -23,6 +23,7 @@ from tests.bench.image_validation import measure as check_images
 from tests.bench.leftovers import strike_off_mail
 from tests.bench.money import measure_money
 from tests.bench.past_orders import measure_past_orders
+from tests.bench.polling import measure_polling
 from tests.bench.redis_outage import measure_outage
 from tests.bench.rush import RUSHES, run_rush
 from tests.bench.scenery import Scenery, set_scene
@@ -31,7 +32,19 @@ from tests.bench.statement_count import count_statements
 from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
-OTHERS = ("mail", *RUSHES, "money", "memory", "statements", "images", "import", "cold", "outage", "past-orders")
+OTHERS = (
+    "mail",
+    *RUSHES,
+    "money",
+    "polling",
+    "memory",
+    "statements",
+    "images",
+    "import",
+    "cold",
+    "outage",
+    "past-orders",
+)
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
@@ -85,6 +98,9 @@ def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     if memory:
         memory["after load"] = _memory(system)
         results["memory"] = memory
+    if "polling" in wanted:
+        say("  a thousand pollers")
+        results["polling"] = measure_polling(system, scenery, pace)
     if "past-orders" in wanted:  # the last that needs the host, for it makes the database large
         most = PAST_ORDERS_QUICK if options.quick else PAST_ORDERS
         results["past-orders"] = measure_past_orders(system, scenery, pace, most=most)
@@ -196,6 +212,7 @@ def _show(results: dict[str, Any]) -> None:
     for name, lines in (
         ("mail", tables.mail_lines),
         ("money", tables.money_lines),
+        ("polling", tables.polling_lines),
         ("past-orders", tables.past_lines),
         ("memory", tables.memory_lines),
         ("outage", tables.outage_lines),
@@ -222,6 +239,7 @@ def _all_as_expected(results: dict[str, Any]) -> bool:
     measured += [
         figures for steps in results.get("money", {}).get("at_once", {}).values() for figures in steps.values()
     ]
+    measured += results.get("polling", {}).get("reads", {}).values()
     return all(rush["exact"] for rush in results["rushes"].values()) and not any(
         figures["unexpected"] for figures in measured
     )

@@ -38,6 +38,14 @@ class Load:
         self._working = plan.concurrency
         self._expected = frozenset(plan.expected)
         self._requests = itertools.islice(_endless(plan.requests), plan.limit)
+        self._next_slot = 0.0
+
+    def slot(self, now: float) -> float:
+        """When the next request may be sent."""
+        if self.plan.per_second is None:
+            return now
+        self._next_slot = max(self._next_slot + 1 / self.plan.per_second, now - 1)
+        return max(self._next_slot, now)
 
     def next_request(self) -> bytes | None:
         """What to send; None when enough has been sent."""
@@ -79,6 +87,16 @@ class Connection(asyncio.Protocol):
         if request is None:
             self._load.rest()
             return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        slot = self._load.slot(now)
+        if slot > now:
+            loop.call_at(slot, self._write, request)
+        else:
+            self._write(request)
+
+    def _write(self, request: bytes) -> None:
+        assert self._transport is not None
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 

@@ -30,13 +30,15 @@ class Plan:
 class LoadPlan(Plan):
     """HTTP requests to send to a port of this machine, in turn.
 
-    With a `limit` that many are sent in all, without warm-up, and the time is what they take.
+    With a `limit` that many are sent in all, without warm-up, and the time is what they take. With `per_second` they
+    are sent at that pace, whatever the answers take, as long as there are connections free to send them.
     """
 
     port: int
     requests: list[str]
     expected: list[int]
     limit: int | None = None
+    per_second: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

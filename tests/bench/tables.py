@@ -99,6 +99,24 @@ def past_lines(past: Figures) -> Iterator[str]:
         yield f"    {past['cost'][concurrency]:.0%} of the cost, {past['floor_cost'][concurrency]:.0%} of the floor's"
 
 
+def polling_lines(polling: Figures) -> Iterator[str]:
+    """What it costs that people watch the sales."""
+    cores = polling["cores"]
+    yield (
+        f"{polling['pollers']:,} who poll the summary every {polling['every_seconds']:g} s "
+        f"({polling['per_second']} per s, p95 {polling['p95']} ms): "
+        f"workers {cores['workers']:.1%} of a core, Postgres {cores['postgres']:.1%}, "
+        f"Redis and others {cores['services']:.1%}"
+    )
+    yield f"  in an event with {polling['sales']:,} sales; the summary computed anew: {polling['cold_ms']} ms"
+    for what, figures in polling["reads"].items():
+        cpu = figures["cpu_ms"]
+        yield (
+            f"  {what:<20} 8 at once: {figures['rate']:>6.0f} per s, p50 {figures['p50']:>6.2f} ms, "
+            f"p95 {figures['p95']:>6.2f} ms; CPU, ms each: workers {cpu['workers']:.2f}, Postgres {cpu['postgres']:.2f}"
+        )
+
+
 def outage_lines(outage: Figures) -> Iterator[str]:
     """What a Redis that does not answer costs."""
     yield f"Redis out of reach: a public list of 50 packages, {outage['reads']} reads each, time-out 100 ms"
