@@ -154,7 +154,11 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
         except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
             # The unit of work is closed by now: whoever asks for a second connection while holding a first, and
             # perhaps a lock that others with connections wait for, can starve the pool.
-            replayed = _replay(route, req, identity, request_id, error)
+            try:
+                replayed = _replay(route, req, identity, request_id, error)
+            except (exc.SQLAlchemyError, psycopg.Error) as lost:  # it asks the database, which may be gone by now
+                _give_up_unless_another_run_helps(route, lost, run=run, committing=False)
+                continue
             if replayed is not None:
                 return replayed
             _give_up_unless_another_run_helps(route, error, run=run, committing=committing)
