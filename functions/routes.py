@@ -1,7 +1,7 @@
 """Every group of endpoints, in the order of the reference; and what runs in the background."""
 
 from functions import images, outbox, reports, upkeep
-from functions.admin import audit, members, options, packages, promo_codes, reconciliation, sales
+from functions.admin import audit, members, options, packages, privacy, promo_codes, reconciliation, sales
 from functions.admin import events as admin_events
 from functions.admin import images as admin_images
 from functions.admin import orders as admin_orders
@@ -26,6 +26,7 @@ ENDPOINTS = (
     sales.bp,
     admin_reports.bp,
     audit.bp,
+    privacy.bp,
 )
 
 BACKGROUND = (images.bp, reports.bp, outbox.bp, upkeep.bp)

@@ -219,6 +219,24 @@ class Settings(BaseModel):
         alias="RECONCILE_SCHEDULE",
         description="When orders, stock, books and payments are checked against each other (NCRONTAB, UTC).",
     )
+    personal_data_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="So many days after an event's end the personal data of its orders is erased by itself; 0 keeps "
+        "it. Leave time for refunds and disputes: 120 or more.",
+    )
+    provider_message_days: int = Field(
+        90, ge=0, le=36_500, description="So many days the payment provider's messages are kept; 0 keeps them."
+    )
+    outbox_days: int = Field(
+        90, ge=0, le=36_500, description="So many days it is kept that a message was delivered; 0 keeps it."
+    )
+    retention_schedule: str = Field(
+        "0 47 * * * *",
+        alias="RETENTION_SCHEDULE",
+        description="When what is older than the days above goes (NCRONTAB, UTC).",
+    )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
         alias="BLOB_TRIGGER_SOURCE",
