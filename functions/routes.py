@@ -6,7 +6,7 @@ from functions.admin import events as admin_events
 from functions.admin import images as admin_images
 from functions.admin import orders as admin_orders
 from functions.admin import reports as admin_reports
-from functions.public import events, order_page, orders, payments
+from functions.public import events, order_page, orders, payments, ticket_keys
 from functions.public import promo_codes as public_promo_codes
 
 ENDPOINTS = (
@@ -15,6 +15,7 @@ ENDPOINTS = (
     order_page.bp,
     payments.bp,
     public_promo_codes.bp,
+    ticket_keys.bp,
     admin_events.bp,
     members.bp,
     packages.bp,

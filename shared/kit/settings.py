@@ -29,6 +29,17 @@ def _key_of_32_bytes(text: str) -> str:
     return text
 
 
+def _public_keys(text: str) -> str:
+    keys = [_key_of_32_bytes(key) for key in _split(text)]
+    if len(keys) > 16:
+        raise ValueError("must be 16 keys at most")
+    return text
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.replace(" ", "").split(",") if part]
+
+
 def _http_url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError("must be an http or https address")
@@ -48,6 +59,7 @@ def _rate_limit(text: str) -> str:
 
 
 type Key = Annotated[str, AfterValidator(_key_of_32_bytes)]
+type PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 type RateLimitText = Annotated[str, AfterValidator(_rate_limit)]
 type Url = Annotated[str, AfterValidator(_http_url)]
 
@@ -154,6 +166,12 @@ class Settings(BaseModel):
         description="Ed25519 seed that signs ticket codes: 32 bytes in base64.",
         repr=False,
         examples=["<openssl rand -base64 32>"],
+    )
+    ticket_verifying_keys: PublicKeys = Field(
+        "",
+        description="Ed25519 public keys that ticket codes are checked with beside the signing key's own, separated by "
+        "commas: earlier ones, and the next one before it signs. `python -m shared.domain.tickets` makes keys.",
+        examples=[""],
     )
     order_link_key: Key = Field(
         description="Key from which the secret links of orders are made: 32 bytes in base64.",
@@ -275,6 +293,11 @@ class Settings(BaseModel):
         if self.environment == "production" and not self.metrics_key:
             raise ValueError("METRICS_KEY is missing: in production the metrics are not public")
         return self
+
+    @property
+    def other_ticket_keys(self) -> list[str]:
+        """The public keys of `ticket_verifying_keys`, in base64."""
+        return _split(self.ticket_verifying_keys)
 
     @property
     def is_local(self) -> bool:

@@ -73,6 +73,7 @@ HTTP = [
     "list_public_events",
     "list_public_packages",
     "list_reports",
+    "list_ticket_keys",
     "no_such_route",
     "place_public_order",
     "publish_event",

@@ -110,6 +110,7 @@ MAY_CALL = {
     "get_docs": ANYBODY,
     "get_reconciliation": COORDINATORS,
     "repair_finding": COORDINATORS,
+    "list_ticket_keys": ANYBODY,
     "export_personal_data": SUPER_ADMINS,
     "erase_personal_data": SUPER_ADMINS,
     "export_event_personal_data": COORDINATORS,
