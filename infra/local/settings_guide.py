@@ -31,7 +31,7 @@ def guide() -> str:
     for field, info in Settings.model_fields.items():
         if info.is_required():
             default = "required"
-        elif info.default is None or info.default is PydanticUndefined:
+        elif info.default in {None, "", PydanticUndefined}:
             default = ""
         else:
             default = f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"

@@ -188,7 +188,8 @@ class Settings(BaseModel):
         examples=[""],
     )
     order_link_key: Key = Field(
-        description="Key from which the secret links of orders are made: 32 bytes in base64.",
+        description="Key from which the secret links of orders are made, and by which guests are counted: 32 bytes in "
+        "base64.",
         repr=False,
         exclude=True,
         examples=["<openssl rand -base64 32>"],

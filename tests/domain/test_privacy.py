@@ -6,11 +6,14 @@ What must be gone is looked for in every table at once: the address, the name, t
 import re
 import uuid
 from datetime import timedelta
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from infra.local.schema import MIGRATIONS
 from shared.domain.audit.queries import verify_chain
 from shared.domain.ledger.reconciling import check_books
 from shared.domain.orders.errors import TooManyForCustomer
@@ -335,6 +338,28 @@ def test_a_guest_is_counted_by_a_hash_that_only_the_key_can_make(desk):
     assert re.fullmatch(r"guest:[\w-]{24}", first)
     buy(desk, desk.package())
     assert desk.value("SELECT customer FROM orders") == customer_of(None, EMAIL)
+
+
+def test_the_migration_names_the_guests_of_older_orders_as_the_app_does(desk, monkeypatch, app_environment):
+    desk.code("ONCE", max_uses_per_customer=1)
+    package = desk.package()
+    buy(desk, package, promo_code="ONCE")
+    for table in ("orders", "promo_code_uses", "promo_code_customers"):
+        desk.connection.execute(
+            sql.SQL("UPDATE {} SET customer = 'email:' || %s").format(sql.Identifier(table)), [EMAIL]
+        )
+    (path,) = (MIGRATIONS / "versions").glob("*_privacy.py")
+    migration = import_module(f"shared.migrations.versions.{path.stem}")
+    with desk.engine.begin() as connection:
+        monkeypatch.setattr(migration, "op", SimpleNamespace(get_bind=lambda: connection))
+        monkeypatch.delenv("ORDER_LINK_KEY", raising=False)
+        with pytest.raises(SystemExit, match="ORDER_LINK_KEY"):
+            migration._hash_guests()
+        monkeypatch.setenv("ORDER_LINK_KEY", app_environment["ORDER_LINK_KEY"])
+        migration._hash_guests()
+    names = "SELECT customer FROM orders UNION SELECT customer FROM promo_code_uses"
+    assert desk.rows(f"{names} UNION SELECT customer FROM promo_code_customers") == [(customer_of(None, EMAIL),)]
+    assert check_books(desk.connection, desk.event_id, now=NOW).findings == []
 
 
 # --- accounts -------------------------------------------------------------------------------------------------------
