@@ -1,9 +1,12 @@
 """A customer buys while they are being erased: each order is erased whole or not at all, and limits hold throughout."""
 
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
-from tests.concurrency.ledger import deadlocks, disagreements
-from tests.factories import at_once, new_email, open_evening, query, send_order
+from tests.concurrency.ledger import deadlocks, disagreements, wait_for_locks
+from tests.factories import assert_problem, at_once, new_email, open_evening, query, send_order
 
 
 @pytest.fixture
@@ -51,3 +54,26 @@ def test_a_customer_who_buys_while_being_erased_gets_no_more_than_they_may_have(
     assert (last.status_code, last.json()["complete"]) == (200, True)
     left = "SELECT count(*) FROM orders WHERE event_id = %s AND customer_email = %s"
     assert query(database_url, left, evening.id, email) == [(0,)]
+
+
+def test_an_order_that_is_being_paid_is_waited_for_and_then_keeps_its_owner(evening, client, database_url, poll):
+    """The erasure looks at the order once it has it, not as it was when it began to wait."""
+    email, headers = new_email("bo"), evening.headers
+    buyer = {"name": "Bo Secretive", "email": email}
+    free = evening.package(price_cents=0)
+    order = evening.order((free["id"], 1), customer=buyer)
+    hide = "UPDATE tickets SET status = %s WHERE event_id = %s"
+    with psycopg.connect(database_url) as connection, ThreadPoolExecutor(1) as coordinator:
+        connection.execute(hide, ["reserved", evening.id])
+        connection.commit()
+        connection.execute("SELECT 1 FROM orders WHERE id = %s FOR NO KEY UPDATE", [order["id"]])
+        answer = coordinator.submit(
+            client.post, f"{evening.path}/privacy/erase", json={"email": email}, headers=headers
+        )
+        wait_for_locks(database_url, 1, poll)
+        connection.execute(hide, ["valid", evening.id])
+        connection.commit()
+        problem = assert_problem(answer.result(), 409, "customer_active")
+    assert problem["orders_with_valid_tickets"] == 1
+    owner = "SELECT customer_email FROM orders WHERE event_id = %s"
+    assert query(database_url, owner, evening.id) == [(email,)]

@@ -223,8 +223,8 @@ def test_a_guests_ticket_in_somebody_elses_order_loses_its_holder_and_no_more(de
     desk.connection.execute(holder, ["other@example.com", second])
     done = erased(desk, email="guest@example.com")
     assert (done.orders, done.tickets) == (0, 1)
-    rows = desk.rows("SELECT holder_name, holder_email FROM tickets ORDER BY id")
-    assert rows == [(ERASED, ERASED_EMAIL), ("Guest", "other@example.com")]
+    rows = dict(desk.rows("SELECT id, (holder_name, holder_email)::text FROM tickets"))
+    assert rows == {first: f"({ERASED},{ERASED_EMAIL})", second: "(Guest,other@example.com)"}
     assert desk.value("SELECT customer_email FROM orders") == "host@example.com"
 
 
@@ -449,7 +449,7 @@ def test_much_is_handed_out_and_erased_bit_by_bit(desk, monkeypatch):
         after = part["next"]
         if after is None:
             break
-    assert seen == orders
+    assert seen == sorted(orders)
     done = [erased(desk) for _ in range(4)]
     assert [(part.orders, part.complete) for part in done] == [(2, False), (2, False), (1, True), (0, True)]
 

@@ -9,7 +9,7 @@ import pytest
 from infra.local.tokens import ADMIN
 from shared.kit.clock import utc_now
 from tests.architecture.application import load
-from tests.factories import assert_problem, bearer, event_state, in_days, new_email, open_evening, query
+from tests.factories import assert_problem, bearer, event_state, in_days, new_email, new_key, open_evening, query
 
 
 @pytest.fixture
@@ -81,6 +81,28 @@ def test_a_coordinator_erases_in_their_own_event_alone(evening, client, issuer):
     body = {"email": email, "force": True}
     assert client.post("/admin/privacy/erasures", json=body, headers=admin).json()["orders"] == 1
     assert ask(other, "export", email=email).json()["orders"][0]["customer_email"] == "erased@erased.invalid"
+
+
+def test_to_an_erased_customer_nothing_is_sent_though_their_money_goes_back(evening, database_url, mail_box, poll):
+    def mails(address):
+        return sum(address in message["X-Envelope-To"] for message in mail_box.messages())
+
+    email = new_email("bo")
+    order = evening.order((evening.package()["id"], 1), customer=customer(email))
+    poll(lambda: mails(email))
+    assert ask(evening, "erase", email=email, force=True).status_code == 200
+    headers = evening.headers | {"Idempotency-Key": new_key()}
+    refund = f"{evening.path}/orders/{order['id']}/refund"
+    assert evening.client.post(refund, json={"reason": "Ill"}, headers=headers).status_code == 201
+    notice = "SELECT last_error FROM outbox WHERE event_id = %s AND kind = 'refund_notice' AND done_at IS NOT NULL"
+    assert poll(lambda: query(database_url, notice, evening.id)) == [(None,)]
+    assert (mails("erased@erased.invalid"), mails(email)) == (0, 1)
+
+
+@pytest.mark.parametrize("address", ["erased@erased.invalid", "[erased]"])
+def test_the_placeholder_is_nobodys_address(address, evening):
+    """Or one could ask for all that was ever erased."""
+    assert_problem(ask(evening, "export", email=address), 422, "invalid_input")
 
 
 def test_report_files_made_before_an_erasure_go_and_the_next_one_has_nothing_of_it(evening, app_environment):

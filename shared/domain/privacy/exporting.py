@@ -114,10 +114,11 @@ def export(
         **_rows_of_orders(connection, orders),
         **_rows_of_person(connection, subject),
     }
-    for told_of in sorted({event for event, _ in orders}):
-        count = sum(1 for event, _ in orders if event == told_of)
+    told_of = {row["event_id"] for part in ("orders", "tickets_held", "memberships") for row in document[part]}
+    for told in sorted(told_of):
+        count = sum(1 for event, _ in orders if event == told)
         made = {"exported": (None, {"orders": count})}
-        record(session, told_of, Entity.PRIVACY, "customer", made, actor=actor, now=now)
+        record(session, told, Entity.PRIVACY, "customer", made, actor=actor, now=now)
     return document
 
 

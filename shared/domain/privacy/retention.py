@@ -16,6 +16,7 @@ import psycopg
 from shared.domain.privacy.erasing import AT_ONCE, erase_orders
 from shared.domain.sales.reports import drop_reports
 from shared.kit.actor import Actor
+from shared.kit.db.faults import is_lost_connection
 from shared.kit.db.unit_of_work import UnitOfWork, driver_connection, raw_connection
 from shared.kit.storage.account import StorageDown, storage_errors
 
@@ -97,10 +98,20 @@ def apply(rules: Rules, *, now: datetime) -> Gone:
 def _erase_past_events(before: datetime, *, now: datetime) -> int:
     with raw_connection() as connection:
         due = connection.execute(_EVENTS_LONG_OVER, {"before": before, "at_most": _BATCHES_AT_MOST}).fetchall()
-    return sum(_erase_event(event_id, now=now) for (event_id,) in due)
+    erased = 0
+    for (event_id,) in due:
+        try:
+            erased += _erase_event(event_id, now=now)
+        except Exception as error:
+            if is_lost_connection(error):
+                raise
+            log.exception("The personal data of event %s could not be erased; the next run tries again", event_id)
+    return erased
 
 
 def _erase_event(event_id: UUID, *, now: datetime) -> int:
+    """Erase what is left of one event, batch by batch; an event that fails does not stop the others."""
+
     def batch() -> int:
         with UnitOfWork() as unit_of_work:
             which = {"event_id": event_id, "at_most": AT_ONCE}
