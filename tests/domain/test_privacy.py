@@ -32,6 +32,7 @@ from shared.domain.promotions.errors import PromoCodeUsedByCustomer
 from shared.domain.promotions.redeeming import customer_of
 from shared.kit.actor import GUEST, Actor
 from shared.kit.db.idempotency import Idempotency
+from tests.factories import at_once
 from tests.harness.desk import NOW, ONLINE, Desk, know_settings
 
 AFTER = NOW + timedelta(days=40)  # the desk's event has ended
@@ -500,6 +501,19 @@ def test_the_data_of_an_event_long_over_is_erased_by_itself_once(retained, monke
     )
     assert sorted(rows) == [("Retention", "retention", "1"), ("Retention", "retention", "2")]
     assert check_books(desk.connection, desk.event_id, now=late).findings == []
+    with desk.session() as session:
+        assert verify_chain(session, desk.event_id).valid
+
+
+def test_timers_that_run_beside_each_other_erase_each_order_once(retained):
+    desk, rules = retained, retention.Rules(personal_data_days=1, provider_message_days=1, outbox_days=1)
+    package = desk.package()
+    for _ in range(6):
+        buy(desk, package)
+    late = NOW + timedelta(days=100)
+    gone = at_once(4, lambda _: retention.apply(rules, now=late).orders)
+    assert sum(gone) == 6
+    assert desk.rows("SELECT sum((new_value->>'orders')::int) FROM audit_log WHERE field = 'erased'") == [(6,)]
     with desk.session() as session:
         assert verify_chain(session, desk.event_id).valid
 

@@ -9,6 +9,7 @@ import hmac
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -67,8 +68,13 @@ def customer_of(user_id: UUID | None, email: str) -> str:
     plain = rules.customer_key(user_id, email)
     if user_id is not None:
         return plain
-    digest = hmac.digest(base64.b64decode(settings().order_link_key), b"customer " + plain.encode(), "sha256")
+    digest = hmac.digest(_counting_key(), b"customer " + plain.encode(), "sha256")
     return f"guest:{base64.urlsafe_b64encode(digest[:18]).decode()}"
+
+
+@lru_cache(maxsize=1)
+def _counting_key() -> bytes:
+    return base64.b64decode(settings().order_link_key)
 
 
 def claim_promo(
