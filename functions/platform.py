@@ -9,6 +9,7 @@ from typing import Any, Literal
 import orjson
 import psycopg
 from prometheus_client.core import CounterMetricFamily, Metric
+from pydantic import Field
 from sqlalchemy import exc
 
 from functions.edge import endpoints
@@ -44,10 +45,13 @@ class Dependency(Output):
 
 
 class Health(Output):
-    """Whether the app can serve: `degraded` when only Redis or the storage is away, `down` without the database."""
+    """Whether the app can serve: `degraded` without Redis, storage or some setting, `down` without the database."""
 
     status: Literal["ok", "degraded", "down"]
     dependencies: dict[str, Dependency]
+    unresolved_settings: list[str] = Field(
+        description="Settings that the app runs without: their Key Vault references were not resolved. `degraded`."
+    )
 
 
 class Alive(Output):
@@ -67,8 +71,11 @@ def health_ready(call: Call) -> Answer[Health]:
     """Tell whether the app can serve, and how its dependencies are. 503 only when the database is down."""
     dependencies = {"database": _database(), "redis": _redis(), "storage": _storage()}
     down = {name for name, dependency in dependencies.items() if dependency.state == "down"}
-    status: Literal["ok", "degraded", "down"] = "down" if "database" in down else "degraded" if down else "ok"
-    return Answer(Health(status=status, dependencies=dependencies), 503 if status == "down" else 200)
+    unresolved = list(settings().unresolved_references)
+    wanting = down or unresolved
+    status: Literal["ok", "degraded", "down"] = "down" if "database" in down else "degraded" if wanting else "ok"
+    health = Health(status=status, dependencies=dependencies, unresolved_settings=unresolved)
+    return Answer(health, 503 if status == "down" else 200)
 
 
 def _database() -> Dependency:

@@ -1,12 +1,12 @@
 """Every group of endpoints, in the order of the reference; and what runs in the background."""
 
 from functions import images, outbox, reports, upkeep
-from functions.admin import audit, members, options, packages, promo_codes, reconciliation, sales
+from functions.admin import audit, members, options, packages, privacy, promo_codes, reconciliation, sales
 from functions.admin import events as admin_events
 from functions.admin import images as admin_images
 from functions.admin import orders as admin_orders
 from functions.admin import reports as admin_reports
-from functions.public import events, order_page, orders, payments
+from functions.public import events, order_page, orders, payments, ticket_keys
 from functions.public import promo_codes as public_promo_codes
 
 ENDPOINTS = (
@@ -15,6 +15,7 @@ ENDPOINTS = (
     order_page.bp,
     payments.bp,
     public_promo_codes.bp,
+    ticket_keys.bp,
     admin_events.bp,
     members.bp,
     packages.bp,
@@ -26,6 +27,7 @@ ENDPOINTS = (
     sales.bp,
     admin_reports.bp,
     audit.bp,
+    privacy.bp,
 )
 
 BACKGROUND = (images.bp, reports.bp, outbox.bp, upkeep.bp)

@@ -5,6 +5,7 @@ import azure.functions as func
 from shared.domain.audit import upkeep
 from shared.domain.ledger.reconciling import reconcile_all
 from shared.domain.orders.releasing import release_all_overdue
+from shared.domain.privacy import retention
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.settings import settings
@@ -19,6 +20,19 @@ def archive_audit(timer: func.TimerRequest) -> None:
     now = utc_now()
     upkeep.archive_closed_months(now=now)
     upkeep.prune_proven_months(now=now)
+
+
+@bp.function_name("apply_retention")
+@bp.timer_trigger(arg_name="timer", schedule=settings().retention_schedule, use_monitor=True)
+def apply_retention(timer: func.TimerRequest) -> None:
+    """Erase personal data of events long over, and prune messages that have served, as the settings say."""
+    config = settings()
+    rules = retention.Rules(
+        personal_data_days=config.personal_data_days,
+        provider_message_days=config.provider_message_days,
+        outbox_days=config.outbox_days,
+    )
+    retention.apply(rules, now=utc_now())
 
 
 @bp.function_name("release_expired")

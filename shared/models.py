@@ -7,6 +7,7 @@ from shared.domain.ledger import models as ledger
 from shared.domain.messaging import models as messaging
 from shared.domain.orders import models as orders
 from shared.domain.payments import models as payments
+from shared.domain.privacy import models as privacy
 from shared.domain.promotions import models as promotions
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
@@ -20,6 +21,7 @@ __all__ = [
     "messaging",
     "orders",
     "payments",
+    "privacy",
     "promotions",
     "tickets",
 ]

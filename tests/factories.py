@@ -207,6 +207,7 @@ _TABLES = {
     "tickets": "event_id",
     "option_answers": "event_id",
     "audit_log": "event_id",
+    "erasures": "event_id",
     "idempotency_keys": "event_id",
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from shared.kit.settings import Settings, variable_name
+from shared.kit.settings import Settings, is_secret, variable_name
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "settings.md"
@@ -15,7 +15,8 @@ _HEAD = """# Settings
 
 Settings come from the environment: on Azure from the function app's settings (secrets as Key Vault references), locally
 from `make dev`, or from `local.settings.json` with Azure Functions Core Tools (copy `local.settings.example.json`).
-A missing or bad one stops the start with its name and what is expected.
+A missing or bad one stops the start with its name and what is expected. **Secret** ones are never shown by the app:
+keep them in Key Vault ([deploying](deploying.md#2-settings)).
 
 This page is written by `make settings` from `shared/kit/settings.py`.
 
@@ -30,11 +31,12 @@ def guide() -> str:
     for field, info in Settings.model_fields.items():
         if info.is_required():
             default = "required"
-        elif info.default is None or info.default is PydanticUndefined:
+        elif info.default in {None, "", PydanticUndefined}:
             default = ""
         else:
             default = f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
-        rows.append(f"| `{variable_name(field)}` | {default} | {info.description} |")
+        secret = " **Secret.**" if is_secret(field) else ""
+        rows.append(f"| `{variable_name(field)}` | {default} | {info.description}{secret} |")
     return _HEAD + "\n".join(rows) + "\n"
 
 

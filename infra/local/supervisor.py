@@ -151,7 +151,7 @@ class LocalSystem:
             url = server.url(DATABASE)
         if has_migrations() and not is_current(url):
             with timed_step("Database schema (alembic upgrade)"):
-                self._run("migrations", ["alembic", "upgrade", "head"], {"DATABASE_URL": url})
+                self._run("migrations", ["alembic", "upgrade", "head"], {"DATABASE_URL": url} | self._home.keys())
         return url
 
     def _start_redis(self) -> str:

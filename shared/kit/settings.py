@@ -6,13 +6,18 @@ A missing or bad one stops the start with its name and what is expected. The des
 
 import base64
 import binascii
+import logging
 import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+log = logging.getLogger(__name__)
+
+_REFERENCE = "@Microsoft.KeyVault("
 
 
 class SettingsError(RuntimeError):
@@ -27,6 +32,17 @@ def _key_of_32_bytes(text: str) -> str:
     if size != 32:
         raise ValueError("must be 32 bytes in base64; make one with: openssl rand -base64 32")
     return text
+
+
+def _public_keys(text: str) -> str:
+    keys = [_key_of_32_bytes(key) for key in _split(text)]
+    if len(keys) > 16:
+        raise ValueError("must be 16 keys at most")
+    return text
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in text.replace(" ", "").split(",") if part]
 
 
 def _http_url(text: str) -> str:
@@ -48,6 +64,7 @@ def _rate_limit(text: str) -> str:
 
 
 type Key = Annotated[str, AfterValidator(_key_of_32_bytes)]
+type PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 type RateLimitText = Annotated[str, AfterValidator(_rate_limit)]
 type Url = Annotated[str, AfterValidator(_http_url)]
 
@@ -57,6 +74,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    _unresolved_references: tuple[str, ...] = PrivateAttr(())
+
     environment: Literal["local", "production"] = Field(
         "production", description="`local` allows the test payment provider; it is refused on Azure."
     )
@@ -65,6 +84,8 @@ class Settings(BaseModel):
     )
 
     database_url: str = Field(
+        repr=False,
+        exclude=True,
         pattern=r"^postgres(ql)?://",
         description="PostgreSQL 15 or later: `postgresql://user:password@host:5432/boxoffice`.",
         examples=["postgresql://postgres@127.0.0.1:5432/boxoffice"],
@@ -94,6 +115,8 @@ class Settings(BaseModel):
 
     redis_url: str | None = Field(
         None,
+        repr=False,
+        exclude=True,
         pattern=r"^(rediss?|unix)://",
         description="The cache. Without it, or while it is down, everything works from the database, slower.",
         examples=["redis://127.0.0.1:6379/0"],
@@ -127,6 +150,8 @@ class Settings(BaseModel):
 
     storage_connection: str | None = Field(
         None,
+        repr=False,
+        exclude=True,
         alias="AzureWebJobsStorage",
         description="Connection string of the storage account (images, reports, queues, tables).",
         examples=["UseDevelopmentStorage=true"],
@@ -153,11 +178,20 @@ class Settings(BaseModel):
     ticket_signing_key: Key = Field(
         description="Ed25519 seed that signs ticket codes: 32 bytes in base64.",
         repr=False,
+        exclude=True,
         examples=["<openssl rand -base64 32>"],
     )
+    ticket_verifying_keys: PublicKeys = Field(
+        "",
+        description="Ed25519 public keys that ticket codes are checked with beside the signing key's own, separated by "
+        "commas: earlier ones, and the next one before it signs. `python -m shared.domain.tickets` makes keys.",
+        examples=[""],
+    )
     order_link_key: Key = Field(
-        description="Key from which the secret links of orders are made: 32 bytes in base64.",
+        description="Key from which the secret links of orders are made, and by which guests are counted: 32 bytes in "
+        "base64.",
         repr=False,
+        exclude=True,
         examples=["<openssl rand -base64 32>"],
     )
 
@@ -165,6 +199,7 @@ class Settings(BaseModel):
         None,
         pattern=r"^(sk|rk)_",
         repr=False,
+        exclude=True,
         description="Stripe's secret key; with it buyers pay online by Stripe. A test key (`sk_test_…`) works as well.",
         examples=["sk_test_..."],
     )
@@ -175,6 +210,7 @@ class Settings(BaseModel):
         None,
         pattern=r"^whsec_",
         repr=False,
+        exclude=True,
         description="What Stripe signs its messages with; required with the secret key.",
         examples=["whsec_..."],
     )
@@ -187,6 +223,7 @@ class Settings(BaseModel):
         None,
         pattern=r"^smtps?://",
         repr=False,
+        exclude=True,
         description="SMTP server: `smtp://user:password@host:587` (STARTTLS where offered) or `smtps://…:465`. "
         "Without it e-mails wait in the queue's poison list.",
         examples=["smtp://127.0.0.1:1025"],
@@ -197,6 +234,7 @@ class Settings(BaseModel):
         None,
         min_length=16,
         repr=False,
+        exclude=True,
         description="What Prometheus must send as `Authorization: Bearer …`. Required in production.",
         examples=["<openssl rand -hex 16>"],
     )
@@ -218,6 +256,24 @@ class Settings(BaseModel):
         "0 23 * * * *",
         alias="RECONCILE_SCHEDULE",
         description="When orders, stock, books and payments are checked against each other (NCRONTAB, UTC).",
+    )
+    personal_data_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="So many days after an event's end the personal data of its orders is erased by itself; 0 keeps "
+        "it. Leave time for refunds and disputes: 120 or more.",
+    )
+    provider_message_days: int = Field(
+        90, ge=0, le=36_500, description="So many days the payment provider's messages are kept; 0 keeps them."
+    )
+    outbox_days: int = Field(
+        90, ge=0, le=36_500, description="So many days it is kept that a message was delivered; 0 keeps it."
+    )
+    retention_schedule: str = Field(
+        "0 47 * * * *",
+        alias="RETENTION_SCHEDULE",
+        description="When what is older than the days above goes (NCRONTAB, UTC).",
     )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
@@ -259,9 +315,31 @@ class Settings(BaseModel):
         return self
 
     @property
+    def unresolved_references(self) -> tuple[str, ...]:
+        """The names of settings that the app runs without, for their Key Vault references were not resolved."""
+        return self._unresolved_references
+
+    @property
+    def other_ticket_keys(self) -> list[str]:
+        """The public keys of `ticket_verifying_keys`, in base64."""
+        return _split(self.ticket_verifying_keys)
+
+    @property
     def is_local(self) -> bool:
         """Whether this is a developer's machine, where the test payment provider works."""
         return self.environment == "local"
+
+
+# What the app can do without: no cache, no mails for now, no payments online. All else stops the start.
+_CAN_DO_WITHOUT = frozenset({"redis_url", "mail_url", "stripe_secret_key", "stripe_publishable_key"})
+_NOT_RESOLVED = (
+    "is a Key Vault reference that was not resolved. May the app's identity read the secret, and is the address right?"
+)
+
+
+def is_secret(field: str) -> bool:
+    """Whether a field of `Settings` is never shown; it belongs in a vault."""
+    return not Settings.model_fields[field].repr
 
 
 def variable_name(field: str) -> str:
@@ -271,16 +349,23 @@ def variable_name(field: str) -> str:
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
     """Read the settings from `environment`; raises `SettingsError` that names every missing or bad one."""
-    names = {field: variable_name(field) for field in Settings.model_fields}
-    given = {
-        (Settings.model_fields[field].alias or field): environment[name]
-        for field, name in names.items()
-        if environment.get(name)
-    }
+    given: dict[str, str] = {}
+    unresolved: list[str] = []
+    for field, info in Settings.model_fields.items():
+        value = environment.get(variable_name(field))
+        # Azure passes a reference on as it stands where it can't resolve it: no secret, and nothing to work with.
+        if value and value.strip().startswith(_REFERENCE):
+            unresolved.append(field)
+        elif value:
+            given[info.alias or field] = value
     try:
-        return Settings.model_validate(given)
+        if not _CAN_DO_WITHOUT.issuperset(unresolved):
+            raise SettingsError(_list([f"{variable_name(field)}: {_NOT_RESOLVED}" for field in unresolved]))
+        found = Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+    found._unresolved_references = tuple(map(variable_name, unresolved))  # noqa: SLF001 - no setting of its own
+    return found
 
 
 def _explain(error: ValidationError) -> str:
@@ -293,10 +378,17 @@ def _explain(error: ValidationError) -> str:
         problem = "is missing" if fault["type"] == "missing" else fault["msg"].removeprefix("Value error, ")
         expected = f" Expected: {info.description}" if info and info.description else ""
         lines.append(f"{name}: {problem}.{expected}" if name else problem)
-    return "Boxoffice can't start; these settings need attention:\n  " + "\n  ".join(lines)
+    return _list(lines)
+
+
+def _list(faults: list[str]) -> str:
+    return "Boxoffice can't start; these settings need attention:\n  " + "\n  ".join(faults)
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Return the process's settings, read at the first call."""
-    return load_settings(os.environ)
+    """Return the process's settings, read at the first call; says which of them are wanting."""
+    found = load_settings(os.environ)
+    for name in found.unresolved_references:
+        log.error("%s %s The app runs without it.", name, _NOT_RESOLVED)
+    return found

@@ -10,6 +10,7 @@ import pytest
 
 from shared.domain.orders.releasing import release_all_overdue
 from shared.kit.clock import utc_now
+from tests.architecture.application import load
 from tests.concurrency.crowd import order, outcomes, place_at_once
 from tests.concurrency.ledger import wait_for_locks
 from tests.factories import at_once, new_email, new_key, open_evening, query, send_order
@@ -171,12 +172,15 @@ def test_cards_and_cash_codes_and_twenty_packages_in_any_combination(evening, ho
     assert query(database_url, over, evening.id) == [(0,)]
 
 
-def test_orders_of_one_customer_wait_for_each_other_and_those_of_others_do_not(evening, client, database_url, poll):
+def test_orders_of_one_customer_wait_for_each_other_and_those_of_others_do_not(
+    evening, client, database_url, poll, app_environment
+):
     """Each is counted when the one before it is committed; here one is held open between its count and its commit."""
     path, headers = evening.path, evening.headers
     assert client.patch(path, json={"max_tickets_per_customer": 3}, headers=headers).is_success
     package = evening.package(seats_per_package=2)
     email = new_email("greedy")
+    named = load("shared.domain.promotions.redeeming", app_environment).customer_of
     claim = "SELECT claim_for_customer(%s, gen_random_uuid(), %s, 2, 3)"
 
     def buy(email: str) -> int:
@@ -184,7 +188,7 @@ def test_orders_of_one_customer_wait_for_each_other_and_those_of_others_do_not(e
         return send_order(client, evening.id, [(package["id"], 1)], customer=customer).status_code
 
     with psycopg.connect(database_url) as under_way, ThreadPoolExecutor(1) as buyer:
-        under_way.execute(claim, [evening.id, f"email:{email}"])
+        under_way.execute(claim, [evening.id, named(None, email)])
         assert buy(new_email("other")) == 201
         answer = buyer.submit(buy, email)
         wait_for_locks(database_url, 1, poll)

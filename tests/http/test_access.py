@@ -38,6 +38,7 @@ ANYBODY = dict(zip(ROLES, ("ok", "ok", "ok", "ok", "ok", "ok"), strict=True))
 SIGNED_IN = dict(zip(ROLES, ("401", "ok", "ok", "ok", "ok", "ok"), strict=True))
 TEAM = dict(zip(ROLES, ("401", "404", "404", "ok", "ok", "ok"), strict=True))
 COORDINATORS = dict(zip(ROLES, ("401", "404", "404", "403", "ok", "ok"), strict=True))
+SUPER_ADMINS = dict(zip(ROLES, ("401", "403", "403", "403", "403", "ok"), strict=True))
 ANY_COORDINATOR = dict(zip(ROLES, ("401", "403", "ok", "403", "ok", "ok"), strict=True))
 
 MAY_CALL = {
@@ -109,6 +110,11 @@ MAY_CALL = {
     "get_docs": ANYBODY,
     "get_reconciliation": COORDINATORS,
     "repair_finding": COORDINATORS,
+    "list_ticket_keys": ANYBODY,
+    "export_personal_data": SUPER_ADMINS,
+    "erase_personal_data": SUPER_ADMINS,
+    "export_event_personal_data": COORDINATORS,
+    "erase_event_personal_data": COORDINATORS,
 }
 
 REFUSALS = {"401": (401, "unauthenticated"), "403": (403, "permission_missing"), "404": (404, "event_not_found")}

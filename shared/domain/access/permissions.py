@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """Every permission, in alphabetical order. A route names exactly one."""
+    """Every permission, in alphabetical order. A route names exactly one; one that no role has is a super admin's."""
 
     AUDIT_READ = "audit:read"
     EVENTS_CREATE = "events:create"
@@ -17,6 +17,8 @@ class Permission(StrEnum):
     ORDERS_WRITE = "orders:write"
     PACKAGES_READ = "packages:read"
     PACKAGES_WRITE = "packages:write"
+    PRIVACY_EVERYWHERE = "privacy:everywhere"
+    PRIVACY_WRITE = "privacy:write"
     PROMO_CODES_READ = "promo_codes:read"
     PROMO_CODES_WRITE = "promo_codes:write"
     PUBLIC = "public"
@@ -52,6 +54,7 @@ OF_ROLE: dict[Role, frozenset[Permission]] = {
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,
         Permission.PACKAGES_WRITE,
+        Permission.PRIVACY_WRITE,
         Permission.PROMO_CODES_READ,
         Permission.PROMO_CODES_WRITE,
         Permission.RECONCILIATION_READ,

@@ -20,6 +20,7 @@ class Entity(StrEnum):
     OPTION = "custom_option"
     ORDER = "order"
     PACKAGE = "ticket_package"
+    PRIVACY = "privacy"
     PROMO_CODE = "promo_code"
 
 

@@ -10,6 +10,7 @@ from shared.domain.orders.queries import get_order_for_mail
 from shared.domain.payments.provider import ProviderDown
 from shared.domain.payments.queries import refunds_of
 from shared.domain.payments.sending import give_up_payments, send_refund
+from shared.domain.privacy.placeholders import is_erased
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.mail import Mailer
@@ -61,7 +62,7 @@ def _send(address: outbox.Address, kind: str, payload: dict[str, object], mailer
         order = get_order_for_mail(unit_of_work.session, event_id, order_id)
         event = get_event(unit_of_work.session, event_id)
         refunds = refunds_of(unit_of_work.session, event_id, order_id) if "refund_id" in payload else []
-    if order is None:
+    if order is None or is_erased(order.customer.email):
         return
     config = settings()
     link = f"{config.public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"

@@ -41,7 +41,7 @@ class Order(Base):
     number: Mapped[str]
     status: Mapped[str]
     channel: Mapped[str] = mapped_column(server_default="online")
-    customer: Mapped[str]  # who counts as one customer: the signed-in user, else the mailbox
+    customer: Mapped[str]  # who counts as one customer: the signed-in user, else a keyed hash of the mailbox
     customer_user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     customer_name: Mapped[str]
     customer_email: Mapped[str]
@@ -63,6 +63,7 @@ class Order(Base):
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
     placed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))  # the seller at the box office
+    erased_at: Mapped[datetime | None]  # since then placeholders stand for the buyer's personal data
 
 
 class OptionAnswer(Base):

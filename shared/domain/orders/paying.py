@@ -19,8 +19,9 @@ from shared.domain.promotions.redeeming import redeem_again
 from shared.kit.ids import new_id
 
 _LOCK = """
-SELECT status, payment_reference, currency, subtotal_cents AS subtotal, discount_cents AS discount,
-       fee_cents AS fee, tax_cents AS tax, included_fee_cents AS included_fee, included_tax_cents AS included_tax
+SELECT status, erased_at IS NOT NULL AS erased, payment_reference, currency, subtotal_cents AS subtotal,
+       discount_cents AS discount, fee_cents AS fee, tax_cents AS tax, included_fee_cents AS included_fee,
+       included_tax_cents AS included_tax
   FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
 """
 _PACKAGES = """
@@ -67,6 +68,7 @@ class Outcome(Enum):
 @dataclass(frozen=True, slots=True)
 class _Order:
     status: State
+    erased: bool
     payment_reference: str | None
     currency: str
     subtotal: int
@@ -104,7 +106,8 @@ def mark_paid(
             return Outcome.PAID
         was_paid = order is not None and order.status != State.CANCELLED
         return Outcome.PAID_OTHERWISE if was_paid else Outcome.TOO_LATE
-    if not _take(connection, event_id, order_id, order):
+    # Nobody could be told of tickets that were issued to an erased customer: their money goes back.
+    if order.erased or not _take(connection, event_id, order_id, order):
         return Outcome.TOO_LATE
     connection.execute(_PAID, which | {"method": method, "reference": reference, "now": now})
     connection.execute(_ISSUE, which)

@@ -93,6 +93,7 @@ def note_message(session: Session, provider: str, message: Message, *, now: date
             provider=provider,
             id=message.id,
             kind=message.kind,
+            reference=message.facts.reference if message.facts else None,
             payload=_storable(message.payload),
             outcome="ignored",
             received_at=now,
@@ -111,10 +112,33 @@ def note_message(session: Session, provider: str, message: Message, *, now: date
     return True
 
 
+# What a provider tells of a person beside the payment: nothing here reads it, so nothing here keeps it. The names are
+# those of Stripe's objects (https://docs.stripe.com/api): who paid, by which card, from where, a dispute's papers.
+_PERSONAL = frozenset(
+    {
+        "billing_details",
+        "customer_details",
+        "customer_email",
+        "email",
+        "evidence",
+        "name",
+        "phone",
+        "address",
+        "payment_method",
+        "payment_method_details",
+        "receipt_email",
+        "receipt_url",
+        "shipping",
+        "source",
+    }
+)
+_NOT_KEPT = _PERSONAL | {"client_secret"}
+
+
 def _storable(value: Any) -> Any:
-    """Return a JSON value without secrets, and without what PostgreSQL's JSON does not take."""
+    """Return a JSON value without secrets and personal data, and without what PostgreSQL's JSON does not take."""
     if isinstance(value, dict):
-        return {name: _storable(inner) for name, inner in value.items() if name != "client_secret"}
+        return {name: _storable(inner) for name, inner in value.items() if name not in _NOT_KEPT}
     if isinstance(value, list):
         return [_storable(inner) for inner in value]
     return value.replace("\0", "") if isinstance(value, str) else value

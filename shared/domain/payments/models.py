@@ -47,6 +47,7 @@ class ProviderMessage(Base):
     provider: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
+    reference: Mapped[str | None] = mapped_column(index=True)  # the payment that it tells of, where we understand it
     payload: Mapped[dict[str, Any]]
     outcome: Mapped[str]
     received_at: Mapped[datetime] = mapped_column(index=True)

@@ -78,7 +78,7 @@ class PromoCodeStock(Base):
 
 
 class PromoCodeCustomer(Base):
-    """How often one customer used a code; the customer is a user's id, or an address in its plain form."""
+    """How often one customer used a code; the customer as `redeeming.customer_of` names them."""
 
     __tablename__ = "promo_code_customers"
     __table_args__ = (

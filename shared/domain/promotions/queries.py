@@ -20,6 +20,7 @@ from shared.domain.promotions.models import (
     PromoCodeStock,
     PromoCodeUse,
 )
+from shared.domain.promotions.redeeming import customer_of
 from shared.domain.promotions.rules import Promo
 from shared.domain.promotions.schemas import (
     PromoCodeListQuery,
@@ -178,7 +179,7 @@ def _for_preview(session: Session, event_id: UUID, code: str, *, actor: Actor, e
         select(PromoCodeCustomer.uses).where(
             PromoCodeCustomer.event_id == event_id,
             PromoCodeCustomer.promo_code_id == promo.id,
-            PromoCodeCustomer.customer == rules.customer_key(actor.user_id, email or ""),
+            PromoCodeCustomer.customer == customer_of(actor.user_id, email or ""),
         )
     )
     return replace(promo, uses_by_customer=used or 0)

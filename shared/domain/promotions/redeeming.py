@@ -4,9 +4,12 @@ No cache is asked here. The claim is guarded like that of stock: it names the te
 code and per customer are raised only while they are below their limits, so a code is never over-redeemed (R-PROMO-6).
 """
 
+import base64
+import hmac
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +18,7 @@ from psycopg.rows import dict_row
 
 from shared.domain.promotions import errors, rules
 from shared.domain.promotions.rules import Promo as Promo  # noqa: PLC0414 - whoever redeems one needs its type, too
+from shared.kit.settings import settings
 
 CLAIM_REFUSED = "BX002"
 
@@ -56,8 +60,21 @@ def discounts(promo: Promo, lines: Sequence[tuple[UUID, int]], *, now: datetime)
 
 
 def customer_of(user_id: UUID | None, email: str) -> str:
-    """Who counts as one customer."""
-    return rules.customer_key(user_id, email)
+    """Who counts as one customer: the signed-in user, else a keyed hash of the mailbox.
+
+    The hash lets limits count a guest without keeping another copy of the address, and goes on counting when the
+    address is erased (docs/decisions/0021). Another `ORDER_LINK_KEY` begins to count anew.
+    """
+    plain = rules.customer_key(user_id, email)
+    if user_id is not None:
+        return plain
+    digest = hmac.digest(_counting_key(), b"customer " + plain.encode(), "sha256")
+    return f"guest:{base64.urlsafe_b64encode(digest[:18]).decode()}"
+
+
+@lru_cache(maxsize=1)
+def _counting_key() -> bytes:
+    return base64.b64decode(settings().order_link_key)
 
 
 def claim_promo(

@@ -79,6 +79,24 @@ def make_report(event_id: UUID, *, now: datetime, report_id: UUID | None = None)
     return report
 
 
+def drop_reports(event_id: UUID, *, made_before: datetime, now: datetime) -> bool:
+    """Drop the event's report files that were begun before a moment, and their entries; twice is as once.
+
+    Says whether that were all: one that is being written just now may be finished later, and has to go then. Works on
+    the storage alone.
+    """
+    done = True
+    for report in list_reports(event_id):
+        if report.created_at > made_before:
+            continue
+        if report.status == "running" and now - report.created_at < _GIVEN_UP_AFTER:
+            done = False
+            continue
+        blobs.delete_blob(blobs.REPORTS, _blob_name(event_id, report.id))
+        tables.delete_entity(_TABLE, str(event_id), str(report.id))
+    return done
+
+
 def refresh_all(*, now: datetime, at_most_every: timedelta) -> int:
     """Refresh the cached summaries and write the exports that are due; returns how many were written.
 

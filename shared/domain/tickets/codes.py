@@ -1,6 +1,9 @@
 """Ticket codes: what the QR code carries, signed with Ed25519, so that a scanner needs no network (R-TKT-1).
 
-    BX1 + base32( event id (16) | ticket id (16) | revision (2, big-endian) | signature of all before it (64) )
+    BX2 + base32( key id (2) | event id (16) | ticket id (16) | revision (2, big-endian) | signature of all this (64) )
+
+The key id says which of several keys has signed, so that keys can be replaced while tickets are out; it proves nothing
+by itself. Codes of before there were key ids begin with BX1 and have none: they are held against every key.
 
 Base32 without padding uses only A–Z and 2–7, which QR codes pack as alphanumeric (5.5 bits a character) and which every
 keyboard scanner types right. Ed25519 is deterministic, so a code can be made anew at any time and need not be stored;
@@ -9,6 +12,7 @@ raising a ticket's revision makes its older codes void.
 
 import base64
 import binascii
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
@@ -18,8 +22,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from shared.kit.settings import settings
 
-PREFIX = "BX1"
+PREFIX = "BX2"
+PREFIX_WITHOUT_KEY_ID = "BX1"
 _PAYLOAD_BYTES = 34
+_KEY_ID_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +39,61 @@ class TicketCode:
 
 @lru_cache(maxsize=1)
 def signing_key() -> Ed25519PrivateKey:
-    """The process's key for ticket codes."""
+    """The process's key for ticket codes: the one that signs."""
     return Ed25519PrivateKey.from_private_bytes(base64.b64decode(settings().ticket_signing_key))
 
 
+@lru_cache(maxsize=1)
+def verifying_keys() -> tuple[Ed25519PublicKey, ...]:
+    """The public keys by which a code is genuine here: that of the signing key, and earlier or coming ones."""
+    current = signing_key().public_key()
+    others = [Ed25519PublicKey.from_public_bytes(base64.b64decode(text)) for text in settings().other_ticket_keys]
+    return (current, *(key for key in others if key != current))
+
+
+def key_id(key: Ed25519PublicKey) -> bytes:
+    """What names a key in codes: the first two bytes of its SHA-256. Two keys may share one; both are tried then."""
+    return hashlib.sha256(key.public_bytes_raw()).digest()[:_KEY_ID_BYTES]
+
+
 def sign_code(code: TicketCode, key: Ed25519PrivateKey) -> str:
-    """Return the code's text; the same ticket and revision always give the same text."""
-    payload = PREFIX.encode() + code.event_id.bytes + code.ticket_id.bytes + code.revision.to_bytes(2, "big")
-    signed = payload[len(PREFIX) :] + key.sign(payload)
-    return PREFIX + base64.b32encode(signed).decode().rstrip("=")
+    """Return the code's text; the same ticket, revision and key always give the same text."""
+    payload = _key_id_of(key) + code.event_id.bytes + code.ticket_id.bytes + code.revision.to_bytes(2, "big")
+    return PREFIX + _written(payload + key.sign(PREFIX.encode() + payload))
 
 
-def read_code(text: str, key: Ed25519PublicKey) -> TicketCode | None:
-    """Return what a code says if it is genuine, else None."""
-    if not text.startswith(PREFIX):
+def read_code(text: str, *keys: Ed25519PublicKey) -> TicketCode | None:
+    """Return what a code says if one of the keys has signed it, else None."""
+    prefix, encoded = text[: len(PREFIX)], text[len(PREFIX) :]
+    if prefix not in {PREFIX, PREFIX_WITHOUT_KEY_ID}:
         return None
-    encoded = text.removeprefix(PREFIX)
+    named = _KEY_ID_BYTES if prefix == PREFIX else 0
     try:
         signed = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
-        payload, signature = signed[:_PAYLOAD_BYTES], signed[_PAYLOAD_BYTES:]
-        key.verify(signature, PREFIX.encode() + payload)
-        if base64.b32encode(signed).decode().rstrip("=") != encoded:  # the last letter has a bit to spare
-            return None
-    except (binascii.Error, InvalidSignature, ValueError):
+    except (binascii.Error, ValueError):
         return None
-    return TicketCode(UUID(bytes=payload[:16]), UUID(bytes=payload[16:32]), int.from_bytes(payload[32:34], "big"))
+    if _written(signed) != encoded:  # without a key id the last letter has a bit to spare
+        return None
+    payload, signature = signed[: named + _PAYLOAD_BYTES], signed[named + _PAYLOAD_BYTES :]
+    candidates = [key for key in keys if not named or key_id(key) == payload[:named]]
+    if not any(_has_signed(key, prefix.encode() + payload, signature) for key in candidates):
+        return None
+    facts = payload[named:]
+    return TicketCode(UUID(bytes=facts[:16]), UUID(bytes=facts[16:32]), int.from_bytes(facts[32:34], "big"))
+
+
+@lru_cache(maxsize=8)
+def _key_id_of(key: Ed25519PrivateKey) -> bytes:
+    return key_id(key.public_key())
+
+
+def _has_signed(key: Ed25519PublicKey, payload: bytes, signature: bytes) -> bool:
+    try:
+        key.verify(signature, payload)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def _written(signed: bytes) -> str:
+    return base64.b32encode(signed).decode().rstrip("=")

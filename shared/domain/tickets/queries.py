@@ -1,9 +1,10 @@
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from shared.domain.tickets.codes import TicketCode, sign_code, signing_key
-from shared.domain.tickets.schemas import HolderOut, TicketOut
+from shared.domain.tickets.codes import TicketCode, key_id, sign_code, signing_key, verifying_keys
+from shared.domain.tickets.schemas import HolderOut, TicketKeyOut, TicketKeysOut, TicketOut
 
 
 def tickets_out(event_id: UUID, tickets: Iterable[Mapping[str, Any]]) -> list[TicketOut]:
@@ -19,4 +20,14 @@ def _out(event_id: UUID, ticket: Mapping[str, Any]) -> TicketOut:
         status=ticket["status"],
         holder=None if name is None and email is None else HolderOut(name=name, email=email),
         code=sign_code(TicketCode(event_id, id_, ticket["revision"]), signing_key()),
+    )
+
+
+def ticket_keys() -> TicketKeysOut:
+    """The public keys by which a scanner tells a genuine code, the signing one first."""
+    return TicketKeysOut(
+        keys=[
+            TicketKeyOut(kid=key_id(key).hex(), x=base64.urlsafe_b64encode(key.public_bytes_raw()).decode().rstrip("="))
+            for key in verifying_keys()
+        ]
     )

@@ -1,6 +1,8 @@
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.kit.fields import Output
 
 
@@ -19,3 +21,20 @@ class TicketOut(Output):
     status: Literal["valid", "used", "void", "transferred"]
     holder: HolderOut | None
     code: str
+
+
+class TicketKeyOut(Output):
+    """A public key as a JSON Web Key (RFC 8037); `kid` is what a code names it by, in hexadecimal."""
+
+    kty: Literal["OKP"] = "OKP"
+    crv: Literal["Ed25519"] = "Ed25519"
+    use: Literal["sig"] = "sig"
+    alg: Literal["EdDSA"] = "EdDSA"
+    kid: str
+    x: str = Field(description="The key's 32 bytes, base64url without padding.")
+
+
+class TicketKeysOut(Output):
+    """The keys by which ticket codes are genuine; the first one signs."""
+
+    keys: list[TicketKeyOut]

@@ -49,6 +49,8 @@ class Declaration(TypedDict):
     """How often one address may ask, for one event where the path names one; 429 beyond."""
     polling_ms: NotRequired[int]
     """How often asking again brings something new; told to clients as `X-Polling-Interval`."""
+    max_age: NotRequired[int]
+    """For how many seconds anybody on the way may keep the answer; without it, all ask again each time."""
     refusals: NotRequired[tuple[type[Refusal | EdgeProblem], ...]]
     """Domain errors to be named in the reference."""
 

@@ -71,6 +71,7 @@ class Route:
     headers: Mapping[str, str] = field(default_factory=dict)
     limit: RateLimit | None = None
     polling_ms: int | None = None
+    max_age: int | None = None
     after_write: Callable[[Call], None] | None = None
     tag: str = ""
     body: type[BaseModel] | None = None
@@ -226,6 +227,8 @@ def _answer(
     headers = {"X-Request-Id": call.request_id}
     if route.polling_ms:
         headers["X-Polling-Interval"] = str(route.polling_ms)
+    if route.max_age:
+        headers["Cache-Control"] = f"public, max-age={route.max_age}"
     if route.location and isinstance(result, BaseModel):
         headers["Location"] = response.location_of(route.location, result, {"event_id": call.event} | parsed)
     if replayed:

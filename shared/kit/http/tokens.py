@@ -1,10 +1,12 @@
 """Bearer tokens: JWTs of one OIDC issuer, checked against its published keys (JWKS)."""
 
+import http.client
 import json
 import logging
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -18,45 +20,85 @@ log = logging.getLogger(__name__)
 
 CLOCK_SKEW_SECONDS = 60
 _KEYS_FRESH_SECONDS = 600.0
-# An unknown key id makes us look for new keys, but forged ids must not make us ask the issuer at every request.
-_REFETCH_SECONDS = 2.0
+# While the issuer does not answer, the keys it had last go on for so long. Then they could have been taken back by it
+# without our hearing of it, and nobody is let in by them any more.
+_KEYS_LAST_SECONDS = 24 * 3600.0
+# An unknown key id makes us look for new keys at once, so that a new key works at its first token. But forged ids must
+# not make us ask the issuer at every request: looking has to be saved up for, one look each so many seconds.
+_LOOK_EACH_SECONDS = 30.0
+_LOOKS_AT_MOST = 3
+# After a failure the issuer is left alone for a moment; known keys serve meanwhile.
+_LEFT_ALONE_SECONDS = 2.0
 _TIMEOUT_SECONDS = 3.0
 
 
 class IssuerKeys:
-    """The issuer's public keys by key id: fetched by discovery, kept, fetched again when a new id appears."""
+    """The issuer's public keys by key id: fetched by discovery, kept, fetched again when a new id appears.
 
-    def __init__(self, issuer: str) -> None:
-        """Nothing is fetched until a key is asked for."""
+    A key that the issuer no longer publishes is gone with the next fetch, ten minutes later at most.
+    """
+
+    def __init__(self, issuer: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is fetched until a key is asked for; `clock` is in seconds and never goes back."""
         self._issuer = issuer
+        self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
-        self._tried_at = float("-inf")
+        self._failed_at = float("-inf")
+        self._looks, self._saved_at = float(_LOOKS_AT_MOST), clock()
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> jwt.PyJWK | None:
-        """Return the key, or None when the issuer does not publish it; `DependencyDown` when none were ever got."""
+        """Return the key, or None when the issuer does not publish it.
+
+        Raises `DependencyDown` when no keys were ever got, or none for so long that they can't be relied on any more.
+        """
         found = self._keys.get(key_id)
-        if found is None or time.monotonic() - self._fetched_at > _KEYS_FRESH_SECONDS:
-            self._fetch()
-            found = self._keys.get(key_id)
-        if not self._keys:
+        if found is None:
+            self._look_for(key_id)
+        elif self._clock() - self._fetched_at > _KEYS_FRESH_SECONDS:
+            self._refresh()
+        if self._clock() - self._fetched_at > _KEYS_LAST_SECONDS:
             raise DependencyDown("The sign-in service is out of reach, so tokens can't be checked just now.")
-        return found
+        return self._keys.get(key_id)
+
+    def _refresh(self) -> None:
+        """Fetch the keys anew; one thread does, the others go on with what there is while there is something."""
+        if not self._lock.acquire(blocking=self._clock() - self._fetched_at > _KEYS_LAST_SECONDS):
+            return
+        try:
+            if self._clock() - self._fetched_at > _KEYS_FRESH_SECONDS:
+                self._fetch()
+        finally:
+            self._lock.release()
+
+    def _look_for(self, key_id: str) -> None:
+        """Fetch the keys for one that is not known, unless that was done too often lately."""
+        with self._lock:
+            if key_id in self._keys:
+                return  # somebody else was looking for it, too
+            now = self._clock()
+            self._looks = min(_LOOKS_AT_MOST, self._looks + (now - self._saved_at) / _LOOK_EACH_SECONDS)
+            self._saved_at = now
+            is_stale = now - self._fetched_at > _KEYS_FRESH_SECONDS
+            if not is_stale and self._looks < 1:
+                return
+            if not is_stale:
+                self._looks -= 1
+            self._fetch()
 
     def _fetch(self) -> None:
-        with self._lock:
-            if time.monotonic() - self._tried_at < _REFETCH_SECONDS:
-                return
-            try:
-                about = _get_json(f"{self._issuer}/.well-known/openid-configuration")
-                published = _get_json(about["jwks_uri"])["keys"]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                log.warning("The issuer's keys can't be fetched: %s", type(error).__name__)
-            else:
-                self._keys = {key.key_id: key for key in map(_usable, published) if key is not None and key.key_id}
-                self._fetched_at = time.monotonic()
-            self._tried_at = time.monotonic()
+        if self._clock() - self._failed_at < _LEFT_ALONE_SECONDS:
+            return
+        try:
+            about = _get_json(f"{self._issuer}/.well-known/openid-configuration")
+            published = _get_json(about["jwks_uri"])["keys"]
+            keys = {key.key_id: key for key in map(_usable, published) if key is not None and key.key_id}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, http.client.HTTPException) as error:
+            log.warning("The issuer's keys can't be fetched: %s", type(error).__name__)
+            self._failed_at = self._clock()
+        else:
+            self._keys, self._fetched_at = keys, self._clock()
 
 
 def _get_json(url: str) -> Any:
@@ -85,9 +127,9 @@ def _storable(text: str) -> str:
 class TokenVerifier:
     """Turns a bearer token into an `Identity`, or refuses it."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Accept tokens of `config.oidc_issuer` for `config.oidc_audience`, signed with the configured algorithms."""
-        self._keys = IssuerKeys(config.oidc_issuer)
+        self._keys = IssuerKeys(config.oidc_issuer, clock=clock)
         self._issuer, self._audience = config.oidc_issuer, config.oidc_audience
         self._algorithms = frozenset(
             name for name in config.oidc_algorithms.replace(" ", "").split(",") if not name.startswith(("HS", "none"))

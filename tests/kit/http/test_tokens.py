@@ -1,28 +1,34 @@
 """The verifier of tokens by itself: the issuer's keys, whatever the issuer publishes beside them."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infra.local.services.issuer import Issuer, SigningKey
 from infra.local.tokens import claims_for
-from shared.kit.http import tokens
 from shared.kit.http.problems import DependencyDown, InvalidToken
 from shared.kit.http.tokens import TokenVerifier
 from shared.kit.settings import load_settings
+from tests.factories import at_once
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+LOOK = 2  # documents: what the issuer says of itself, and its keys
 
 
 class OddIssuer(Issuer):
     """An issuer that publishes `others` beside its own key, and counts how often it is asked."""
 
     others: list[Any]
+    spoilt: Any = None
     asked = 0
 
     def documents(self) -> dict[str, Any]:
         documents = super().documents()
         self.asked += 1
+        if self.spoilt is not None:
+            return documents | {"/jwks.json": self.spoilt}
         documents["/jwks.json"]["keys"] = [*self.others, *documents["/jwks.json"]["keys"]]
         return documents
 
@@ -36,7 +42,21 @@ def odd_issuer():
     issuer.stop()
 
 
-def verifier_for(issuer: Issuer, **changes: str) -> TokenVerifier:
+class Clock:
+    """A clock that stands until it is set."""
+
+    seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def verifier_for(issuer: Issuer, *, clock: Callable[[], float] = time.monotonic, **changes: str) -> TokenVerifier:
     environment = {
         "ENVIRONMENT": "local",
         "PUBLIC_URL": "http://localhost",
@@ -46,7 +66,7 @@ def verifier_for(issuer: Issuer, **changes: str) -> TokenVerifier:
         "TICKET_SIGNING_KEY": KEY,
         "ORDER_LINK_KEY": KEY,
     }
-    return TokenVerifier(load_settings(environment | changes))
+    return TokenVerifier(load_settings(environment | changes), clock=clock)
 
 
 def test_a_token_says_who_somebody_is(odd_issuer):
@@ -91,35 +111,95 @@ def test_a_symmetric_algorithm_in_the_settings_opens_nothing(odd_issuer):
         lax.verify(odd_issuer.token("ada@example.com"))
 
 
-def test_forged_key_ids_do_not_make_us_ask_the_issuer_each_time(odd_issuer):
-    verifier = verifier_for(odd_issuer)
+def forge(issuer, verifier, number):
+    claims = claims_for("ada@example.com", issuer=issuer.url)
+    with pytest.raises(InvalidToken):
+        verifier.verify(issuer.sign(claims, headers={"kid": f"forged-{number}"}))
+
+
+def test_forged_key_ids_do_not_make_us_ask_the_issuer_each_time(odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
     verifier.verify(odd_issuer.token("ada@example.com"))
     asked = odd_issuer.asked
-    claims = claims_for("ada@example.com", issuer=odd_issuer.url)
-    for number in range(20):
-        with pytest.raises(InvalidToken):
-            verifier.verify(odd_issuer.sign(claims, headers={"kid": f"forged-{number}"}))
-    assert odd_issuer.asked == asked
+    for number in range(50):
+        forge(odd_issuer, verifier, number)
+    assert odd_issuer.asked - asked == 3 * LOOK
+    clock.seconds += 29
+    forge(odd_issuer, verifier, 50)
+    assert odd_issuer.asked - asked == 3 * LOOK
+    clock.seconds += 2
+    for number in range(51, 60):
+        forge(odd_issuer, verifier, number)
+    assert odd_issuer.asked - asked == 4 * LOOK
 
 
-def test_a_new_key_is_found_once_the_issuer_may_be_asked_again(odd_issuer, monkeypatch):
-    verifier = verifier_for(odd_issuer)
+def test_forged_key_ids_from_many_threads_ask_no_more(odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
+    verifier.verify(odd_issuer.token("ada@example.com"))
+    asked = odd_issuer.asked
+    at_once(16, lambda number: forge(odd_issuer, verifier, number))
+    assert odd_issuer.asked - asked == 3 * LOOK
+
+
+def test_a_new_key_works_with_its_first_token_and_the_old_one_no_more(odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
     old = odd_issuer.token("ada@example.com")
     verifier.verify(old)
     odd_issuer.rotate()
-    monkeypatch.setattr(tokens, "_REFETCH_SECONDS", 0.0)
+    asked = odd_issuer.asked
     assert verifier.verify(odd_issuer.token("ada@example.com")).email == "ada@example.com"
+    assert odd_issuer.asked - asked == LOOK
     with pytest.raises(InvalidToken):
         verifier.verify(old)
 
 
-def test_while_the_issuer_is_away_known_keys_go_on_working(odd_issuer, monkeypatch):
-    verifier = verifier_for(odd_issuer)
+def test_a_new_key_is_found_in_spite_of_forged_ones_within_half_a_minute(odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
+    verifier.verify(odd_issuer.token("ada@example.com"))
+    for number in range(10):
+        forge(odd_issuer, verifier, number)
+    odd_issuer.rotate()
+    with pytest.raises(InvalidToken):
+        verifier.verify(odd_issuer.token("ada@example.com"))
+    clock.seconds += 31
+    forge(odd_issuer, verifier, 11)  # whoever is looking finds it for all
+    assert verifier.verify(odd_issuer.token("ada@example.com")).email == "ada@example.com"
+
+
+def test_a_key_that_is_no_longer_published_dies_though_no_new_one_is_asked_for(odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
+    old = odd_issuer.token("ada@example.com")
+    verifier.verify(old)
+    odd_issuer.rotate()
+    clock.seconds += 599
+    assert verifier.verify(old).email == "ada@example.com"
+    clock.seconds += 2
+    with pytest.raises(InvalidToken):
+        verifier.verify(old)
+
+
+def test_while_the_issuer_is_away_known_keys_go_on_working_for_a_day(odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
     token = odd_issuer.token("ada@example.com")
     verifier.verify(token)
     odd_issuer.stop()
-    monkeypatch.setattr(tokens, "_KEYS_FRESH_SECONDS", 0.0)
-    monkeypatch.setattr(tokens, "_REFETCH_SECONDS", 0.0)
+    clock.seconds += 24 * 3600 - 1
+    assert verifier.verify(token).email == "ada@example.com"
+    clock.seconds += 2
+    with pytest.raises(DependencyDown):
+        verifier.verify(token)
+    odd_issuer.start()
+    clock.seconds += 3
+    assert verifier.verify(token).email == "ada@example.com"
+
+
+@pytest.mark.parametrize("spoilt", [{"keys": None}, {"keys": 7}, [], "words", {}], ids=repr)
+def test_an_answer_that_is_none_takes_no_key_away(spoilt, odd_issuer, clock):
+    verifier = verifier_for(odd_issuer, clock=clock)
+    token = odd_issuer.token("ada@example.com")
+    verifier.verify(token)
+    odd_issuer.spoilt = spoilt
+    clock.seconds += 601
     assert verifier.verify(token).email == "ada@example.com"
 
 

@@ -1,0 +1,178 @@
+"""What goes by itself: personal data of events long over, messages that have served, files made before an erasure.
+
+Everything here is done in batches of their own transactions, oldest first, and bears running twice, late, beside itself
+and being killed in between: what a run leaves, the next one finds.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from shared.domain.privacy.erasing import AT_ONCE, erase_orders
+from shared.domain.sales.reports import drop_reports
+from shared.kit.actor import Actor
+from shared.kit.db.faults import is_lost_connection
+from shared.kit.db.unit_of_work import UnitOfWork, driver_connection, raw_connection
+from shared.kit.storage.account import StorageDown, storage_errors
+
+log = logging.getLogger(__name__)
+
+TIMER = Actor(user_id=None, email=None, name="Retention", request_id="apply_retention")
+"""Who the audit trail says has erased."""
+_BATCHES_AT_MOST = 100  # of each kind a run: one that has much to do leaves the rest to the next
+_ROWS_AT_ONCE = 1_000
+# An erasure's files can only be told once nobody can still be reading what was there before its commit.
+_SETTLED_AFTER = timedelta(minutes=5)
+
+_EVENTS_LONG_OVER = """
+SELECT e.id FROM events e
+ WHERE e.ends_at < %(before)s
+   AND EXISTS (SELECT FROM orders o WHERE o.event_id = e.id AND o.erased_at IS NULL AND o.status <> 'pending')
+ ORDER BY e.ends_at LIMIT %(at_most)s
+"""
+_UNERASED = """
+SELECT event_id, id FROM orders
+ WHERE event_id = %(event_id)s AND erased_at IS NULL AND status <> 'pending' ORDER BY id LIMIT %(at_most)s
+"""
+# Rows that somebody else is pruning are skipped, not waited for.
+_PRUNE_MESSAGES = """
+DELETE FROM provider_messages WHERE (provider, id) IN (
+       SELECT provider, id FROM provider_messages WHERE received_at < %(before)s
+        ORDER BY received_at LIMIT %(at_most)s FOR UPDATE SKIP LOCKED)
+"""
+_EVENTS = "SELECT id FROM events ORDER BY id"
+# Ids tell their time, so that only the old end of an event's rows is looked at.
+_PRUNE_OUTBOX = """
+DELETE FROM outbox WHERE event_id = %(event_id)s AND id IN (
+       SELECT id FROM outbox WHERE event_id = %(event_id)s AND id < %(below)s AND done_at < %(before)s
+        ORDER BY id LIMIT %(at_most)s FOR UPDATE SKIP LOCKED)
+"""
+_FILES_TO_DROP = """
+SELECT event_id, max(erased_at), array_agg(id) FROM erasures
+ WHERE files_dropped_at IS NULL AND erased_at < %(before)s GROUP BY event_id LIMIT %(at_most)s
+"""
+_FILES_DROPPED = "UPDATE erasures SET files_dropped_at = %(now)s WHERE event_id = %(event_id)s AND id = ANY(%(ids)s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """After how many days what goes; 0 keeps it."""
+
+    personal_data_days: int
+    provider_message_days: int
+    outbox_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """How much a run has done."""
+
+    orders: int
+    provider_messages: int
+    outbox: int
+    events_without_old_files: int
+
+
+def apply(rules: Rules, *, now: datetime) -> Gone:
+    """Erase and prune what is due, and say how much; erasures are audited in their event, the rest is logged."""
+    gone = Gone(
+        orders=_erase_past_events(now - timedelta(days=rules.personal_data_days), now=now)
+        if rules.personal_data_days
+        else 0,
+        provider_messages=_prune_messages(now - timedelta(days=rules.provider_message_days))
+        if rules.provider_message_days
+        else 0,
+        outbox=_prune_outbox(now - timedelta(days=rules.outbox_days)) if rules.outbox_days else 0,
+        events_without_old_files=drop_old_files(now=now),
+    )
+    if gone != Gone(0, 0, 0, 0):
+        log.info("Retention: %s", gone)
+    return gone
+
+
+def _erase_past_events(before: datetime, *, now: datetime) -> int:
+    with raw_connection() as connection:
+        due = connection.execute(_EVENTS_LONG_OVER, {"before": before, "at_most": _BATCHES_AT_MOST}).fetchall()
+    erased = 0
+    for (event_id,) in due:
+        try:
+            erased += _erase_event(event_id, now=now)
+        except Exception as error:
+            if is_lost_connection(error):
+                raise
+            log.exception("The personal data of event %s could not be erased; the next run tries again", event_id)
+    return erased
+
+
+def _erase_event(event_id: UUID, *, now: datetime) -> int:
+    """Erase what is left of one event, batch by batch; an event that fails does not stop the others."""
+
+    def batch() -> int:
+        with UnitOfWork() as unit_of_work:
+            which = {"event_id": event_id, "at_most": AT_ONCE}
+            rows = driver_connection(unit_of_work.session).execute(_UNERASED, which).fetchall()
+            erased = erase_orders(unit_of_work.session, rows, actor=TIMER, now=now) if rows else 0
+            unit_of_work.commit()
+        return erased
+
+    return _in_batches(batch, full=AT_ONCE)
+
+
+def _prune_messages(before: datetime) -> int:
+    return _in_batches(lambda: _delete(_PRUNE_MESSAGES, {"before": before}), full=_ROWS_AT_ONCE)
+
+
+def _prune_outbox(before: datetime) -> int:
+    below = UUID(int=int(before.timestamp() * 1000) << 80)
+    with raw_connection() as connection:
+        events = connection.execute(_EVENTS).fetchall()
+    pruned = 0
+    for (event_id,) in events:
+        which = {"event_id": event_id, "below": below, "before": before}
+        pruned += _in_batches(lambda which=which: _delete(_PRUNE_OUTBOX, which), full=_ROWS_AT_ONCE)  # type: ignore[misc]
+    return pruned
+
+
+def _delete(statement: str, which: dict[str, Any]) -> int:
+    with raw_connection() as connection:
+        return _rows_of(connection, statement, which | {"at_most": _ROWS_AT_ONCE})
+
+
+def _rows_of(connection: psycopg.Connection[Any], statement: str, which: dict[str, Any]) -> int:
+    return connection.execute(statement.encode(), which).rowcount
+
+
+def _in_batches(batch: Callable[[], int], *, full: int) -> int:
+    """Do batches until one is not full; each commits by itself."""
+    done = 0
+    for _ in range(_BATCHES_AT_MOST):
+        count = batch()
+        done += count
+        if count < full:
+            break
+    return done
+
+
+def drop_old_files(*, now: datetime) -> int:
+    """Drop the report files that were made before what they tell of was erased; says for how many events."""
+    with raw_connection() as connection:
+        which = {"before": now - _SETTLED_AFTER, "at_most": _BATCHES_AT_MOST}
+        due = connection.execute(_FILES_TO_DROP, which).fetchall()
+    dropped = 0
+    for event_id, erased_at, ids in due:
+        try:
+            with storage_errors():
+                if not drop_reports(event_id, made_before=erased_at + _SETTLED_AFTER, now=now):
+                    continue
+        except StorageDown:
+            log.warning("The storage is out of reach: files made before an erasure go with the next run")
+            break
+        with raw_connection() as connection:
+            connection.execute(_FILES_DROPPED, {"now": now, "event_id": event_id, "ids": ids})
+        dropped += 1
+    return dropped
