@@ -29,7 +29,7 @@ from shared.kit.errors import Refusal
 from shared.kit.http import request, response
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.client_address import client_address
-from shared.kit.http.limiting import count, count_change, count_user
+from shared.kit.http.limiting import EVENT_WRITES, count, count_user
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
 from shared.kit.metrics import REQUEST_SECONDS, RETRIES
@@ -137,20 +137,21 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
     if identity is None and not route.public:
         raise Unauthenticated
     parsed: dict[str, Any] | None = None
+    policies = ""
     for run in range(1, RUNS_AT_MOST + 1):
         committing = False
         try:
             with UnitOfWork(read_only=not route.writes) as unit_of_work:
                 call = _admit(route, req, identity, request_id, unit_of_work)
                 if parsed is None:
-                    _count(route, call)
+                    policies = _count(route, call)
                     parsed = _parse(route, req)
                 result = route.handler(call, **parsed)
                 if route.writes and route.after_write is not None:
                     unit_of_work.after_commit(partial(route.after_write, call))
                 committing = True
                 unit_of_work.commit()
-                return _answer(route, req, call, result, parsed)
+                return _answer(route, req, call, result, parsed, policies=policies)
         except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
             # The unit of work is closed by now: whoever asks for a second connection while holding a first, and
             # perhaps a lock that others with connections wait for, can starve the pool.
@@ -161,13 +162,14 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
     raise Busy
 
 
-def _count(route: Route, call: Call) -> None:
-    """Hold the call against the limits; selling is never limited by event."""
-    count_user(call)
+def _count(route: Route, call: Call) -> str:
+    """Hold the call against the limits and return their policies; selling is never limited by event."""
+    policies = [count_user(call)]
     if route.writes and not route.public and route.replay is None:
-        count_change(call)
+        policies.append(count(EVENT_WRITES, call) if call.event else None)
     if route.limit is not None:
-        count(route.limit, call)
+        policies.append(count(route.limit, call))
+    return ", ".join(policy for policy in policies if policy)
 
 
 def _admit(
@@ -217,9 +219,18 @@ def _parse(route: Route, req: func.HttpRequest) -> dict[str, Any]:
 
 
 def _answer(
-    route: Route, req: func.HttpRequest, call: Call, result: object, parsed: dict[str, Any], *, replayed: bool = False
+    route: Route,
+    req: func.HttpRequest,
+    call: Call,
+    result: object,
+    parsed: dict[str, Any],
+    *,
+    policies: str = "",
+    replayed: bool = False,
 ) -> func.HttpResponse:
     headers = {"X-Request-Id": call.request_id}
+    if policies:
+        headers["RateLimit-Policy"] = policies
     if route.polling_ms:
         headers["X-Polling-Interval"] = str(route.polling_ms)
     if route.location and isinstance(result, BaseModel):
