@@ -19,7 +19,7 @@ from shared.domain.ledger.reconciling import last_findings
 from shared.domain.messaging.outbox import EMAIL_QUEUE
 from shared.kit import metrics
 from shared.kit.cache import cache
-from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.db.unit_of_work import ping_database, raw_connection
 from shared.kit.fields import Output
 from shared.kit.http import openapi, reference
 from shared.kit.http.call import Answer, Call, Content
@@ -74,8 +74,7 @@ def health_ready(call: Call) -> Answer[Health]:
 def _database() -> Dependency:
     started = time.perf_counter()
     try:
-        with raw_connection() as connection:
-            connection.execute("SELECT 1")
+        ping_database()
     except (psycopg.Error, exc.SQLAlchemyError):
         return Dependency(state="down")
     return Dependency(state="up", ms=_since(started))
