@@ -2,9 +2,10 @@
 
 import azure.functions as func
 
+from shared.kit import logs
 from shared.kit.settings import settings
 
-settings()  # before the imports below read it, so that all faults are told at once
+logs.set_up(settings())  # before the imports below read the settings, so that all faults are told at once
 
 from functions import platform  # noqa: E402
 from functions.routes import BACKGROUND, ENDPOINTS  # noqa: E402

@@ -19,6 +19,12 @@ REQUEST_SECONDS = Histogram(
     ["function", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1, 3, 10),
 )
+JOB_SECONDS = Histogram(
+    "boxoffice_job_seconds",
+    "Time that a background function took.",
+    ["function", "outcome"],
+    buckets=(0.01, 0.1, 1, 10, 60, 300),
+)
 PACKAGES_CREATED = Counter("ticket_packages_created", "Ticket packages made.")
 RETRIES = Counter(
     "boxoffice_transaction_retries", "Transactions run again after a deadlock or a lost connection.", ["reason"]

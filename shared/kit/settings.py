@@ -205,6 +205,15 @@ class Settings(BaseModel):
     )
     mail_from: str = Field("Boxoffice <tickets@localhost>", description="Sender of all e-mails.")
 
+    log_format: Literal["json", "text"] = Field(
+        "json",
+        description="`json` writes one object a line, in which errors tell where they happened and nothing personal; "
+        "`text` is for reading along, and on a developer's machine errors tell all.",
+        examples=["text"],
+    )
+    access_log: bool = Field(
+        default=True, description="Whether each request is logged: function, route, status and time, no query."
+    )
     metrics_key: str | None = Field(
         None,
         min_length=16,

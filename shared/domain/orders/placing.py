@@ -55,6 +55,7 @@ from shared.kit.actor import GUEST, Actor
 from shared.kit.db.idempotency import Idempotency, IdempotencyKeyReused
 from shared.kit.errors import InvalidInput
 from shared.kit.ids import new_id, random_word
+from shared.kit.tracing import traceparent
 
 # Each further attempt means that somebody else got something, or that a coordinator has just changed the package.
 _ATTEMPTS = 20
@@ -400,6 +401,7 @@ def _columns(
         "ticket_status": "valid" if draft.is_paid else "reserved",
         "entries": orjson.dumps([{"id": new_id(), **asdict(pair)} for pair in pairs]).decode(),
         "message_id": new_id(),
+        "traceparent": traceparent(),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,
         "fingerprint": idempotency.fingerprint,

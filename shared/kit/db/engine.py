@@ -32,6 +32,7 @@ def make_engine(config: Settings) -> Engine:
         pool_timeout=config.database_pool_timeout_seconds,
         pool_use_lifo=True,
         skip_autocommit_rollback=True,
+        hide_parameters=True,  # errors quote them otherwise, and errors are logged
         connect_args={
             "connect_timeout": config.database_connect_timeout_seconds,
             "options": options,

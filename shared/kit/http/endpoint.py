@@ -32,10 +32,12 @@ from shared.kit.http.client_address import client_address
 from shared.kit.http.limiting import EVENT_WRITES, count, count_user
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
+from shared.kit.logs import access
 from shared.kit.metrics import REQUEST_SECONDS, RETRIES
 from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 from shared.kit.storage.account import StorageDown
+from shared.kit.tracing import working_on
 
 log = logging.getLogger(__name__)
 
@@ -116,18 +118,36 @@ def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
     """Answer one request; whatever goes wrong becomes a problem document."""
     started = time.perf_counter()
     request_id = request.request_id_of(req)
+    with working_on(route.name, request_id=request_id, traceparent=req.headers.get("traceparent")):
+        answer = _answer_or_refuse(route, req, request_id)
+        seconds = time.perf_counter() - started
+        observe(req, answer, function=route.name, path=route.path, seconds=seconds)
+    return answer
+
+
+def observe(req: func.HttpRequest, answer: func.HttpResponse, *, function: str, path: str, seconds: float) -> None:
+    """Count an answer and log it: by its route as declared, for the address itself may hold what nobody may know."""
+    status, ms = answer.status_code, round(seconds * 1000, 1)
+    REQUEST_SECONDS.labels(function, str(status)).observe(seconds)
+    if access.isEnabledFor(logging.INFO):
+        facts = {"method": req.method, "route": path, "status": status, "ms": ms}
+        event_id = req.route_params.get("event_id", "")
+        if request.is_id(event_id):
+            facts["event_id"] = event_id
+        access.info("%s %s %d in %s ms", req.method, path, status, ms, extra=facts)
+
+
+def _answer_or_refuse(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
     try:
-        answer = _run(route, req, request_id)
+        return _run(route, req, request_id)
     except (Refusal, EdgeProblem) as error:
-        answer = response.refuse(error, request_id)
+        return response.refuse(error, request_id)
     except StorageDown:
         log.warning("%s: the storage account is out of reach (request %s)", route.name, request_id)
-        answer = response.refuse(DependencyDown("The storage is out of reach.", dependency="storage"), request_id)
+        return response.refuse(DependencyDown("The storage is out of reach.", dependency="storage"), request_id)
     except Exception:
         log.exception("%s failed (request %s)", route.name, request_id)
-        answer = response.refuse(InternalError(), request_id)
-    REQUEST_SECONDS.labels(route.name, str(answer.status_code)).observe(time.perf_counter() - started)
-    return answer
+        return response.refuse(InternalError(), request_id)
 
 
 def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
