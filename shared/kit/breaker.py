@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from shared.kit.metrics import TRIPS
+
 log = logging.getLogger(__name__)
 
 _PAUSES = (0.0, 0.2, 0.5, 1.0)  # then every second
@@ -18,7 +20,7 @@ class Breaker:
     """
 
     def __init__(self, service: str, ask: Callable[[], object]) -> None:
-        """`ask` raises while the service is away; it has a time-out of its own."""
+        """`service` is one of `metrics.SERVICES`; `ask` raises while it is away, and has a time-out of its own."""
         self._service = service
         self._ask = ask
         self._lock = threading.Lock()
@@ -36,9 +38,12 @@ class Breaker:
             if self._open:
                 return
             self._open = True
+        TRIPS.labels(self._service).inc()
         if time.monotonic() - self._told_at > _TELL_EVERY_SECONDS:
             self._told_at = time.monotonic()
-            log.warning("%s does not answer (%s); going on without it", self._service, type(error).__name__)
+            log.warning(
+                "%s does not answer (%s); going on without it", self._service.capitalize(), type(error).__name__
+            )
         threading.Thread(target=self._wait_for_it, name=f"{self._service} breaker", daemon=True).start()
 
     def _wait_for_it(self) -> None:
@@ -50,6 +55,6 @@ class Breaker:
             try:
                 self._ask()
             except Exception as error:  # noqa: BLE001 - whatever it is, the service is not back
-                log.debug("%s is still away (%s)", self._service, type(error).__name__)
+                log.debug("The %s is still away (%s)", self._service, type(error).__name__)
             else:
                 self._open = False

@@ -20,7 +20,7 @@ class RedisServer:
         self._timeout = config.redis_timeout_ms / 1000
         self._pool_size = config.database_pool_size
         self._client: redis.Redis | None = None
-        self._breaker = Breaker("Redis", lambda: self._connected().ping())
+        self._breaker = Breaker("redis", lambda: self._connected().ping())
 
     @property
     def configured(self) -> bool:

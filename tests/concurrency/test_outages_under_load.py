@@ -149,7 +149,7 @@ def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_hap
     assert_books_agree(system, event_id, purchases)
 
 
-def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back(system, sale, poll):
+def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back(system, client, sale, poll):
     event_id, package_id, _ = sale
     body = lambda: order((package_id, 1))  # noqa: E731
     with keep_buying(system.host.url, event_id, body, buyers=BUYERS, insist=True) as purchases:
@@ -159,6 +159,9 @@ def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back
         system.postgres.process.popen.wait(10)
         psutil.wait_procs(processes[1:], timeout=10)
         refused = wait_for_refusals(purchases, poll)
+        told = client.get("/metrics")
+        assert told.status_code == 200
+        assert 'boxoffice_dependency_up{dependency="database"} 0.0' in told.text
         system.postgres.start()
         wait_for_purchases(purchases, poll)
     assert set(outcomes([purchase.answer for purchase in purchases])) == {"201", "503 dependency_down"}

@@ -52,7 +52,7 @@ class Connector:
         """Connections wait a little longer than the server lets a statement run."""
         self._patience = statement_timeout_ms / 1000 + _GRACE_SECONDS
         self._parameters: dict[str, Any] = {}
-        self._breaker = Breaker("PostgreSQL", self._ask)
+        self._breaker = Breaker("database", self._ask)
 
     def connect(self, **parameters: Any) -> WatchedConnection:
         """Return a new connection; raises `psycopg.OperationalError`."""

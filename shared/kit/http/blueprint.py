@@ -22,6 +22,7 @@ from shared.kit.http.endpoint import Gate, Route, declare, observe, serve
 from shared.kit.http.problems import EdgeProblem, MethodNotAllowed, NoSuchRoute
 from shared.kit.http.request import request_id_of
 from shared.kit.http.response import refuse
+from shared.kit.metrics import REFUSALS
 from shared.kit.rate_limits import RateLimit
 from shared.kit.tracing import working_on
 
@@ -106,6 +107,7 @@ class Blueprint:
             path = req.route_params.get("path", "").strip("/")
             methods = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
             error = MethodNotAllowed(f"Use {' or '.join(methods)}.") if methods else NoSuchRoute()
+            REFUSALS.labels(error.code).inc()
             answer = refuse(error, request_id)
             if methods:
                 answer.headers["Allow"] = ", ".join(methods)

@@ -33,7 +33,7 @@ from shared.kit.http.limiting import EVENT_WRITES, count, count_user
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
 from shared.kit.logs import access
-from shared.kit.metrics import REQUEST_SECONDS, RETRIES
+from shared.kit.metrics import REFUSALS, REQUEST_SECONDS, RETRIES, status_class
 from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 from shared.kit.storage.account import StorageDown
@@ -128,7 +128,7 @@ def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
 def observe(req: func.HttpRequest, answer: func.HttpResponse, *, function: str, path: str, seconds: float) -> None:
     """Count an answer and log it: by its route as declared, for the address itself may hold what nobody may know."""
     status, ms = answer.status_code, round(seconds * 1000, 1)
-    REQUEST_SECONDS.labels(function, str(status)).observe(seconds)
+    REQUEST_SECONDS.labels(function, status_class(status)).observe(seconds)
     if access.isEnabledFor(logging.INFO):
         facts = {"method": req.method, "route": path, "status": status, "ms": ms}
         event_id = req.route_params.get("event_id", "")
@@ -138,16 +138,19 @@ def observe(req: func.HttpRequest, answer: func.HttpResponse, *, function: str, 
 
 
 def _answer_or_refuse(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
+    refusal: Refusal | EdgeProblem
     try:
         return _run(route, req, request_id)
     except (Refusal, EdgeProblem) as error:
-        return response.refuse(error, request_id)
+        refusal = error
     except StorageDown:
         log.warning("%s: the storage account is out of reach (request %s)", route.name, request_id)
-        return response.refuse(DependencyDown("The storage is out of reach.", dependency="storage"), request_id)
+        refusal = DependencyDown("The storage is out of reach.", dependency="storage")
     except Exception:
         log.exception("%s failed (request %s)", route.name, request_id)
-        return response.refuse(InternalError(), request_id)
+        refusal = InternalError()
+    REFUSALS.labels(refusal.code).inc()
+    return response.refuse(refusal, request_id)
 
 
 def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:

@@ -96,4 +96,4 @@ def ping_storage() -> None:
     blob_service().get_service_properties(**IMPATIENCE)
 
 
-_breaker = Breaker("The storage account", ping_storage)
+_breaker = Breaker("storage", ping_storage)
