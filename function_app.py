@@ -2,10 +2,11 @@
 
 import azure.functions as func
 
-from shared.kit import logs
+from shared.kit import logs, telemetry
 from shared.kit.settings import settings
 
 logs.set_up(settings())  # before the imports below read the settings, so that all faults are told at once
+telemetry.start(settings())
 
 from functions import platform  # noqa: E402
 from functions.routes import BACKGROUND, ENDPOINTS  # noqa: E402

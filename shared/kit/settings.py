@@ -214,6 +214,14 @@ class Settings(BaseModel):
     access_log: bool = Field(
         default=True, description="Whether each request is logged: function, route, status and time, no query."
     )
+    applicationinsights_connection_string: str | None = Field(
+        None,
+        pattern=r"^InstrumentationKey=",
+        repr=False,
+        description="Application Insights; with it traces go to Azure Monitor by OpenTelemetry. Set "
+        "`PYTHON_ENABLE_OPENTELEMETRY=true` as well, so that they continue those of the Functions host.",
+        examples=[""],
+    )
     metrics_key: str | None = Field(
         None,
         min_length=16,
