@@ -20,6 +20,8 @@ access = logging.getLogger("boxoffice.access")
 _FACTS = ("method", "route", "status", "ms", "event_id")
 # They tell of each call that they make.
 _TALKATIVE = ("azure.core", "azure.identity", "msal", "stripe", "urllib3")
+# They quote errors, in words, that are raised all the same.
+_QUOTING = ("psycopg",)
 # Classes of SQLSTATE whose messages speak of the server or of our statements, never of values.
 _HARMLESS = frozenset({"08", "25", "3D", "40", "42", "53", "54", "55", "57", "58", "XX"})
 
@@ -31,6 +33,8 @@ def set_up(config: Settings) -> None:
     access.setLevel(logging.INFO if config.access_log else logging.WARNING)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in () if is_private else _QUOTING:
+        logging.getLogger(name).setLevel(logging.ERROR)
     if config.log_format == "json":
         for handler in logging.getLogger().handlers:
             handler.setFormatter(JsonFormatter())

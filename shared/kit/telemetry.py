@@ -27,10 +27,11 @@ def start(config: Settings) -> None:
         # 270 ms that a cold start without Azure Monitor need not wait for.
         trace = import_module("opentelemetry.trace")
         if not _is_set("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"):  # then the worker has done it
+            if not _is_set("PYTHON_ENABLE_OPENTELEMETRY"):
+                # Then the host passes on what a worker logs. (The library hears of it in no other way.)
+                os.environ.setdefault("OTEL_LOGS_EXPORTER", "none")
             import_module("azure.monitor.opentelemetry").configure_azure_monitor(
                 connection_string=config.applicationinsights_connection_string,
-                # The host passes on what a worker logs, unless the worker says that it does so itself.
-                disable_logging=not _is_set("PYTHON_ENABLE_OPENTELEMETRY"),
                 enable_live_metrics=False,  # a request every few seconds from each process
                 instrumentation_options={name: {"enabled": False} for name in _UNUSED},
             )

@@ -26,7 +26,7 @@ def lines():
     log.addHandler(handler)
     log.propagate = False
     factory = logging.getLogRecordFactory()
-    levels = {name: logging.getLogger(name).level for name in (*logs._TALKATIVE, logs.access.name)}
+    levels = {name: logging.getLogger(name).level for name in (*logs._TALKATIVE, *logs._QUOTING, logs.access.name)}
     root = [(each, each.formatter) for each in logging.getLogger().handlers]
     logs.set_up(settings(LOG_FORMAT="json"))
     yield lambda: [json.loads(line) for line in text.getvalue().splitlines()]
@@ -112,6 +112,12 @@ def test_the_database_says_state_and_constraint_and_quotes_no_row(lines, databas
         'psycopg.errors.UndefinedColumn: 42703 column "nothing" does not exist',
     ]
     assert SECRET not in json.dumps(lines())
+
+
+def test_the_driver_quotes_no_error_beside_the_one_that_is_raised(lines):
+    driver = logging.getLogger("psycopg")
+    assert not driver.isEnabledFor(logging.WARNING)
+    assert driver.isEnabledFor(logging.ERROR)
 
 
 def test_other_handlers_get_no_more_than_ours(lines):

@@ -107,7 +107,12 @@ def test_a_request_is_a_span_of_the_trace_that_its_client_began(app_environment)
     flush = "from opentelemetry import trace; trace.get_tracer_provider().force_flush()"
     quiet = {"APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true", "OTEL_METRICS_EXPORTER": "none"}
     try:
-        run(app_environment, after=flush, APPLICATIONINSIGHTS_CONNECTION_STRING=connection, **quiet)
+        run(
+            app_environment,
+            after=f'import logging; logging.getLogger("any").error("x"); {flush}',
+            APPLICATIONINSIGHTS_CONNECTION_STRING=connection,
+            **quiet,
+        )
     finally:
         server.shutdown()
         thread.join()
@@ -116,3 +121,4 @@ def test_a_request_is_a_span_of_the_trace_that_its_client_began(app_environment)
     (span,) = [item for item in spans if item["data"]["baseData"]["name"] == "health_live"]
     assert span["tags"]["ai.operation.id"] == TRACE
     assert span["tags"]["ai.operation.parentId"] == "00f067aa0ba902b7"
+    assert not [item for item in server.taken if item["data"]["baseType"] == "MessageData"]  # the host sends the log
