@@ -23,7 +23,7 @@ SELECT (SELECT count(*) FROM audit_log WHERE entity_type = 'ticket_package' AND 
        (SELECT count(*) FROM orders) AS orders,
        (SELECT count(*) FROM tickets WHERE status NOT IN ('reserved', 'void')) AS tickets,
        (SELECT count(*) FROM orders
-         WHERE status = 'pending' AND expires_at < clock_timestamp() - interval '5 minutes') AS overdue
+         WHERE status = 'pending' AND expires_at < now() - interval '5 minutes') AS overdue
 """
 # What waits is in a small index of its own, however many messages have been done. A message that was tried as often as
 # its queue brings it waits for somebody, and no longer for its turn.
@@ -32,7 +32,7 @@ SELECT count(*) FILTER (WHERE last_error IS NULL) AS waiting,
        count(*) FILTER (WHERE last_error IS NOT NULL) AS failing,
        coalesce(max(age) FILTER (WHERE NOT kind = ANY(%(payments)s) AND attempts < %(attempts)s), 0) AS oldest_mail,
        coalesce(max(age) FILTER (WHERE kind = ANY(%(payments)s)), 0) AS oldest_payment
-  FROM (SELECT kind, attempts, last_error, extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
+  FROM (SELECT kind, attempts, last_error, extract(epoch FROM now() - created_at)::float8 AS age
           FROM outbox WHERE done_at IS NULL) AS waiting
 """
 

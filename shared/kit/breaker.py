@@ -9,7 +9,7 @@ from shared.kit.metrics import TRIPS
 
 log = logging.getLogger(__name__)
 
-_PAUSES = (0.0, 0.2, 0.5, 1.0)  # then every second
+_PAUSES = (0.02, 0.2, 0.5, 1.0)  # then every second
 _TELL_EVERY_SECONDS = 60.0
 
 
@@ -38,13 +38,17 @@ class Breaker:
             if self._open:
                 return
             self._open = True
+            try:
+                threading.Thread(target=self._wait_for_it, name=f"{self._service} breaker", daemon=True).start()
+            except RuntimeError:  # no thread to be had: whoever comes next finds out anew
+                self._open = False
+                return
         TRIPS.labels(self._service).inc()
         if time.monotonic() - self._told_at > _TELL_EVERY_SECONDS:
             self._told_at = time.monotonic()
             log.warning(
-                "%s does not answer (%s); going on without it", self._service.capitalize(), type(error).__name__
+                "The %s does not answer (%s) and is left alone until it does", self._service, type(error).__name__
             )
-        threading.Thread(target=self._wait_for_it, name=f"{self._service} breaker", daemon=True).start()
 
     def _wait_for_it(self) -> None:
         pause = threading.Event()

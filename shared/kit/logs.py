@@ -29,7 +29,8 @@ _HARMLESS = frozenset({"08", "25", "3D", "40", "42", "53", "54", "55", "57", "58
 def set_up(config: Settings) -> None:
     """Have every line tell which work it belongs to and nothing personal, and in production be JSON."""
     is_private = config.is_local and config.log_format == "text"  # a developer's own data: errors may say all
-    logging.setLogRecordFactory(lambda *args, **kwargs: _complete(_Record(*args, **kwargs), is_private=is_private))
+    make_record = logging.getLogRecordFactory()  # the worker's OpenTelemetry may have one of its own
+    logging.setLogRecordFactory(lambda *args, **kwargs: _complete(make_record(*args, **kwargs), is_private=is_private))
     access.setLevel(logging.INFO if config.access_log else logging.WARNING)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -40,20 +41,12 @@ def set_up(config: Settings) -> None:
             handler.setFormatter(JsonFormatter())
 
 
-class _Record(logging.LogRecord):
-    """A record as the standard library makes it, with the work that it belongs to."""
-
-    function: str
-    request_id: str
-    trace_id: str
-    span_id: str
-
-
-def _complete(record: _Record, *, is_private: bool) -> _Record:
+def _complete(record: logging.LogRecord, *, is_private: bool) -> logging.LogRecord:
     work = current_work()
     if work is not None:
+        span = work.span
         record.function, record.request_id = work.function, work.request_id
-        record.trace_id, record.span_id = work.span.trace_id, work.span.span_id
+        record.trace_id, record.span_id = span.trace_id, span.span_id
     if record.exc_info and record.exc_info[1] is not None and not is_private:
         # Whatever handler comes next (the console, the host, OpenTelemetry) gets no more than this.
         record.exc_text, record.exc_info = what_failed(record.exc_info[1]), None

@@ -43,7 +43,7 @@ def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(server_at, caplog
 
     assert len(asked) == 2
     assert [record.getMessage() for record in caplog.records if record.name == "shared.kit.breaker"] == [
-        "Redis does not answer (ConnectionError); going on without it"
+        "The redis does not answer (ConnectionError) and is left alone until it does"
     ]
 
 
