@@ -12,6 +12,10 @@ from shared.domain.sales.queries import counts_key
 from shared.kit.cache import cache
 from shared.kit.http.blueprint import Blueprint
 from shared.kit.http.call import Call
+from shared.kit.rate_limits import RateLimit
+
+ORDER_LINKS = RateLimit("order_links")
+"""Wrong links of orders."""
 
 
 def endpoints(tag: str, *, after_write: Callable[[Call], None] | None = None) -> Blueprint:

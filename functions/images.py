@@ -5,6 +5,7 @@ import azure.functions as func
 from shared.domain.catalog.image_checks import validate_upload
 from shared.domain.catalog.image_cleaning import clean_uploads as clean
 from shared.kit.clock import utc_now
+from shared.kit.jobs import job
 from shared.kit.settings import settings
 from shared.kit.storage.blobs import UPLOADS
 
@@ -22,13 +23,15 @@ bp = func.Blueprint()
 )
 def validate_image(upload: func.InputStream) -> None:
     """Turn an upload into the package's WebP images, or refuse it with a reason."""
-    assert upload.name is not None
-    # The runtime tells no length of an empty blob.
-    validate_upload(upload.name.partition("/")[2], upload.read, size=upload.length or 0, now=utc_now())
+    with job("validate_image"):
+        assert upload.name is not None
+        # The runtime tells no length of an empty blob.
+        validate_upload(upload.name.partition("/")[2], upload.read, size=upload.length or 0, now=utc_now())
 
 
 @bp.function_name("clean_uploads")
 @bp.timer_trigger(arg_name="timer", schedule="*/10 * * * * *", use_monitor=False)
 def clean_uploads(timer: func.TimerRequest) -> None:
     """Check uploads that wait for a verdict or whose event was lost, end those that never came, remove leftovers."""
-    clean(now=utc_now())
+    with job("clean_uploads"):
+        clean(now=utc_now())

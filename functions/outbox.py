@@ -8,6 +8,7 @@ import orjson
 
 from shared.domain.messaging import outbox
 from shared.domain.messaging.delivery import deliver, settle
+from shared.kit.jobs import job
 from shared.kit.mail import Mailer
 from shared.kit.settings import settings
 from shared.kit.storage.queues import send_message
@@ -20,7 +21,8 @@ bp = func.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule="*/10 * * * * *", use_monitor=False)
 def publish_outbox(timer: func.TimerRequest) -> None:
     """Put on the queue what could not be put there right after its commit."""
-    outbox.publish_waiting()
+    with job("publish_outbox"):
+        outbox.publish_waiting()
 
 
 @bp.function_name("deliver_email")
@@ -32,7 +34,7 @@ def deliver_email(message: func.QueueMessage) -> None:
     fails the function: the host brings it again, and after five times puts it on the poison queue.
     """
     addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
-    with Mailer(settings()) as mailer:
+    with job("deliver_email"), Mailer(settings()) as mailer:
         for address in addresses:
             try:
                 deliver(address, mailer)
@@ -48,11 +50,12 @@ def deliver_email(message: func.QueueMessage) -> None:
 def settle_payment(message: func.QueueMessage) -> None:
     """Tell the payment provider what was decided: refunds, payments to give up. One that fails is tried again alone."""
     addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
-    for address in addresses:
-        try:
-            settle(address)
-        except Exception as error:
-            log.warning("The payment provider could not be told (%s)", type(error).__name__)
-            if len(addresses) == 1:
-                raise
-            send_message(outbox.PAYMENTS_QUEUE, {"messages": [[str(part) for part in address]]})
+    with job("settle_payment"):
+        for address in addresses:
+            try:
+                settle(address)
+            except Exception as error:
+                log.warning("The payment provider could not be told (%s)", type(error).__name__)
+                if len(addresses) == 1:
+                    raise
+                send_message(outbox.PAYMENTS_QUEUE, {"messages": [[str(part) for part in address]]})

@@ -2,32 +2,28 @@
 
 import hmac
 import time
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
 import psycopg
-from prometheus_client.core import CounterMetricFamily, Metric
 from pydantic import Field
 from sqlalchemy import exc
 
 from functions.edge import endpoints
+from functions.metrics import business_metrics
 from functions.routes import ENDPOINTS
 from shared.domain.access.errors import NoSuchEvent, PermissionMissing
 from shared.domain.access.permissions import Permission
-from shared.domain.ledger.reconciling import last_findings
-from shared.domain.messaging.outbox import EMAIL_QUEUE
 from shared.kit import metrics
 from shared.kit.cache import cache
-from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.db.unit_of_work import ping_database
 from shared.kit.fields import Output
 from shared.kit.http import openapi, reference
 from shared.kit.http.call import Answer, Call, Content
 from shared.kit.http.problems import Unauthenticated
 from shared.kit.settings import settings
 from shared.kit.storage.account import StorageDown, ping_storage, storage_errors
-from shared.kit.storage.queues import queue_length
 
 VERSION = "0.1.0"
 JSON = "application/json"
@@ -81,8 +77,7 @@ def health_ready(call: Call) -> Answer[Health]:
 def _database() -> Dependency:
     started = time.perf_counter()
     try:
-        with raw_connection() as connection:
-            connection.execute("SELECT 1")
+        ping_database()
     except (psycopg.Error, exc.SQLAlchemyError):
         return Dependency(state="down")
     return Dependency(state="up", ms=_since(started))
@@ -121,48 +116,7 @@ def get_metrics(call: Call) -> Content:
     key = settings().metrics_key
     if key and not hmac.compare_digest(call.headers.get("authorization", "").encode(), f"Bearer {key}".encode()):
         raise Unauthenticated("The metrics need their own key as bearer token.")
-    return Content(metrics.render(_business_metrics), metrics.CONTENT_TYPE)
-
-
-_COUNTS = """
-SELECT (SELECT count(*) FROM promo_code_uses WHERE returned_at IS NULL) AS redeemed,
-       (SELECT count(*) FROM orders) AS orders,
-       (SELECT count(*) FROM tickets WHERE status NOT IN ('reserved', 'void')) AS tickets,
-       (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NULL) AS waiting,
-       (SELECT count(*) FROM outbox WHERE done_at IS NULL AND last_error IS NOT NULL) AS failing
-"""
-
-
-def _business_metrics() -> Iterable[Metric]:
-    with raw_connection() as connection:
-        row = connection.execute(_COUNTS).fetchone()
-        drift, findings = last_findings(connection)
-    assert row is not None
-    redeemed, orders, tickets, waiting, failing = row
-    yield CounterMetricFamily("promo_codes_redeemed", "Orders placed with a promo code.", value=redeemed)
-    yield CounterMetricFamily("ticket_purchases", "Orders placed.", value=orders)
-    yield metrics.gauge("tickets_sold", "Tickets sold and not returned.", [({}, float(tickets))])
-    yield metrics.gauge(
-        "boxoffice_outbox_messages",
-        "Messages not yet done, by whether an attempt has failed.",
-        [({"state": "waiting"}, waiting), ({"state": "failing"}, failing)],
-    )
-    yield metrics.gauge("boxoffice_stock_drift", "Packages by which stock and orders differ; 0.", [({}, drift)])
-    yield metrics.gauge(
-        "boxoffice_reconciliation_findings",
-        "What the last checks of the books have found, by kind; 0.",
-        [({"kind": kind}, count) for kind, count in findings.items()],
-    )
-    poison = f"{EMAIL_QUEUE}-poison"
-    try:
-        with storage_errors():
-            yield metrics.gauge(
-                "boxoffice_poison_messages",
-                "Messages that failed five times and wait for somebody to look at them.",
-                [({"queue": poison}, queue_length(poison))],
-            )
-    except StorageDown:
-        return
+    return Content(metrics.render(business_metrics), metrics.CONTENT_TYPE)
 
 
 @bp.get("v1/openapi.json", permission=Permission.PUBLIC, takes_tokens=False, content_type=JSON)

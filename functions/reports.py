@@ -6,6 +6,7 @@ import azure.functions as func
 
 from shared.domain.sales.reports import refresh_all
 from shared.kit.clock import utc_now
+from shared.kit.jobs import job
 from shared.kit.settings import settings
 
 bp = func.Blueprint()
@@ -15,4 +16,5 @@ bp = func.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule=settings().sales_refresh_schedule, use_monitor=False)
 def refresh_sales(timer: func.TimerRequest) -> None:
     """Refresh the cached summaries, and write the sales exports that are due."""
-    refresh_all(now=utc_now(), at_most_every=timedelta(minutes=settings().sales_export_minutes))
+    with job("refresh_sales"):
+        refresh_all(now=utc_now(), at_most_every=timedelta(minutes=settings().sales_export_minutes))

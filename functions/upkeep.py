@@ -8,6 +8,7 @@ from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.privacy import retention
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.jobs import job
 from shared.kit.settings import settings
 
 bp = func.Blueprint()
@@ -17,9 +18,10 @@ bp = func.Blueprint()
 @bp.timer_trigger(arg_name="timer", schedule=settings().audit_archive_schedule, use_monitor=True)
 def archive_audit(timer: func.TimerRequest) -> None:
     """Archive the closed months of every audit trail, then prune what is older than seven years and proven."""
-    now = utc_now()
-    upkeep.archive_closed_months(now=now)
-    upkeep.prune_proven_months(now=now)
+    with job("archive_audit"):
+        now = utc_now()
+        upkeep.archive_closed_months(now=now)
+        upkeep.prune_proven_months(now=now)
 
 
 @bp.function_name("apply_retention")
@@ -39,7 +41,7 @@ def apply_retention(timer: func.TimerRequest) -> None:
 @bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", use_monitor=False)
 def release_expired(timer: func.TimerRequest) -> None:
     """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
-    with raw_connection() as connection:
+    with job("release_expired"), raw_connection() as connection:
         release_all_overdue(connection, now=utc_now())
 
 
@@ -47,4 +49,5 @@ def release_expired(timer: func.TimerRequest) -> None:
 @bp.timer_trigger(arg_name="timer", schedule=settings().reconcile_schedule, use_monitor=False)
 def reconcile(timer: func.TimerRequest) -> None:
     """Check the books of every event in which something happens; what differs is logged, counted and listed."""
-    reconcile_all(now=utc_now())
+    with job("reconcile"):
+        reconcile_all(now=utc_now())

@@ -8,6 +8,7 @@ from shared.domain.catalog.image_rules import MAX_BYTES
 from shared.domain.catalog.schemas import UploadLinkOut, UploadOut
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.problems import BodyTooLarge
+from shared.kit.rate_limits import RateLimit
 from shared.kit.storage import blobs
 from shared.kit.storage.account import storage_errors
 
@@ -15,8 +16,10 @@ bp = endpoints("Images", after_write=drop_package_list)
 
 _IMAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}/image"
 
+UPLOADS = RateLimit("uploads", by="event")
 
-@bp.post(_IMAGE, permission=Permission.PACKAGES_WRITE, status=202, refusals=(NoSuchPackage,))
+
+@bp.post(_IMAGE, permission=Permission.PACKAGES_WRITE, status=202, limit=UPLOADS, refusals=(NoSuchPackage,))
 def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut:
     """Upload a JPG, PNG or WebP of up to 5 MB; it is shown once it has been checked, within seconds."""
     if len(image.data) > MAX_BYTES:
@@ -29,7 +32,13 @@ def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut
         )
 
 
-@bp.post(f"{_IMAGE}/upload-link", permission=Permission.PACKAGES_WRITE, status=201, refusals=(NoSuchPackage,))
+@bp.post(
+    f"{_IMAGE}/upload-link",
+    permission=Permission.PACKAGES_WRITE,
+    status=201,
+    limit=UPLOADS,
+    refusals=(NoSuchPackage,),
+)
 def create_image_upload_link(call: Call, package_id: UUID) -> UploadLinkOut:
     """Get a link to send the image straight to storage; it takes one file, once, within ten minutes."""
     images.require_package(call.session, call.event_id, package_id)

@@ -26,7 +26,6 @@ from shared.domain.catalog.schemas import (
 )
 from shared.kit.errors import StaleVersion
 from shared.kit.http.call import Call
-from shared.kit.metrics import PACKAGES_CREATED
 from shared.kit.pages import Page
 from shared.kit.storage.blobs import PUBLIC, delete_quietly
 
@@ -44,7 +43,6 @@ def create_package(call: Call, body: PackageCreate) -> PackageOut:
     package, stock, currency = commands.create_package(
         call.session, call.event_id, body, actor=call.actor, now=call.now
     )
-    call.unit_of_work.after_commit(PACKAGES_CREATED.inc)
     return PackageOut.model_validate(queries.package_fields(package, stock, currency, options=[]))
 
 

@@ -7,9 +7,12 @@ from shared.domain.sales import reports
 from shared.domain.sales.errors import NoSuchReport, ReportNotReady
 from shared.domain.sales.schemas import ReportCreate, ReportList, ReportOut
 from shared.kit.http.call import Call, Redirect
+from shared.kit.rate_limits import RateLimit
 from shared.kit.storage.account import storage_errors
 
 bp = endpoints("Reports")
+
+REPORTS = RateLimit("reports", by="event")
 
 
 @bp.get("v1/admin/events/{event_id}/reports", permission=Permission.REPORTS_READ)
@@ -20,7 +23,7 @@ def list_reports(call: Call) -> ReportList:
         return ReportList(items=reports.list_reports(call.event_id))
 
 
-@bp.post("v1/admin/events/{event_id}/reports", permission=Permission.REPORTS_WRITE, status=201)
+@bp.post("v1/admin/events/{event_id}/reports", permission=Permission.REPORTS_WRITE, status=201, limit=REPORTS)
 def create_report(call: Call, body: ReportCreate) -> ReportOut:
     """Make a report now."""
     get_event(call.session, call.event_id)

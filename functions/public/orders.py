@@ -1,6 +1,7 @@
+from contextlib import nullcontext
 from uuid import UUID
 
-from functions.edge import drop_what_buyers_change, endpoints, forget_promo_code
+from functions.edge import ORDER_LINKS, drop_what_buyers_change, endpoints, forget_promo_code
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
@@ -10,15 +11,16 @@ from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
-from shared.kit.http.limiting import count, require_below
+from shared.kit.http.limiting import counting_misses
 from shared.kit.http.problems import TooManyRequests
 from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 
 bp = endpoints("Orders", after_write=drop_what_buyers_change)
 
-# Only orders that name an unknown code count, so that selling itself is never limited.
+# Only orders that name an unknown code count, so that selling itself is not limited.
 PROMO_GUESSES = RateLimit("promo_guesses")
+ORDERS = RateLimit("orders")
 
 
 def _online() -> Counter:
@@ -39,6 +41,7 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
     status=201,
     location="/api/v1/public/orders/{id}",
     replay=_replay,
+    limit=ORDERS,
     refusals=(*REFUSALS, TooManyRequests),
 )
 def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
@@ -51,23 +54,19 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     # given back, for a request that holds one while it waits for a second can starve the pool.
     call.unit_of_work.commit()
     call.unit_of_work.after_commit(outbox.nudge)
-    if body.promo_code is not None:
-        require_below(PROMO_GUESSES, call)
     forget_promo_code(call, body.promo_code)
-    try:
-        with raw_connection() as connection:
-            return place_order(
-                connection,
-                call.event_id,
-                body,
-                actor=call.actor,
-                idempotency=call.idempotency,
-                counter=_online(),
-                now=call.now,
-            )
-    except promo_errors.PromoCodeUnknown:
-        count(PROMO_GUESSES, call)
-        raise
+    names_code = body.promo_code is not None
+    guess = counting_misses(PROMO_GUESSES, call, promo_errors.PromoCodeUnknown) if names_code else nullcontext()
+    with guess, raw_connection() as connection:
+        return place_order(
+            connection,
+            call.event_id,
+            body,
+            actor=call.actor,
+            idempotency=call.idempotency,
+            counter=_online(),
+            now=call.now,
+        )
 
 
 @bp.get(
@@ -78,4 +77,5 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
 )
 def get_public_order(call: Call, order_id: UUID) -> OrderOut:
     """Read an order with its `X-Order-Token`, or signed in as its customer."""
-    return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    with counting_misses(ORDER_LINKS, call, errors.NoSuchOrder):
+        return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from functions.edge import drop_package_list_of, endpoints
+from functions.edge import ORDER_LINKS, drop_package_list_of, endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors as order_errors
@@ -13,6 +13,7 @@ from shared.domain.payments.queries import latest_payment, payments_given_up
 from shared.domain.payments.schemas import MessageTaken, PaymentConfirm, PaymentIntentOut
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.http.call import Call
+from shared.kit.http.limiting import counting_misses
 from shared.kit.http.problems import DependencyDown, MalformedJson, UnsignedMessage
 from shared.kit.settings import settings
 
@@ -24,7 +25,8 @@ _TOKEN = {"X-Order-Token": "The order's `access_token`; not needed when signed i
 
 def _begin(call: Call, order_id: UUID) -> tuple[OrderOut, Facts]:
     """Begin the payment, or go on with the one that was begun: asking twice makes one."""
-    order = queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    with counting_misses(ORDER_LINKS, call, order_errors.NoSuchOrder, lets_hits_pass=True):
+        order = _order(call, order_id)
     attempt = payments_given_up(call.session, order.event_id, order_id)
     call.unit_of_work.commit()  # the provider is not asked inside a transaction
     try:
@@ -100,7 +102,8 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
 
     Not needed where the provider's messages arrive, but then the buyer need not wait for them.
     """
-    order = _order(call, order_id)
+    with counting_misses(ORDER_LINKS, call, order_errors.NoSuchOrder, lets_hits_pass=True):
+        order = _order(call, order_id)
     payment = latest_payment(call.session, order.event_id, order_id)
     if payment is None:
         raise errors.NothingToPay("No payment of this order was begun.")
@@ -124,7 +127,8 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
 )
 def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     """Give up an order that has not been paid; its tickets are free for others at once."""
-    event_id = queries.lock_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    with counting_misses(ORDER_LINKS, call, order_errors.NoSuchOrder):
+        event_id = queries.lock_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
     cancel_pending(call.session, event_id, order_id, now=call.now)
     commands.give_up_later(call.session, event_id, order_id, now=call.now)
     call.unit_of_work.after_commit(lambda: drop_package_list_of(event_id))

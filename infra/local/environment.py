@@ -37,6 +37,8 @@ def app_settings(addresses: ServiceAddresses, *, keys: Mapping[str, str], worker
         "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
         "SALES_REFRESH_SCHEDULE": "*/15 * * * * *",
         "SALES_EXPORT_MINUTES": "0",
+        "LOG_FORMAT": os.environ.get("LOG_FORMAT", "text"),
+        "ACCESS_LOG": os.environ.get("ACCESS_LOG", "false"),
         "RATE_LIMITS": os.environ.get("RATE_LIMITS", "generous"),
         "WORKERS": str(workers),
         **keys,

@@ -15,14 +15,37 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REQUEST_SECONDS = Histogram(
     "boxoffice_http_request_seconds",
-    "Time from the call of a function to its answer.",
+    "Time from the call of a function to its answer, by the class of its status.",
     ["function", "status"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1, 3, 10),
 )
-PACKAGES_CREATED = Counter("ticket_packages_created", "Ticket packages made.")
+REFUSALS = Counter("boxoffice_refusals", "Answers that are problem documents, by their code.", ["code"])
+JOB_SECONDS = Histogram(
+    "boxoffice_job_seconds",
+    "Time that a background function took, by how it ended.",
+    ["function", "outcome"],
+    buckets=(0.01, 0.1, 1, 10, 60, 300),
+)
+REPORTS = Counter("boxoffice_reports", "Sales reports, by how they ended.", ["outcome"])
 RETRIES = Counter(
     "boxoffice_transaction_retries", "Transactions run again after a deadlock or a lost connection.", ["reason"]
 )
+TRIPS = Counter("boxoffice_breaker_trips", "How often a process has begun to leave a service alone.", ["service"])
+
+STATUS_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
+REASONS = ("connection", "deadlock")
+OUTCOMES = ("failed", "ready")
+SERVICES = ("database", "redis", "storage")
+
+# A series that begins with its first event hides it: from nothing to one is no increase.
+for _counter, _values in ((REPORTS, OUTCOMES), (RETRIES, REASONS), (TRIPS, SERVICES)):
+    for _value in _values:
+        _counter.labels(_value)
+
+
+def status_class(status: int) -> str:
+    """Return what statuses are counted under: 2xx, 3xx, 4xx or 5xx."""
+    return STATUS_CLASSES[status // 100 - 1]
 
 
 class _Read(Collector):

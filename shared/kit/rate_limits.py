@@ -8,7 +8,7 @@ import math
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.kit.redis_server import RedisServer, redis_server
 from shared.kit.settings import Settings, settings
@@ -23,18 +23,29 @@ _GENEROUS = 100
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A limit by its name; how much it allows says the setting `rate_limit_<name>`."""
+    """A limit by its name; how much it allows says the setting `rate_limit_<name>`, where None allows everything."""
 
     name: str
+    by: Literal["address", "event"] = "address"
+    """Whose calls are counted together: an address's (in the event of the path, if any), or all those of an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
     """A caller has asked too often."""
 
-    retry_after_seconds: int
+    name: str
     policy: str
-    """As the header `RateLimit-Policy` has it: the limit's name, quota and window in seconds."""
+    retry_after_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What a limit allows here."""
+
+    item: "RateLimitItem"
+    policy: str
+    """As the header `RateLimit-Policy` has it: the limit's name, quota, and window in seconds."""
 
 
 class RateLimiter:
@@ -43,6 +54,7 @@ class RateLimiter:
     def __init__(self, config: Settings, server: RedisServer) -> None:
         self._config = config
         self._server = server
+        self._rules: dict[str, _Rule | None] = {}
         self._shared: MovingWindowRateLimiter | None = None
         self._local: MovingWindowRateLimiter | None = None
 
@@ -54,19 +66,33 @@ class RateLimiter:
         """Tell whether the caller has used the limit up, without counting."""
         return self._ask(limit, key, count=False)
 
-    def _ask(self, limit: RateLimit, key: tuple[str, ...], *, count: bool) -> Exceeded | None:
-        if self._config.rate_limits == "off":
-            return None
-        item = self._item(limit)
-        told = self._server.attempt(lambda client: _told(self._in_redis(client), item, key, count=count))
-        return (_told(self._in_process(), item, key, count=count) if told is None else told)[0]
+    def policy(self, limit: RateLimit) -> str | None:
+        """Return what the limit allows, as `RateLimit-Policy` has it; None where it allows everything."""
+        rule = self._rule(limit)
+        return None if rule is None else rule.policy
 
-    def _item(self, limit: RateLimit) -> "RateLimitItem":
+    def _ask(self, limit: RateLimit, key: tuple[str, ...], *, count: bool) -> Exceeded | None:
+        rule = self._rule(limit)
+        if rule is None:
+            return None
+        told = self._server.attempt(lambda client: _told(self._in_redis(client), rule, key, count=count))
+        return (_told(self._in_process(), rule, key, count=count) if told is None else told)[0]
+
+    def _rule(self, limit: RateLimit) -> _Rule | None:
+        if limit.name not in self._rules:
+            self._rules[limit.name] = self._read(limit)
+        return self._rules[limit.name]
+
+    def _read(self, limit: RateLimit) -> _Rule | None:
+        text = getattr(self._config, f"rate_limit_{limit.name}")
+        if text is None or self._config.rate_limits == "off":
+            return None
         from limits import parse  # noqa: PLC0415 - 140 ms that a cold start need not wait for
 
-        item = parse(getattr(self._config, f"rate_limit_{limit.name}"))
+        asked = parse(text)
         more = _GENEROUS if self._config.rate_limits == "generous" else 1
-        return type(item)(item.amount * more, item.multiples, namespace=limit.name)
+        item = type(asked)(asked.amount * more, asked.multiples, namespace=limit.name)
+        return _Rule(item, f'"{limit.name}";q={item.amount};w={item.get_expiry()}')
 
     def _in_redis(self, client: "redis.Redis") -> "MovingWindowRateLimiter":
         if self._shared is None:
@@ -87,13 +113,12 @@ class RateLimiter:
 
 
 def _told(
-    limiter: "MovingWindowRateLimiter", item: "RateLimitItem", key: tuple[str, ...], *, count: bool
+    limiter: "MovingWindowRateLimiter", rule: _Rule, key: tuple[str, ...], *, count: bool
 ) -> tuple[Exceeded | None]:
-    if (limiter.hit if count else limiter.test)(item, *key):
+    if (limiter.hit if count else limiter.test)(rule.item, *key):
         return (None,)
-    free_at = limiter.get_window_stats(item, *key).reset_time
-    policy = f'"{item.namespace}";q={item.amount};w={item.get_expiry()}'
-    return (Exceeded(max(1, math.ceil(free_at - time.time())), policy),)
+    free_at = limiter.get_window_stats(rule.item, *key).reset_time
+    return (Exceeded(rule.item.namespace, rule.policy, max(1, math.ceil(free_at - time.time()))),)
 
 
 @lru_cache(maxsize=1)

@@ -1,20 +1,14 @@
 """The process's one Redis client, behind a circuit breaker: an outage costs one time-out and not one a request."""
 
-import logging
-import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from shared.kit.breaker import Breaker
 from shared.kit.settings import Settings, settings
 
 if TYPE_CHECKING:
     import redis
-
-log = logging.getLogger(__name__)
-
-_OPEN_SECONDS = 5.0
-_WARN_EVERY_SECONDS = 60.0
 
 
 class RedisServer:
@@ -26,8 +20,7 @@ class RedisServer:
         self._timeout = config.redis_timeout_ms / 1000
         self._pool_size = config.database_pool_size
         self._client: redis.Redis | None = None
-        self._shut_until = 0.0
-        self._warned_at = float("-inf")
+        self._breaker = Breaker("redis", lambda: self._connected().ping())
 
     @property
     def configured(self) -> bool:
@@ -35,35 +28,31 @@ class RedisServer:
         return self._url is not None
 
     def attempt[T](self, work: Callable[["redis.Redis"], T]) -> T | None:
-        """Return what `work` makes of the client, or None where Redis does not answer.
-
-        After a failure Redis is left alone for some seconds; a warning is logged once a minute at most.
-        """
-        if self._url is None or time.monotonic() < self._shut_until:
+        """Return what `work` makes of the client, or None where Redis does not answer; then it is left alone."""
+        if self._url is None or self._breaker.is_open:
             return None
         import redis  # noqa: PLC0415 - 140 ms that a cold start need not wait for
 
         try:
-            if self._client is None:
-                # As many connections as threads can use at once: a dry pool must never refuse a user.
-                self._client = redis.Redis.from_url(
-                    self._url,
-                    socket_timeout=self._timeout,
-                    socket_connect_timeout=self._timeout,
-                    max_connections=self._pool_size + 8,
-                    health_check_interval=30,
-                )
-            return work(self._client)
+            return work(self._connected())
         except (redis.RedisError, OSError) as error:
-            self._trip(error)
+            self._breaker.trip(error)
             return None
 
-    def _trip(self, error: Exception) -> None:
-        now = time.monotonic()
-        self._shut_until = now + _OPEN_SECONDS
-        if now - self._warned_at > _WARN_EVERY_SECONDS:
-            self._warned_at = now
-            log.warning("Redis does not answer (%s); going on without it", type(error).__name__)
+    def _connected(self) -> "redis.Redis":
+        import redis  # noqa: PLC0415
+
+        if self._client is None:
+            assert self._url is not None
+            # As many connections as threads can use at once: a dry pool must never refuse a user.
+            self._client = redis.Redis.from_url(
+                self._url,
+                socket_timeout=self._timeout,
+                socket_connect_timeout=self._timeout,
+                max_connections=self._pool_size + 8,
+                health_check_interval=30,
+            )
+        return self._client
 
     def call(self, command: str, *arguments: object, **options: object) -> Any:
         """Return the answer to one command, or None."""

@@ -138,14 +138,26 @@ class Settings(BaseModel):
         "30/minute", description="Previews of promo codes, per address and event."
     )
     rate_limit_promo_guesses: RateLimitText = Field(
-        "10/minute", description="Unknown promo codes in orders, per address and event. No other order is ever limited."
+        "10/minute", description="Unknown promo codes in orders, per address and event."
+    )
+    rate_limit_order_links: RateLimitText = Field(
+        "60/minute",
+        description="Wrong links of orders (`X-Order-Token`), per address; a right one may always be paid with.",
+    )
+    rate_limit_uploads: RateLimitText = Field("60/minute", description="Uploads of images, per event.")
+    rate_limit_reports: RateLimitText = Field("20/minute", description="Sales reports made by hand, per event.")
+    rate_limit_orders: RateLimitText | None = Field(
+        None,
+        description="Orders of one address for one event. Without it they are not limited, for many buyers may share "
+        "an address; set it while somebody orders without ever paying.",
+        examples=["600/minute"],
     )
     trusted_proxy_hops: int = Field(
         1,
         ge=0,
         le=5,
         description="How many proxies of your own append to `X-Forwarded-For`: 1 on Azure Functions, 2 behind Front "
-        "Door. Rate limits take the client's address from there.",
+        "Door. Rate limits take the client's address from there; with 0 all clients count as one.",
     )
 
     storage_connection: str | None = Field(
@@ -230,6 +242,23 @@ class Settings(BaseModel):
     )
     mail_from: str = Field("Boxoffice <tickets@localhost>", description="Sender of all e-mails.")
 
+    log_format: Literal["json", "text"] = Field(
+        "json",
+        description="`json` writes one object a line, in which errors tell where they happened and nothing personal; "
+        "`text` is for reading along, and on a developer's machine errors tell all.",
+        examples=["text"],
+    )
+    access_log: bool = Field(
+        default=True, description="Whether each request is logged: function, route, status and time, no query."
+    )
+    applicationinsights_connection_string: str | None = Field(
+        None,
+        pattern=r"^InstrumentationKey=",
+        repr=False,
+        description="Application Insights; with it traces go to Azure Monitor by OpenTelemetry. Set "
+        "`PYTHON_ENABLE_OPENTELEMETRY=true` as well, so that they continue those of the Functions host.",
+        examples=[""],
+    )
     metrics_key: str | None = Field(
         None,
         min_length=16,

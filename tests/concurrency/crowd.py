@@ -100,18 +100,26 @@ class Purchase:
 
 @contextmanager
 def keep_buying(
-    url: str, event_id: str, body: Callable[[], dict[str, Any]], *, buyers: int = 8
+    url: str, event_id: str, body: Callable[[], dict[str, Any]], *, buyers: int = 8, insist: bool = False
 ) -> Iterator[list[Purchase]]:
-    """While the block runs, so many buyers buy again and again; yields what they have got so far."""
+    """While the block runs, so many buyers buy again and again; yields what they have got so far.
+
+    Those who `insist` ask again with the same key after a 503, as it says, until they have what they want.
+    """
     purchases: list[Purchase] = []
     enough = threading.Event()
 
     def buy() -> None:
         connection = connect(url)
         while not enough.is_set():
-            begun = time.monotonic()
-            answer = place(connection, event_id, body())
-            purchases.append(Purchase(begun, time.monotonic(), answer))
+            wish, key = body(), uuid.uuid4().hex
+            while True:
+                begun = time.monotonic()
+                answer = place(connection, event_id, wish, key=key)
+                purchases.append(Purchase(begun, time.monotonic(), answer))
+                if not insist or answer.status != 503:
+                    break
+                time.sleep(0.05)  # a browser would wait longer
         connection.close()
 
     with ThreadPoolExecutor(buyers) as pool:

@@ -55,6 +55,11 @@ class Mortal:
                     found.append(process)
         return found
 
+    def postgres_processes(self) -> list[psutil.Process]:
+        """The server's processes, the first one first."""
+        whole = psutil.Process(self.postgres.process.pid)
+        return [whole, *whole.children(recursive=True)]
+
     def _kill_http_worker(self, rng: random.Random) -> None:
         """The host replaces it by itself."""
         rng.choice(self.workers("http")).kill()
@@ -70,8 +75,7 @@ class Mortal:
 
     def _kill_postgres(self, rng: random.Random) -> None:
         """All its processes at once, as when the machine loses its power."""
-        whole = psutil.Process(self.postgres.process.pid)
-        processes = [whole, *whole.children(recursive=True)]
+        processes = self.postgres_processes()
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

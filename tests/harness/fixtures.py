@@ -10,6 +10,7 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -57,6 +58,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     services = config.stash.get(SERVICES, None)
     if isinstance(services, SharedServices):
         services.stop()
+
+
+class StartHost(Protocol):
+    """Starts a host with some settings changed, or left out."""
+
+    def __call__(self, **changes: str | None) -> RunningHost:
+        """The host, running."""
+        ...
 
 
 class AskFor(Protocol):
@@ -112,18 +121,33 @@ def database_url(shared_service: AskFor, worker_name: str) -> str:
     return databases.clone(shared_service("template"), f"boxoffice_{worker_name}")
 
 
-@pytest.fixture
-def new_database(shared_service: AskFor) -> Iterator[Callable[[], str]]:
-    """Makes migrated, empty databases for this test alone; each call returns the URL of another one."""
+@contextmanager
+def _databases(shared_service: AskFor) -> Iterator[Callable[[], str]]:
     made: list[str] = []
 
     def make() -> str:
         made.append(databases.clone(shared_service("template"), f"test_{uuid.uuid4().hex}"))
         return made[-1]
 
-    yield make
-    for url in made:
-        databases.drop(url)
+    try:
+        yield make
+    finally:
+        for url in made:
+            databases.drop(url)
+
+
+@pytest.fixture
+def new_database(shared_service: AskFor) -> Iterator[Callable[[], str]]:
+    """Makes migrated, empty databases for this test alone; each call returns the URL of another one."""
+    with _databases(shared_service) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_database(shared_service: AskFor) -> Iterator[str]:
+    """A migrated, empty database that the tests of a module share."""
+    with _databases(shared_service) as make:
+        yield make()
 
 
 @pytest.fixture
@@ -216,11 +240,8 @@ def host(app_environment: dict[str, str], guard: Guard, worker_folder: Path, hos
         host.stop()
 
 
-@pytest.fixture
-def start_host(
-    app_environment: dict[str, str], guard: Guard, worker_folder: Path
-) -> Iterator[Callable[..., RunningHost]]:
-    """Starts hosts for this test alone: `start_host(NAME="value", OTHER=None)` sets and leaves out variables."""
+@contextmanager
+def _hosts(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -> Iterator[StartHost]:
     started: list[FunctionsHost] = []
 
     def start(**changes: str | None) -> RunningHost:
@@ -244,9 +265,25 @@ def start_host(
         host.start()
         return RunningHost(host)
 
-    yield start
-    for host in started:
-        host.stop()
+    try:
+        yield start
+    finally:
+        for host in started:
+            host.stop()
+
+
+@pytest.fixture
+def start_host(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -> Iterator[StartHost]:
+    """Starts hosts for this test alone: `start_host(NAME="value", OTHER=None)` sets and leaves out variables."""
+    with _hosts(app_environment, guard, worker_folder) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def start_module_host(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -> Iterator[StartHost]:
+    """Starts hosts that the tests of a module share: starting one takes longer than most tests."""
+    with _hosts(app_environment, guard, worker_folder) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Guessing of promo codes is slowed, by address and event; selling never is (R-PROMO-4, R-OPS-3)."""
+"""Guessing is slowed, by address and event; selling is not, unless somebody says so (R-PROMO-4, R-OPS-3)."""
 
 import signal
 
@@ -8,13 +8,21 @@ import pytest
 from infra.local.home import free_port
 from infra.local.services.valkey import ValkeyServer
 from infra.local.tokens import ADMIN
-from tests.factories import Evening, assert_problem, bearer, open_evening, send_order
+from tests.factories import UNKNOWN_ID, Evening, assert_problem, bearer, new_key, open_evening, send_order
 
 REAL = {
     "RATE_LIMITS": "production",
     "RATE_LIMIT_PROMO_PREVIEWS": "5/hour",
     "RATE_LIMIT_PROMO_GUESSES": "3/hour",
+    "RATE_LIMIT_ORDER_LINKS": "4/hour",
     "TRUSTED_PROXY_HOPS": "2",  # the test plays a proxy of our own before the host
+}
+
+STRICT = REAL | {
+    "RATE_LIMIT_USER_REQUESTS": "12/hour",
+    "RATE_LIMIT_EVENT_WRITES": "6/hour",
+    "RATE_LIMIT_ORDERS": "3/hour",
+    "RATE_LIMIT_REPORTS": "1/hour",
 }
 
 
@@ -26,10 +34,14 @@ def valkey(tmp_path_factory, guard):
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def limited(start_module_host, module_database, valkey):
+    return start_module_host(**REAL, DATABASE_URL=module_database, REDIS_URL=valkey.url())
+
+
 @pytest.fixture
-def evening(start_host, fresh_database, issuer, valkey):
-    host = start_host(**REAL, DATABASE_URL=fresh_database, REDIS_URL=valkey.url())
-    with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
+def evening(limited, issuer):
+    with httpx.Client(base_url=f"{limited.url}/api/v1", timeout=30, trust_env=False) as client:
         evening = open_evening(client, issuer)
         made = client.post(
             f"{evening.path}/promo-codes",
@@ -59,7 +71,10 @@ def test_guessing_is_slowed_for_one_address_and_event_and_for_nobody_else(evenin
     assert [guess.status_code for guess in guesses] == [200] * 5 + [429]
     problem = assert_problem(guesses[-1], 429, "too_many_requests")
     assert guesses[-1].headers["RateLimit-Policy"] == '"promo_previews";q=5;w=3600'
-    assert 3_500 < int(guesses[-1].headers["Retry-After"]) == problem["retry_after_seconds"] <= 3_600
+    seconds = int(guesses[-1].headers["Retry-After"])
+    assert 3_500 < seconds == problem["retry_after_seconds"] <= 3_600
+    assert guesses[-1].headers["RateLimit"] == f'"promo_previews";r=0;t={seconds}'
+    assert guesses[0].headers["RateLimit-Policy"] == '"promo_previews";q=5;w=3600'
     # An invented address further left changes nothing, another client is free, and so is another event.
     assert preview(evening, package_id, "EARLY10", "1.1.1.1, 203.0.113.7").status_code == 429
     assert preview(evening, package_id, "EARLY10", "203.0.113.8").json()["valid"] is True
@@ -84,6 +99,38 @@ def test_orders_with_codes_that_hold_are_never_limited(evening):
     assert [answer.status_code for answer in bought] == [201] * 8
 
 
+def test_wrong_links_are_slowed_for_their_address_and_keep_nobody_from_paying(evening):
+    package_id = evening.package()["id"]
+    order = buy(evening, package_id, "203.0.113.30", payment_method="card").json()
+    path = f"/public/orders/{order['id']}"
+
+    def open_(token: str, address: str = "203.0.113.30", path: str = path, method: str = "GET") -> httpx.Response:
+        headers = {"X-Order-Token": token, "X-Forwarded-For": address, "Idempotency-Key": new_key()}
+        return evening.client.request(method, path, headers=headers)
+
+    def pay(token: str) -> httpx.Response:
+        return open_(token, path=f"{path}/payment-intent", method="POST")
+
+    right = order["access_token"]
+    wrong = [open_("wrong"), open_("wrong", path=f"/public/orders/{UNKNOWN_ID}"), pay("wrong")]
+    assert [answer.status_code for answer in (*wrong, open_(right), open_("wrong"))] == [404, 404, 404, 200, 404]
+    assert_problem(open_("wrong"), 429, "too_many_requests")
+    assert open_("wrong").headers["RateLimit-Policy"] == '"order_links";q=4;w=3600'
+    cancel = f"{path}/cancel"
+    assert [open_(right).status_code, open_(right, path=cancel, method="POST").status_code] == [429, 429]
+    assert open_(right, address="203.0.113.31").json()["status"] == "pending"
+    # Others who share the address still pay; who is wrong again is told to wait.
+    assert (pay(right).status_code, pay("wrong").status_code) == (201, 429)
+
+
+def test_messages_of_the_payment_provider_are_never_limited(evening):
+    sent = [
+        evening.client.post("/webhooks/stripe", content=b"{}", headers={"X-Forwarded-For": "203.0.113.40"})
+        for _ in range(150)
+    ]
+    assert {answer.status_code for answer in sent} == {400}  # unsigned; a limit would say 429
+
+
 def test_without_redis_each_process_counts_for_itself(evening, valkey):
     package_id = evening.package()["id"]
     valkey.process.popen.send_signal(signal.SIGKILL)
@@ -95,24 +142,32 @@ def test_without_redis_each_process_counts_for_itself(evening, valkey):
     assert guesses == [200] * 5 + [429]
 
 
-def test_one_user_and_one_event_have_limits_of_their_own(start_host, fresh_database, issuer, valkey):
-    host = start_host(
-        RATE_LIMITS="production",
-        RATE_LIMIT_USER_REQUESTS="12/hour",
-        RATE_LIMIT_EVENT_WRITES="6/hour",
-        DATABASE_URL=fresh_database,
-        REDIS_URL=valkey.url(),
-    )
+@pytest.fixture
+def strict(start_host, fresh_database, issuer, valkey):
+    host = start_host(**STRICT, DATABASE_URL=fresh_database, REDIS_URL=valkey.url(1))
     with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
-        evening = open_evening(client, issuer)  # publishing was the event's second change, and the coordinator's first
-        package = evening.package()
-        seen = [evening.patch_package(package["id"], {"name": f"Name {number}"}) for number in range(4)]
-        assert [answer.status_code for answer in seen] == [200, 200, 200, 429]
-        assert_problem(seen[-1], 429, "too_many_requests")
-        assert seen[-1].headers["RateLimit-Policy"] == '"event_writes";q=6;w=3600'
-        # Reading goes on, until this user has asked too often; buying always does, and so do others.
-        reads = [client.get(evening.path, headers=evening.headers).status_code for _ in range(8)]
-        assert reads[0] == 200
-        assert reads[-1] == 429
-        assert client.get(evening.path, headers=bearer(issuer.token(ADMIN))).status_code == 200
-        assert send_order(client, evening.id, [(package["id"], 1)]).status_code == 201
+        yield client
+
+
+def test_users_events_and_where_somebody_says_so_orders_have_limits_of_their_own(strict, issuer):
+    evening = open_evening(strict, issuer)  # publishing was the event's second change, and the coordinator's first
+    package = evening.package()
+    seen = [evening.patch_package(package["id"], {"name": f"Name {number}"}) for number in range(4)]
+    assert [answer.status_code for answer in seen] == [200, 200, 200, 429]
+    assert_problem(seen[-1], 429, "too_many_requests")
+    assert seen[0].headers["RateLimit-Policy"] == '"user_requests";q=12;w=3600, "event_writes";q=6;w=3600'
+    assert seen[-1].headers["RateLimit-Policy"] == '"event_writes";q=6;w=3600'
+    # Reading goes on, until this user has asked too often; buying always does, and so do others.
+    reads = [strict.get(evening.path, headers=evening.headers).status_code for _ in range(8)]
+    assert reads[0] == 200
+    assert reads[-1] == 429
+    assert strict.get(evening.path, headers=bearer(issuer.token(ADMIN))).status_code == 200
+    bought = [buy(evening, package["id"], "203.0.113.50") for _ in range(4)]
+    assert [answer.status_code for answer in bought] == [201, 201, 201, 429]
+    assert bought[0].headers["RateLimit-Policy"] == '"orders";q=3;w=3600'
+    assert buy(evening, package["id"], "203.0.113.51").status_code == 201
+
+    other = open_evening(strict, issuer)
+    made = [strict.post(f"{other.path}/reports", json={}, headers=other.headers) for _ in range(2)]
+    assert [answer.status_code for answer in made] == [201, 429]
+    assert made[1].headers["RateLimit-Policy"] == '"reports";q=1;w=3600'

@@ -1,37 +1,84 @@
-"""A Redis that is away costs one attempt every five seconds and one warning a minute, however many ask."""
+"""A Redis that is away costs one attempt and one warning a minute, however many ask; what is back is used again."""
 
 import logging
+import signal
+import threading
 import time
 
+import pytest
 import redis
 
 from infra.local.home import free_port
+from infra.local.services.valkey import ValkeyServer
 from tests.architecture.application import load
 
 
-def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(app_environment, caplog):
+@pytest.fixture
+def server_at(app_environment):
+    """A client of our own for the Redis at that address."""
     module = load("shared.kit.redis_server", app_environment)
     settings = load("shared.kit.settings", app_environment)
-    away = app_environment | {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
-    server = module.RedisServer(settings.load_settings(away))
+
+    def make(url, **changes):
+        return module.RedisServer(settings.load_settings(app_environment | {"REDIS_URL": url} | changes))
+
+    return make
+
+
+def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(server_at, caplog, app_environment):
+    server = server_at(f"redis://127.0.0.1:{free_port()}/0")
     asked: list[int] = []
 
-    def ask() -> None:
-        def get(client: redis.Redis) -> object:
-            asked.append(1)
-            return client.get("key")
-
-        server.attempt(get)
+    def get(client: redis.Redis) -> object:
+        asked.append(1)
+        return client.get("key")
 
     with caplog.at_level(logging.WARNING):
         began = time.monotonic()
         for _ in range(1_000):
-            ask()
+            server.attempt(get)
         assert time.monotonic() - began < 1
-        server._shut_until = 0.0  # as if the five seconds were over
-        ask()
+    server._breaker._open = False  # as if it had answered in between
+    server.attempt(get)
 
     assert len(asked) == 2
-    assert [record.getMessage() for record in caplog.records if record.name == module.__name__] == [
-        "Redis does not answer (ConnectionError); going on without it"
+    assert [record.getMessage() for record in caplog.records if record.name == "shared.kit.breaker"] == [
+        "The redis does not answer (ConnectionError) and is left alone until it does"
     ]
+
+
+def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answers(server_at, tmp_path, guard, poll):
+    valkey = ValkeyServer(log=tmp_path / "valkey.log", guard=guard, port=free_port())
+    valkey.start()
+    server = server_at(valkey.url(), REDIS_TIMEOUT_MS="200")
+    assert server.call("set", "key", "value")
+    process = valkey.process.popen
+    assert process is not None
+    process.send_signal(signal.SIGSTOP)
+    try:
+        held_up: list[float] = []
+
+        def ask() -> None:
+            for _ in range(200):
+                began = time.monotonic()
+                assert server.call("get", "key") is None
+                if time.monotonic() - began > 0.1:
+                    held_up.append(time.monotonic() - began)
+
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert 1 <= len(held_up) <= 6
+        assert max(held_up) < 0.4
+        # However long it stays stuck, only the breaker's own thread waits for it.
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5:
+            asked = time.monotonic()
+            server.call("get", "key")
+            assert time.monotonic() - asked < 0.1
+    finally:
+        process.send_signal(signal.SIGCONT)
+    poll(lambda: server.call("get", "key") == b"value", timeout=5)
+    valkey.stop()

@@ -15,6 +15,7 @@ from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.mail import Mailer
 from shared.kit.settings import settings
+from shared.kit.tracing import working_on
 
 
 def deliver(address: outbox.Address, mailer: Mailer) -> None:
@@ -44,8 +45,11 @@ def _work_on(address: outbox.Address, work: Callable[[str, dict[str, object]], N
     begun = outbox.begin_work(address, now=utc_now())
     if begun is None:
         return
+    kind, payload = begun
+    cause = payload.get("traceparent")
     try:
-        work(*begun)
+        with working_on(kind, traceparent=cause if isinstance(cause, str) else None):
+            work(kind, payload)
     except ProviderDown as error:
         outbox.postpone_work(address, now=utc_now(), error=f"{error}"[:500])
     except Exception as error:

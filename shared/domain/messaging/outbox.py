@@ -22,13 +22,15 @@ EMAIL_QUEUE = "email"
 PAYMENTS_QUEUE = "payments"
 _QUEUES = {"provider_refund": PAYMENTS_QUEUE, "give_up_payment": PAYMENTS_QUEUE}
 """Where a kind of message goes; all others are e-mails."""
+UNTIL_DONE = tuple(_QUEUES)
+"""Money that is owed is tried for as long as it takes."""
 
 # One queue message carries many: putting one on the queue costs more than placing an order does.
 _BATCH = 32
 _LEASE = timedelta(seconds=30)
 _PUBLISH_AGAIN_AFTER = timedelta(minutes=10)
 _RETRY_AFTER = timedelta(seconds=2)
-_ATTEMPTS_AT_MOST = 5  # as often as the queue brings a message before it puts it on the poison queue
+ATTEMPTS_AT_MOST = 5  # as often as the queue brings a message before it puts it on the poison queue
 # A moment's wait lets the orders of a rush gather into a batch; nobody notices it in an e-mail.
 _GATHER_SECONDS = 0.2
 
@@ -92,8 +94,8 @@ def _take(now: datetime) -> list[tuple[Address, str]]:
             {
                 "now": now,
                 "again": now - _PUBLISH_AGAIN_AFTER,
-                "attempts": _ATTEMPTS_AT_MOST,
-                "until_done": list(_QUEUES),  # money that is owed is tried for as long as it takes
+                "attempts": ATTEMPTS_AT_MOST,
+                "until_done": list(UNTIL_DONE),
                 "batch": _BATCH,
             },
         ).all()

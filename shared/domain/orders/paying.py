@@ -17,6 +17,7 @@ from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again
 from shared.kit.ids import new_id
+from shared.kit.tracing import traceparent
 
 _LOCK = """
 SELECT status, erased_at IS NOT NULL AS erased, payment_reference, currency, subtotal_cents AS subtotal,
@@ -113,7 +114,7 @@ def mark_paid(
     connection.execute(_ISSUE, which)
     pairs = sale_pairs(order.amounts, method=method)
     book(connection, event_id, order_id, pairs, currency=order.currency, cause=cause, now=now)
-    payload = orjson.dumps({"order_id": order_id}).decode()
+    payload = orjson.dumps({"order_id": order_id, "traceparent": traceparent()}).decode()
     connection.execute(_CONFIRM, which | {"message_id": new_id(), "payload": payload, "now": now})
     return Outcome.PAID
 

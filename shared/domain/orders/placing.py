@@ -56,6 +56,7 @@ from shared.kit.db.arrays import array
 from shared.kit.db.idempotency import Idempotency, IdempotencyKeyReused
 from shared.kit.errors import InvalidInput
 from shared.kit.ids import new_id, random_word
+from shared.kit.tracing import traceparent
 
 # Each further attempt means that somebody else got something, or that a coordinator has just changed the package.
 _ATTEMPTS = 20
@@ -401,6 +402,7 @@ def _columns(
         "ticket_status": "valid" if draft.is_paid else "reserved",
         "entries": orjson.dumps([{"id": new_id(), **pair._asdict()} for pair in pairs]).decode(),
         "message_id": new_id(),
+        "traceparent": traceparent(),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,
         "fingerprint": idempotency.fingerprint,

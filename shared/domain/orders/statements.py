@@ -59,7 +59,8 @@ WITH key AS (
       AS l(id uuid, kind text, debit text, credit text, amount_cents bigint)
 )
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-SELECT %(event_id)s, %(message_id)s, 'order_confirmation', jsonb_build_object('order_id', %(id)s::uuid), %(now)s, 0
+SELECT %(event_id)s, %(message_id)s, 'order_confirmation',
+       jsonb_build_object('order_id', %(id)s::uuid, 'traceparent', %(traceparent)s::text), %(now)s, 0
  WHERE %(is_paid)s
 """
 

@@ -19,6 +19,7 @@ from shared.domain.payments.provider import RefundStatus
 from shared.domain.payments.refund_rules import Plan, SoldLine, Wish, plan_refund
 from shared.domain.promotions.redeeming import return_uses
 from shared.kit.ids import new_id
+from shared.kit.tracing import traceparent
 
 _LOCK_ORDER = """
 SELECT o.status, o.total_cents, o.refunded_cents, o.payment_method, o.payment_reference, o.currency, e.return_promo_uses
@@ -227,6 +228,6 @@ def queue(
     connection: psycopg.Connection[Any], event_id: UUID, kind: str, payload: Mapping[str, object], *, now: datetime
 ) -> None:
     """Have something done outside the database once this transaction has been committed."""
-    text = orjson.dumps(payload).decode()
+    text = orjson.dumps({**payload, "traceparent": traceparent()}).decode()
     message = {"event_id": event_id, "message_id": new_id(), "kind": kind, "payload": text, "now": now}
     connection.execute(_QUEUE, message)

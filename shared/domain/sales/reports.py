@@ -18,6 +18,7 @@ from shared.domain.sales.schemas import ReportOut
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
 from shared.kit.ids import new_id
+from shared.kit.metrics import REPORTS
 from shared.kit.money import MINOR_DIGITS
 from shared.kit.storage import blobs, tables
 
@@ -74,6 +75,7 @@ def make_report(event_id: UUID, *, now: datetime, report_id: UUID | None = None)
     except Exception as error:
         log.exception("The sales report of event %s failed", event_id)
         outcome = {"status": "failed", "error": f"{type(error).__name__}: the export could not be written"}
+    REPORTS.labels(outcome["status"]).inc()
     report = report.model_copy(update={**outcome, "finished_at": utc_now()})
     _note(event_id, report)
     return report

@@ -7,11 +7,13 @@ from typing import Any
 import psycopg
 from sqlalchemy import Engine, create_engine, event, exc
 
+from shared.kit.db.connections import Connector, WatchedConnection
 from shared.kit.settings import Settings, settings
 
 # A connection that has rested longer than this is asked whether it still lives before it is used again: Azure closes
 # idle ones without a word. Asking each time would cost every request a round trip.
 _REST_SECONDS = 20.0
+_ANSWER_SECONDS = 2.0
 
 
 def make_engine(config: Settings) -> Engine:
@@ -30,6 +32,7 @@ def make_engine(config: Settings) -> Engine:
         pool_timeout=config.database_pool_timeout_seconds,
         pool_use_lifo=True,
         skip_autocommit_rollback=True,
+        hide_parameters=True,  # errors quote them otherwise, and errors are logged
         connect_args={
             "connect_timeout": config.database_connect_timeout_seconds,
             "options": options,
@@ -38,8 +41,15 @@ def make_engine(config: Settings) -> Engine:
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
         },
     )
+    connector = Connector(statement_timeout_ms=config.database_statement_timeout_ms)
+
+    def connect(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> WatchedConnection:
+        return connector.connect(**parameters)
+
+    event.listen(engine, "do_connect", connect)
     event.listen(engine, "checkin", _note_rest)
     event.listen(engine, "checkout", _ask_after_rest)
     return engine
@@ -49,12 +59,12 @@ def _note_rest(_connection: Any, record: Any) -> None:
     record.info["resting_since"] = time.monotonic()
 
 
-def _ask_after_rest(connection: psycopg.Connection[Any], record: Any, _proxy: Any) -> None:
+def _ask_after_rest(connection: WatchedConnection, record: Any, _proxy: Any) -> None:
     if time.monotonic() - record.info.get("resting_since", time.monotonic()) < _REST_SECONDS:
         return
     try:
         was, connection.autocommit = connection.autocommit, True
-        connection.execute("SELECT 1")
+        connection.ask(seconds=_ANSWER_SECONDS)
         connection.autocommit = was
     except psycopg.Error as error:
         raise exc.DisconnectionError from error  # the pool discards it and tries another

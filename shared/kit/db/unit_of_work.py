@@ -7,6 +7,7 @@ from typing import Any, Self
 import psycopg
 from sqlalchemy.orm import Session
 
+from shared.kit.db.connections import WatchedConnection
 from shared.kit.db.engine import autocommit_engine, engine
 
 type Hook = Callable[[], None]
@@ -79,3 +80,10 @@ def raw_connection() -> Iterator[psycopg.Connection[Any]]:
         finally:
             if not driver.broken:
                 driver.autocommit = False
+
+
+def ping_database() -> None:
+    """Ask the database for nothing, with little patience; raises what the driver or the pool raises."""
+    with raw_connection() as connection:
+        assert isinstance(connection, WatchedConnection)
+        connection.ask(seconds=2)

@@ -7,6 +7,7 @@ A route without a permission can't be declared; a public one says so.
 """
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NotRequired, Protocol, Required, TypedDict, Unpack
@@ -17,11 +18,13 @@ from pydantic import BaseModel
 
 from shared.kit.errors import Refusal
 from shared.kit.http.call import Call
-from shared.kit.http.endpoint import Gate, Route, declare, serve
+from shared.kit.http.endpoint import Gate, Route, declare, observe, serve
 from shared.kit.http.problems import EdgeProblem, MethodNotAllowed, NoSuchRoute
 from shared.kit.http.request import request_id_of
 from shared.kit.http.response import refuse
+from shared.kit.metrics import REFUSALS
 from shared.kit.rate_limits import RateLimit
+from shared.kit.tracing import working_on
 
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -101,12 +104,18 @@ class Blueprint:
         patterns = [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.path))), route.method) for route in known]
 
         def no_such_route(req: func.HttpRequest) -> func.HttpResponse:
+            started = time.perf_counter()
+            request_id = request_id_of(req)
             path = req.route_params.get("path", "").strip("/")
             methods = sorted({method for pattern, method in patterns if pattern.fullmatch(path)})
             error = MethodNotAllowed(f"Use {' or '.join(methods)}.") if methods else NoSuchRoute()
-            answer = refuse(error, request_id_of(req))
+            REFUSALS.labels(error.code).inc()
+            answer = refuse(error, request_id)
             if methods:
                 answer.headers["Allow"] = ", ".join(methods)
+            with working_on("no_such_route", request_id=request_id, traceparent=req.headers.get("traceparent")):
+                seconds = time.perf_counter() - started
+                observe(req, answer, function="no_such_route", path="", seconds=seconds)
             return answer
 
         bind = self.azure.route(route="{*path}", methods=_METHODS, auth_level=func.AuthLevel.ANONYMOUS)

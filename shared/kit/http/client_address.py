@@ -10,7 +10,8 @@ def client_address(headers: Mapping[str, str], *, trusted_hops: int) -> str:
     """Return the client's address as the outermost of our own proxies saw it.
 
     Each proxy appends to `X-Forwarded-For` whom it was asked by; what stands further left came with the request and may
-    be invented. An IPv6 client is known by its /64, for whoever has one address has all of those (RFC 6177).
+    be invented. An IPv6 client is known by its /64, for whoever has one address has all of those (RFC 6177); one whose
+    address was made of an IPv4 one (mapped, or 6to4: RFC 3056) by that, for it has a whole /48.
     """
     seen = [entry.strip() for entry in headers.get("x-forwarded-for", "").split(",")]
     if trusted_hops < 1 or len(seen) < trusted_hops:
@@ -21,9 +22,8 @@ def client_address(headers: Mapping[str, str], *, trusted_hops: int) -> str:
         return UNKNOWN
     if isinstance(address, ipaddress.IPv4Address):
         return str(address)
-    if address.ipv4_mapped:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, 64), strict=False))
+    embedded = address.ipv4_mapped or address.sixtofour
+    return str(embedded or ipaddress.ip_network((int(address), 64), strict=False))
 
 
 def _without_port(entry: str) -> str:

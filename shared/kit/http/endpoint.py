@@ -29,13 +29,15 @@ from shared.kit.errors import Refusal
 from shared.kit.http import request, response
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.client_address import client_address
-from shared.kit.http.limiting import count, count_change, count_user
+from shared.kit.http.limiting import EVENT_WRITES, count, count_user
 from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, InternalError, OutcomeUnknown, Unauthenticated
 from shared.kit.http.tokens import verifier
-from shared.kit.metrics import REQUEST_SECONDS, RETRIES
+from shared.kit.logs import access
+from shared.kit.metrics import REFUSALS, REQUEST_SECONDS, RETRIES, status_class
 from shared.kit.rate_limits import RateLimit
 from shared.kit.settings import settings
 from shared.kit.storage.account import StorageDown
+from shared.kit.tracing import working_on
 
 log = logging.getLogger(__name__)
 
@@ -117,18 +119,39 @@ def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
     """Answer one request; whatever goes wrong becomes a problem document."""
     started = time.perf_counter()
     request_id = request.request_id_of(req)
+    with working_on(route.name, request_id=request_id, traceparent=req.headers.get("traceparent")):
+        answer = _answer_or_refuse(route, req, request_id)
+        seconds = time.perf_counter() - started
+        observe(req, answer, function=route.name, path=route.path, seconds=seconds)
+    return answer
+
+
+def observe(req: func.HttpRequest, answer: func.HttpResponse, *, function: str, path: str, seconds: float) -> None:
+    """Count an answer and log it: by its route as declared, for the address itself may hold what nobody may know."""
+    status, ms = answer.status_code, round(seconds * 1000, 1)
+    REQUEST_SECONDS.labels(function, status_class(status)).observe(seconds)
+    if access.isEnabledFor(logging.INFO):
+        facts = {"method": req.method, "route": path, "status": status, "ms": ms}
+        event_id = req.route_params.get("event_id", "")
+        if request.is_id(event_id):
+            facts["event_id"] = event_id
+        access.info("%s %s %d in %s ms", req.method, path, status, ms, extra=facts)
+
+
+def _answer_or_refuse(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
+    refusal: Refusal | EdgeProblem
     try:
-        answer = _run(route, req, request_id)
+        return _run(route, req, request_id)
     except (Refusal, EdgeProblem) as error:
-        answer = response.refuse(error, request_id)
+        refusal = error
     except StorageDown:
         log.warning("%s: the storage account is out of reach (request %s)", route.name, request_id)
-        answer = response.refuse(DependencyDown("The storage is out of reach.", dependency="storage"), request_id)
+        refusal = DependencyDown("The storage is out of reach.", dependency="storage")
     except Exception:
         log.exception("%s failed (request %s)", route.name, request_id)
-        answer = response.refuse(InternalError(), request_id)
-    REQUEST_SECONDS.labels(route.name, str(answer.status_code)).observe(time.perf_counter() - started)
-    return answer
+        refusal = InternalError()
+    REFUSALS.labels(refusal.code).inc()
+    return response.refuse(refusal, request_id)
 
 
 def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
@@ -138,20 +161,21 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
     if identity is None and not route.public:
         raise Unauthenticated
     parsed: dict[str, Any] | None = None
+    policies = ""
     for run in range(1, RUNS_AT_MOST + 1):
         committing = False
         try:
             with UnitOfWork(read_only=not route.writes) as unit_of_work:
                 call = _admit(route, req, identity, request_id, unit_of_work)
                 if parsed is None:
-                    _count(route, call)
+                    policies = _count(route, call)
                     parsed = _parse(route, req)
                 result = route.handler(call, **parsed)
                 if route.writes and route.after_write is not None:
                     unit_of_work.after_commit(partial(route.after_write, call))
                 committing = True
                 unit_of_work.commit()
-                return _answer(route, req, call, result, parsed)
+                return _answer(route, req, call, result, parsed, policies=policies)
         except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
             # The unit of work is closed by now: whoever asks for a second connection while holding a first, and
             # perhaps a lock that others with connections wait for, can starve the pool.
@@ -166,13 +190,14 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
     raise Busy
 
 
-def _count(route: Route, call: Call) -> None:
-    """Hold the call against the limits; selling is never limited by event."""
-    count_user(call)
+def _count(route: Route, call: Call) -> str:
+    """Hold the call against the limits and return their policies; selling is never limited by event."""
+    policies = [count_user(call)]
     if route.writes and not route.public and route.replay is None:
-        count_change(call)
+        policies.append(count(EVENT_WRITES, call) if call.event else None)
     if route.limit is not None:
-        count(route.limit, call)
+        policies.append(count(route.limit, call))
+    return ", ".join(policy for policy in policies if policy)
 
 
 def _admit(
@@ -222,9 +247,18 @@ def _parse(route: Route, req: func.HttpRequest) -> dict[str, Any]:
 
 
 def _answer(
-    route: Route, req: func.HttpRequest, call: Call, result: object, parsed: dict[str, Any], *, replayed: bool = False
+    route: Route,
+    req: func.HttpRequest,
+    call: Call,
+    result: object,
+    parsed: dict[str, Any],
+    *,
+    policies: str = "",
+    replayed: bool = False,
 ) -> func.HttpResponse:
     headers = {"X-Request-Id": call.request_id}
+    if policies:
+        headers["RateLimit-Policy"] = policies
     if route.polling_ms:
         headers["X-Polling-Interval"] = str(route.polling_ms)
     if route.max_age:

@@ -1,42 +1,55 @@
 """Rate limits at the edge (R-OPS-3): by user, by event for the team's changes, by address for what invites guessing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.kit.errors import Refusal
 from shared.kit.http.call import Call
 from shared.kit.http.problems import TooManyRequests
 from shared.kit.rate_limits import RateLimit, rate_limiter
 
 USER_REQUESTS = RateLimit("user_requests")
-EVENT_WRITES = RateLimit("event_writes")
+EVENT_WRITES = RateLimit("event_writes", by="event")
 
 
-def count_user(call: Call) -> None:
-    """Count a request of whoever is signed in; raises `TooManyRequests` when it is one too many."""
-    if call.actor.user_id is not None:
-        _hit(USER_REQUESTS, str(call.actor.user_id))
+def count_user(call: Call) -> str | None:
+    """Count a request of whoever is signed in and return the limit's policy; raises `TooManyRequests`."""
+    return None if call.actor.user_id is None else _hit(USER_REQUESTS, str(call.actor.user_id))
 
 
-def count_change(call: Call) -> None:
-    """Count a change of the event by its team; raises `TooManyRequests`."""
-    if call.event is not None:
-        _hit(EVENT_WRITES, str(call.event))
+def count(limit: RateLimit, call: Call) -> str | None:
+    """Count this call, and return the limit's policy; raises `TooManyRequests` when it is one too many."""
+    return _hit(limit, *_caller(limit, call))
 
 
-def count(limit: RateLimit, call: Call) -> None:
-    """Count this call by address, and by event where the path names one; raises `TooManyRequests`."""
-    _hit(limit, *_caller(call))
+@contextmanager
+def counting_misses(
+    limit: RateLimit, call: Call, *misses: type[Refusal], lets_hits_pass: bool = False
+) -> Iterator[None]:
+    """Count what turns out to be a wrong guess; raises `TooManyRequests`.
+
+    Who has guessed too often is refused before he guesses again, or, with `lets_hits_pass`, only if he is wrong again:
+    for what others behind the same address must not be kept from.
+    """
+    if not lets_hits_pass:
+        exceeded = rate_limiter().test(limit, *_caller(limit, call))
+        if exceeded is not None:
+            raise TooManyRequests(exceeded)
+    try:
+        yield
+    except misses:
+        count(limit, call)
+        raise
 
 
-def require_below(limit: RateLimit, call: Call) -> None:
-    """Raise `TooManyRequests` when the caller has used the limit up; counts nothing."""
-    exceeded = rate_limiter().test(limit, *_caller(call))
+def _hit(limit: RateLimit, *key: str) -> str | None:
+    limiter = rate_limiter()
+    exceeded = limiter.hit(limit, *key)
     if exceeded is not None:
         raise TooManyRequests(exceeded)
+    return limiter.policy(limit)
 
 
-def _hit(limit: RateLimit, *key: str) -> None:
-    exceeded = rate_limiter().hit(limit, *key)
-    if exceeded is not None:
-        raise TooManyRequests(exceeded)
-
-
-def _caller(call: Call) -> tuple[str, str]:
-    return call.address, str(call.event or "")
+def _caller(limit: RateLimit, call: Call) -> tuple[str, ...]:
+    event = str(call.event or "")
+    return (call.address, event) if limit.by == "address" else (event,)

@@ -66,8 +66,12 @@ _HEADERS: Json = {
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
     },
+    "RateLimit": {
+        "description": 'What is left of the limit that was met: `"name";r=calls;t=seconds`.',
+        "schema": {"type": "string"},
+    },
     "RateLimit-Policy": {
-        "description": 'The limit that was met: `"name";q=calls;w=seconds`.',
+        "description": 'The limits that count here: `"name";q=calls;w=seconds`, separated by commas.',
         "schema": {"type": "string"},
     },
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
@@ -82,7 +86,7 @@ _HEADERS: Json = {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
 }
-_HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["RateLimit-Policy", "Retry-After"], 503: ["Retry-After"]}
+_HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["RateLimit", "RateLimit-Policy", "Retry-After"], 503: ["Retry-After"]}
 
 _HEADER_PARAMETERS: Json = {
     "IdempotencyKey": {

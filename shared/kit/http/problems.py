@@ -144,10 +144,14 @@ class TooManyRequests(EdgeProblem):
     code = "too_many_requests"
 
     def __init__(self, exceeded: Exceeded) -> None:
-        """Tell when to ask again."""
+        """Tell when to ask again (RateLimit header fields for HTTP: draft-ietf-httpapi-ratelimit-headers)."""
         seconds = exceeded.retry_after_seconds
         super().__init__(f"You have asked too often; ask again in {seconds} s.", retry_after_seconds=seconds)
-        self.headers = {"Retry-After": str(seconds), "RateLimit-Policy": exceeded.policy}
+        self.headers = {
+            "Retry-After": str(seconds),
+            "RateLimit-Policy": exceeded.policy,
+            "RateLimit": f'"{exceeded.name}";r=0;t={seconds}',
+        }
 
 
 class InternalError(EdgeProblem):

@@ -48,9 +48,14 @@ def bearer_token_of(req: func.HttpRequest) -> str | None:
     return token.strip()
 
 
+def is_id(text: str) -> bool:
+    """Whether the text is written as an id is."""
+    return _UUID.fullmatch(text) is not None
+
+
 def path_id(parameters: Mapping[str, str], name: str) -> UUID:
     """Return an id of the path; what is no UUID names nothing: 404."""
-    if not _UUID.fullmatch(parameters[name]):
+    if not is_id(parameters[name]):
         raise NotFound
     return UUID(parameters[name])
 

@@ -1,10 +1,11 @@
-"""Clients of the storage account, made at their first use, with time-outs that a request can bear."""
+"""Clients of the storage account, made at their first use, with time-outs that a request can bear, and a breaker."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from shared.kit.breaker import Breaker
 from shared.kit.settings import settings
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ _PATIENCE: dict[str, Any] = {
     "increment_base": 1,
     "random_jitter_range": 0.2,
     "connection_timeout": 2,
-    "read_timeout": 20,
+    "read_timeout": 5,
 }
+
+# For whoever only wants to know.
+IMPATIENCE: dict[str, Any] = {"retry_total": 0, "connection_timeout": 1, "read_timeout": 1}
 
 
 @lru_cache(maxsize=1)
@@ -70,15 +74,26 @@ class StorageDown(Exception):
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn whatever the storage client raises when it can't reach the account into `StorageDown`."""
-    from azure.core.exceptions import AzureError  # noqa: PLC0415
+    """Turn whatever the storage client raises when it can't reach the account into `StorageDown`.
 
+    Once one request has waited in vain, those that follow are told at once, until the account answers again: waiting
+    for it would use up the threads that sell.
+    """
+    from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError  # noqa: PLC0415
+
+    if _breaker.is_open:
+        raise StorageDown
     try:
         yield
     except AzureError as error:
+        if isinstance(error, ServiceRequestError | ServiceResponseError):  # not reached, or no answer
+            _breaker.trip(error)
         raise StorageDown from error
 
 
 def ping_storage() -> None:
     """Ask the account for something small, with little patience; raises what the client raises."""
-    blob_service().get_service_properties(retry_total=0, connection_timeout=1, read_timeout=1)
+    blob_service().get_service_properties(**IMPATIENCE)
+
+
+_breaker = Breaker("storage", ping_storage)

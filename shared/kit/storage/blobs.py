@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any
 
-from shared.kit.storage.account import blob_service
+from shared.kit.storage.account import StorageDown, blob_service, storage_errors
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobSasPermissions
@@ -180,13 +180,12 @@ def delete_blob(container: str, name: str, *, only: BlobInfo | None = None) -> N
 
 def delete_quietly(container: str, names: Iterable[str]) -> None:
     """Delete blobs that nothing refers to any more; where the storage is away they stay, and do no harm."""
-    from azure.core.exceptions import AzureError  # noqa: PLC0415
-
-    for name in names:
-        try:
-            delete_blob(container, name)
-        except AzureError as error:
-            log.warning("A blob that nobody needs could not be deleted (%s)", type(error).__name__)
+    try:
+        with storage_errors():
+            for name in names:
+                delete_blob(container, name)
+    except StorageDown as error:
+        log.warning("Blobs that nobody needs could not be deleted (%s)", type(error.__cause__ or error).__name__)
 
 
 def blob_url(container: str, name: str) -> str:

@@ -1,0 +1,71 @@
+"""Connections that give up waiting for a server that says nothing.
+
+The server's own time-outs end what runs too long while it works; a server that is stopped, or gone without a word,
+keeps none of them.
+"""
+
+import time
+from typing import Any
+
+import psycopg
+
+from shared.kit.breaker import Breaker
+
+_GRACE_SECONDS = 2.0
+
+
+class WatchedConnection(psycopg.Connection[Any]):
+    """A connection that breaks when the server has said nothing for longer than its own time-outs allow."""
+
+    patience = float("inf")
+    breaker: Breaker | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for an answer; raises `psycopg.OperationalError`, and the connection is lost, when none comes."""
+        if timeout is not None or self.patience == float("inf"):
+            return super().wait(gen, interval, timeout)
+        give_up_at = time.monotonic() + self.patience
+        try:
+            return super().wait(gen, interval, self.patience)
+        except psycopg.OperationalError as error:
+            if time.monotonic() < give_up_at:
+                raise
+            self.pgconn.finish()
+            if self.breaker is not None:
+                self.breaker.trip(error)
+            raise psycopg.OperationalError("the server does not answer") from error
+
+    def ask(self, *, seconds: float) -> None:
+        """Raise `psycopg.OperationalError` unless the server answers within `seconds`; about this connection alone."""
+        usual = self.patience, self.breaker
+        self.patience, self.breaker = seconds, None
+        try:
+            self.execute("SELECT 1")
+        finally:
+            self.patience, self.breaker = usual
+
+
+class Connector:
+    """Connects, and while the server is known to say nothing refuses at once."""
+
+    def __init__(self, *, statement_timeout_ms: int) -> None:
+        """Connections wait a little longer than the server lets a statement run."""
+        self._patience = statement_timeout_ms / 1000 + _GRACE_SECONDS
+        self._parameters: dict[str, Any] = {}
+        self._breaker = Breaker("database", self._ask)
+
+    def connect(self, **parameters: Any) -> WatchedConnection:
+        """Return a new connection; raises `psycopg.OperationalError`."""
+        self._parameters = parameters
+        if self._breaker.is_open:
+            raise psycopg.OperationalError("the server does not answer")
+        try:
+            connection = WatchedConnection.connect(**parameters)
+        except psycopg.errors.ConnectionTimeout as error:
+            self._breaker.trip(error)
+            raise
+        connection.patience, connection.breaker = self._patience, self._breaker
+        return connection
+
+    def _ask(self) -> None:
+        WatchedConnection.connect(**self._parameters).close()
