@@ -5,6 +5,7 @@ import azure.functions as func
 from shared.domain.audit import upkeep
 from shared.domain.ledger.reconciling import reconcile_all
 from shared.domain.orders.releasing import release_all_overdue
+from shared.domain.orders.words import learn_words, tidy_index
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.settings import settings
@@ -34,3 +35,12 @@ def release_expired(timer: func.TimerRequest) -> None:
 def reconcile(timer: func.TimerRequest) -> None:
     """Check the books of every event in which something happens; what differs is logged, counted and listed."""
     reconcile_all(now=utc_now())
+
+
+@bp.function_name("tend_order_search")
+@bp.timer_trigger(arg_name="timer", schedule="*/20 * * * * *", use_monitor=False)
+def tend_order_search(timer: func.TimerRequest) -> None:
+    """Learn the words of new orders, and tidy the index they are found by, so that no order waits for either."""
+    with raw_connection() as connection:
+        learn_words(connection)
+        tidy_index(connection)

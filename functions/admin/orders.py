@@ -4,10 +4,13 @@ from functions.edge import drop_package_list, endpoints, forget_promo_code
 from shared.domain.access.errors import PermissionMissing
 from shared.domain.access.permissions import Permission
 from shared.domain.audit.commands import Entity, record
+from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, errors, queries
+from shared.domain.orders.finding import list_orders as find_orders
 from shared.domain.orders.placing import REFUSALS, Counter, place_order
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
+from shared.domain.orders.team_schemas import OrderList, OrderListQuery
 from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.domain.payments.queries import get_refund, refunds_of
@@ -57,6 +60,13 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
             idempotency=call.idempotency,
             now=call.now,
         )
+
+
+@bp.get(_ORDERS, permission=Permission.ORDERS_READ)
+def list_orders(call: Call, query: OrderListQuery) -> OrderList:
+    """Find the event's orders: by words, by what they are, in one of four orders, page after page."""
+    get_event(call.session, call.event_id)
+    return find_orders(call.session, call.event_id, query)
 
 
 @bp.get(f"{_ORDERS}/{{order_id}}", permission=Permission.ORDERS_READ, refusals=(errors.NoSuchOrder,))
@@ -109,9 +119,9 @@ def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
 )
 def cancel_order(call: Call, order_id: UUID) -> OrderOut:
     """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
-    cancelling.cancel(call.session, call.event_id, order_id, now=call.now)
-    give_up_later(call.session, call.event_id, order_id, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
-    made = {"status": (None, "cancelled")}
-    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
+    if cancelling.cancel(call.session, call.event_id, order_id, now=call.now):
+        give_up_later(call.session, call.event_id, order_id, now=call.now)
+        call.unit_of_work.after_commit(outbox.nudge)
+        made = {"status": (None, "cancelled")}
+        record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
     return queries.get_order_for_team(call.session, call.event_id, order_id)

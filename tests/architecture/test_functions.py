@@ -15,6 +15,7 @@ TRIGGERS = {
     "release_expired": "timerTrigger",
     "settle_payment": "queueTrigger",
     "reconcile": "timerTrigger",
+    "tend_order_search": "timerTrigger",
 }
 HTTP = [
     "cancel_event",
@@ -62,6 +63,7 @@ HTTP = [
     "list_members",
     "list_options",
     "list_order_refunds",
+    "list_orders",
     "list_package_audit_trail",
     "list_packages",
     "list_promo_codes",

@@ -52,6 +52,7 @@ MAY_CALL = {
     "cancel_public_order": ANYBODY,
     "take_stripe_message": ANYBODY,
     "create_box_office_order": TEAM,
+    "list_orders": TEAM,
     "get_order": TEAM,
     "list_order_refunds": TEAM,
     "refund_order_payment": COORDINATORS,
