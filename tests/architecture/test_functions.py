@@ -18,6 +18,7 @@ TRIGGERS = {
     "tend_order_search": "timerTrigger",
 }
 HTTP = [
+    "add_order_note",
     "cancel_event",
     "cancel_order",
     "cancel_public_order",
@@ -80,6 +81,7 @@ HTTP = [
     "reorder_options",
     "reorder_packages",
     "repair_finding",
+    "resend_confirmation",
     "take_stripe_message",
     "update_event",
     "update_option",

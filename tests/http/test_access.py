@@ -55,6 +55,8 @@ MAY_CALL = {
     "list_orders": TEAM,
     "get_order": TEAM,
     "list_order_refunds": TEAM,
+    "add_order_note": TEAM,
+    "resend_confirmation": TEAM,
     "refund_order_payment": COORDINATORS,
     "cancel_order": COORDINATORS,
     "get_availability": ANYBODY,

@@ -45,13 +45,8 @@ class Order(Base):
         Index("ix_orders_event_id_total_cents_id", "event_id", "total_cents", "id"),
         Index("ix_orders_event_id_name_id", "event_id", text("lower(customer_name)"), "id"),
         Index("ix_orders_promo_code", "event_id", "promo_code", "id", postgresql_where=text("promo_code IS NOT NULL")),
-        Index(
-            "ix_orders_box_office",
-            "event_id",
-            "payment_method",
-            "id",
-            postgresql_where=text("channel = 'box_office'"),
-        ),
+        Index("ix_orders_event_id_payment_method_id", "event_id", "payment_method", "id"),
+        Index("ix_orders_box_office", "event_id", "id", postgresql_where=text("channel = 'box_office'")),
     )
 
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
