@@ -39,6 +39,7 @@ HTTP = [
     "download_report",
     "enable_package",
     "get_availability",
+    "get_dashboard",
     "get_docs",
     "get_event",
     "get_image_upload",

@@ -94,6 +94,7 @@ MAY_CALL = {
     "create_image_upload_link": COORDINATORS,
     "get_image_upload": TEAM,
     "remove_image": COORDINATORS,
+    "get_dashboard": COORDINATORS,
     "get_sales_count": COORDINATORS,
     "get_sales_details": COORDINATORS,
     "get_sales_summary": COORDINATORS,
