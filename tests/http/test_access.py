@@ -167,7 +167,9 @@ def things_in(evening: Evening, path: str, environment: dict[str, str]) -> dict[
         things["report_id"] = made.json()["id"]
     if "{month}" in path:
         things["month"] = archive_trail(environment, evening.id)
-    if "{order_id}" in path:  # one whose payment has been begun: it can be paid and cancelled
+    if path.endswith("/resend"):
+        things["order_id"] = evening.order((evening.package()["id"], 1))["id"]
+    elif "{order_id}" in path:  # one whose payment has been begun: it can be paid and cancelled
         order = evening.order((evening.package()["id"], 1), payment_method="card")
         things["order_id"] = order["id"]
         things["token"] = order["access_token"]

@@ -27,9 +27,9 @@ _LOOKED_AT = 3_000
 # An order's id is made in the request that places it, a little after its `created_at`; none lasts this long.
 _ID_MARGIN = timedelta(minutes=5)
 
-_COLUMNS = (
-    "id, number, status, channel, payment_method, customer_name, customer_email, currency, total_cents,"
-    " refunded_cents, promo_code, created_at, paid_at, expires_at"
+_O_COLUMNS = (
+    "o.id, o.number, o.status, o.channel, o.payment_method, o.customer_name, o.customer_email, o.currency,"
+    " o.total_cents, o.refunded_cents, o.promo_code, o.created_at, o.paid_at, o.expires_at"
 )
 _WALK = """
 WITH walked AS MATERIALIZED (
@@ -41,6 +41,12 @@ SELECT looked.walked, found.*
        SELECT o.*, count(*) OVER () AS matching FROM walked o WHERE {rest} ORDER BY {order} LIMIT %(size)s
        ) AS found ON true
  ORDER BY {found_order}
+"""
+# Where an index alone leads to the page, in its order.
+_PAGE = """
+SELECT {columns},
+       (SELECT count(*) FROM (SELECT FROM orders o WHERE {walk} LIMIT %(walk)s) AS counted) AS matching
+  FROM orders o WHERE {walk} ORDER BY {order} LIMIT %(size)s
 """
 # The orders that have one of the package, by the package's own index, each once.
 _OF_PACKAGE = """(
@@ -124,6 +130,15 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a look along an index has found; `is_enough` where it is the page, or all that there is."""
+
+    rows: list[dict[str, Any]]
+    is_enough: bool
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     rows: list[dict[str, Any]]
     total: int | None
@@ -170,29 +185,38 @@ def _find(
     for _, more in indexed + others:
         parameters |= more
     asked = _Asked([each for each, _ in indexed], [each for each, _ in others], [sort.after] if place else [])
-    rows = _walk(connection, query, parameters, asked)
-    walked = rows[0]["walked"]
-    hits = [row for row in rows if row["id"] is not None]
-    whole = walked < parameters["walk"]
-    if whole or len(hits) == parameters["size"]:
-        total = hits[0]["matching"] if hits else 0
-        return _Found(hits, total if whole and place is None else None)
+    page = _page(connection, query, parameters, asked) or _walk(connection, query, parameters, asked)
+    if page.is_enough:
+        return _Found(page.rows, page.total if place is None else None)
     every = ["o.event_id = %(event_id)s", *asked.indexed, *asked.others]
     every += [_HAS_PACKAGE] if query.package_id else []
     statement = _ALL.format(
         every=" AND ".join(every),
         after=" AND ".join(asked.after) or "true",
         order=sort.order,
-        o_columns=", ".join(f"o.{column}" for column in _COLUMNS.split(", ")),
+        o_columns=_O_COLUMNS,
     )
     rows = _ask(connection, statement, parameters)
     return _Found(rows, rows[0]["matching"] if rows else 0)
 
 
+def _page(
+    connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
+) -> _Looked | None:
+    """Read the page straight from an index; None where no single one leads to it."""
+    sort = _SORTS[query.sort]
+    if asked.others or query.package_id or (asked.indexed and sort.key):
+        return None
+    parameters["walk"] = 0 if asked.after else COUNTED_AT_MOST + 1  # counted once, with the first page
+    walk = " AND ".join(["o.event_id = %(event_id)s", *asked.indexed, *asked.after])
+    rows = _ask(connection, _PAGE.format(columns=_O_COLUMNS, walk=walk, order=sort.order), parameters)
+    return _Looked(rows, is_enough=True, total=rows[0]["matching"] if rows else 0)
+
+
 def _walk(
     connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
-) -> list[dict[str, Any]]:
-    """Look at the next orders from the page's beginning on; each row tells how many were looked at."""
+) -> _Looked:
+    """Look at the next orders one by one, from the page's beginning on."""
     sort = _SORTS[query.sort]
     by_id = sort.key is None
     bounds = _id_bounds(query, parameters) if by_id else []
@@ -205,14 +229,18 @@ def _walk(
         rest = [_HAS_PACKAGE.replace("o.event_id", "%(event_id)s"), *rest]
     parameters["walk"] = _LOOKED_AT if rest else COUNTED_AT_MOST + 1
     statement = _WALK.format(
-        columns=", ".join(f"o.{column}" for column in _COLUMNS.split(", ")),
+        columns=_O_COLUMNS,
         source=source,
         walk=" AND ".join(walk),
         rest=" AND ".join(rest) or "true",
         order=sort.order,
         found_order=sort.order.replace("o.", "found."),
     )
-    return _ask(connection, statement, parameters)
+    rows = _ask(connection, statement, parameters)
+    is_whole = rows[0]["walked"] < parameters["walk"]
+    hits = [row for row in rows if row["id"] is not None]
+    total = hits[0]["matching"] if hits else 0
+    return _Looked(hits, is_enough=is_whole or len(hits) == parameters["size"], total=total if is_whole else None)
 
 
 def _ask(connection: psycopg.Connection[Any], statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
