@@ -249,6 +249,8 @@ def test_what_makes_no_sense_is_refused(evening):
         ({"status": "lost"}, "/query/status"),
         ({"q": "  "}, "/query/q"),
         ({"q": "x" * 101}, "/query/q"),
+        ({"q": "a\0b"}, "/query/q"),
+        ({"promo_code": "\0"}, "/query/promo_code"),
         ({"from": "yesterday"}, "/query/from"),
         ({"page_size": "101"}, "/query/page_size"),
         ({"page": "2"}, "/query/page"),

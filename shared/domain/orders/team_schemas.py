@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.domain.orders.schemas import OrderOut, OrderStatus
-from shared.kit.fields import Input, Moment, Output, Paragraphs
+from shared.kit.fields import Input, Moment, Name, Output, Paragraphs
 
 type Channel = Literal["online", "box_office"]
 type PaymentMethod = Literal["card", "card_terminal", "cash", "cheque", "comp", "free", "stripe", "test"]
@@ -16,11 +16,8 @@ type Sorting = Literal["newest", "oldest", "total", "name"]
 class OrderListQuery(Input):
     """Which orders to list, in which order; `cursor` goes on where the page before ended, whatever was sold since."""
 
-    q: str | None = Field(
+    q: Name | None = Field(
         None,
-        min_length=1,
-        max_length=100,
-        pattern=r"\S",
         description="Words of the name or e-mail address, an order's or a ticket's number; each word or its beginning"
         " must be there. Where none is, words that are spelt almost so are searched for (`searched_for`).",
     )
@@ -28,7 +25,7 @@ class OrderListQuery(Input):
     package_id: UUID | None = Field(None, description="Orders with at least one of this package.")
     channel: Channel | None = None
     payment_method: PaymentMethod | None = None
-    promo_code: str | None = Field(None, min_length=1, max_length=40)
+    promo_code: Name | None = Field(None, description="In capitals or not.")
     since: Moment | None = Field(None, alias="from", description="Placed at this time or later.")
     until: Moment | None = Field(None, alias="to", description="Placed before this time.")
     sort: Sorting = Field("newest", description="`total` has the highest first, `name` is by the alphabet.")
