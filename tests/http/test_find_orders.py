@@ -220,6 +220,7 @@ def test_pages_neither_repeat_nor_miss_an_order_while_others_buy(sort, evening):
     while page["next_cursor"]:
         buy(evening, package, "Ann Meanwhile", "ann@example.com", 1)
         meanwhile += 1
+        assert meanwhile < 9, seen
         page = listed(evening, sort=sort, page_size=3, q="ann", cursor=page["next_cursor"])
         seen += [item["id"] for item in page["items"]]
     mine = {order["id"] for order in bought}
@@ -302,7 +303,11 @@ def statements_of(database_url: str, evening: Evening) -> dict[str, int]:
     return counts
 
 
-def test_among_more_orders_than_are_looked_at_one_by_one_the_index_finds_the_rare(evening, database_url):
+def test_among_more_orders_than_are_looked_at_one_by_one_the_index_finds_the_rare(
+    evening, client, issuer, database_url
+):
+    other = open_evening(client, issuer)
+    buy(other, other.package(), "Zoe Quixote", "zoe@example.com")
     package = evening.package()
     rare = [buy(evening, package, "Zoe Quixote", "zoe@example.com")["id"] for _ in range(2)]
     many = """

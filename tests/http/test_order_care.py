@@ -49,7 +49,7 @@ def only(order: Any, kind: str) -> Any:
     return entry
 
 
-def test_the_timeline_of_an_order_that_was_paid_refunded_and_sent_again(evening, poll):
+def test_the_timeline_of_an_order_that_was_paid_refunded_and_sent_again(evening, poll, database_url):
     order = hold(evening, (evening.package()["id"], 2))
     pay(evening, order)
     assert post(evening, order, "resend").status_code == 202
@@ -91,6 +91,10 @@ def test_the_timeline_of_an_order_that_was_paid_refunded_and_sent_again(evening,
     ]
     assert only(found, "note")["detail"] == {"note_id": note["id"], "text": "Rang on Monday.\nComes alone."}
     assert found["notes"] == [note]
+    # Later facts of a payment do not change when it succeeded.
+    later = "UPDATE payments SET updated_at = updated_at + interval '1 hour' WHERE order_id = %s RETURNING 1"
+    assert query(database_url, later, order["id"])
+    assert only(read(evening, order), "payment_succeeded")["at"] == found["paid_at"]
 
 
 def test_the_timeline_tells_who_sold_and_who_cancelled(evening):
