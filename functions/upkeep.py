@@ -5,6 +5,7 @@ import azure.functions as func
 from shared.domain.audit import upkeep
 from shared.domain.ledger.reconciling import reconcile_all
 from shared.domain.orders.releasing import release_all_overdue
+from shared.domain.orders.words import learn_words, tidy_index
 from shared.domain.privacy import retention
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
@@ -34,7 +35,8 @@ def apply_retention(timer: func.TimerRequest) -> None:
         provider_message_days=config.provider_message_days,
         outbox_days=config.outbox_days,
     )
-    retention.apply(rules, now=utc_now())
+    with job("apply_retention"):
+        retention.apply(rules, now=utc_now())
 
 
 @bp.function_name("release_expired")
@@ -51,3 +53,12 @@ def reconcile(timer: func.TimerRequest) -> None:
     """Check the books of every event in which something happens; what differs is logged, counted and listed."""
     with job("reconcile"):
         reconcile_all(now=utc_now())
+
+
+@bp.function_name("tend_order_search")
+@bp.timer_trigger(arg_name="timer", schedule="*/20 * * * * *", use_monitor=False)
+def tend_order_search(timer: func.TimerRequest) -> None:
+    """Learn the words of new orders, and tidy the index they are found by, so that no order waits for either."""
+    with job("tend_order_search"), raw_connection() as connection:
+        learn_words(connection)
+        tidy_index(connection)

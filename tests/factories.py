@@ -203,6 +203,7 @@ _TABLES = {
     "promo_code_uses": "event_id",
     "orders": "event_id",
     "order_items": "event_id",
+    "order_notes": "event_id",
     "ledger": "event_id",
     "tickets": "event_id",
     "option_answers": "event_id",

@@ -4,10 +4,14 @@ from functions.edge import drop_package_list, endpoints, forget_promo_code
 from shared.domain.access.errors import PermissionMissing
 from shared.domain.access.permissions import Permission
 from shared.domain.audit.commands import Entity, record
+from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import outbox
-from shared.domain.orders import cancelling, errors, queries
+from shared.domain.orders import cancelling, caring, errors, queries
+from shared.domain.orders.finding import list_orders as find_orders
 from shared.domain.orders.placing import REFUSALS, Counter, place_order
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
+from shared.domain.orders.team_schemas import NoteIn, NoteOut, OrderList, OrderListQuery, ResendOut, TeamOrderOut
+from shared.domain.orders.timeline import with_history
 from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.domain.payments.queries import get_refund, refunds_of
@@ -59,10 +63,17 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
         )
 
 
+@bp.get(_ORDERS, permission=Permission.ORDERS_READ)
+def list_orders(call: Call, query: OrderListQuery) -> OrderList:
+    """Find the event's orders: by words, by what they are, in one of four orders, page after page."""
+    get_event(call.session, call.event_id)
+    return find_orders(call.session, call.event_id, query)
+
+
 @bp.get(f"{_ORDERS}/{{order_id}}", permission=Permission.ORDERS_READ, refusals=(errors.NoSuchOrder,))
-def get_order(call: Call, order_id: UUID) -> OrderOut:
-    """Read an order of the event."""
-    return queries.get_order_for_team(call.session, call.event_id, order_id)
+def get_order(call: Call, order_id: UUID) -> TeamOrderOut:
+    """Read an order of the event, with the team's notes and a timeline of everything that has happened to it."""
+    return with_history(call.session, queries.get_order_for_team(call.session, call.event_id, order_id))
 
 
 def _replay_refund(call: Call, refund_id: UUID) -> RefundOut:
@@ -109,9 +120,38 @@ def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
 )
 def cancel_order(call: Call, order_id: UUID) -> OrderOut:
     """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
-    cancelling.cancel(call.session, call.event_id, order_id, now=call.now)
-    give_up_later(call.session, call.event_id, order_id, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
-    made = {"status": (None, "cancelled")}
-    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
+    if cancelling.cancel(call.session, call.event_id, order_id, now=call.now):
+        give_up_later(call.session, call.event_id, order_id, now=call.now)
+        call.unit_of_work.after_commit(outbox.nudge)
+        made = {"status": (None, "cancelled")}
+        record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
     return queries.get_order_for_team(call.session, call.event_id, order_id)
+
+
+@bp.post(
+    f"{_ORDERS}/{{order_id}}/notes", permission=Permission.ORDERS_WRITE, status=201, refusals=(errors.NoSuchOrder,)
+)
+def add_order_note(call: Call, order_id: UUID, body: NoteIn) -> NoteOut:
+    """Write a note about an order for the team; it stays as it is, and buyers never see it."""
+    return caring.add_note(call.session, call.event_id, order_id, body.text, actor=call.actor, now=call.now)
+
+
+def _replay_resend(call: Call, message_id: UUID) -> ResendOut:
+    return caring.get_resend(call.session, call.event_id, message_id)
+
+
+@bp.post(
+    f"{_ORDERS}/{{order_id}}/resend",
+    permission=Permission.ORDERS_WRITE,
+    status=202,
+    replay=_replay_resend,
+    refusals=(errors.NoSuchOrder, errors.NothingToSend, errors.ResentTooOften, IdempotencyKeyReused),
+)
+def resend_confirmation(call: Call, order_id: UUID) -> ResendOut:
+    """Send the buyer the confirmation with the tickets once more; three times an hour at most."""
+    message_id = caring.resend(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
+    call.idempotency.remember(call.session, message_id, now=call.now)
+    made = {"resent": (None, "order_confirmation")}
+    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
+    call.unit_of_work.after_commit(outbox.nudge)
+    return caring.get_resend(call.session, call.event_id, message_id)

@@ -3,7 +3,8 @@ from uuid import UUID
 from functions.edge import endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import NoSuchPackage
-from shared.domain.sales import queries
+from shared.domain.sales import dashboard, queries
+from shared.domain.sales.dashboard_schemas import Dashboard
 from shared.domain.sales.details import get_details
 from shared.domain.sales.schemas import DetailsQuery, SalesCount, SalesDetails, SalesSummary, SummaryQuery
 from shared.kit.http.call import Call
@@ -30,3 +31,9 @@ def get_sales_details(call: Call, package_id: UUID, query: DetailsQuery) -> Sale
 def get_sales_count(call: Call, package_id: UUID) -> SalesCount:
     """Read how much of a package is sold; a sale shows within 3 seconds."""
     return queries.get_count(call.session, call.event_id, package_id, now=call.now)
+
+
+@bp.get("v1/admin/events/{event_id}/dashboard", permission=Permission.SALES_READ, polling_ms=5000)
+def get_dashboard(call: Call) -> Dashboard:
+    """Read how the sale goes: today and the last days, by package and promo code, refunds, and what needs a look."""
+    return dashboard.get_dashboard(call.session, call.event_id, now=call.now)

@@ -255,6 +255,7 @@ class Settings(BaseModel):
         None,
         pattern=r"^InstrumentationKey=",
         repr=False,
+        exclude=True,
         description="Application Insights; with it traces go to Azure Monitor by OpenTelemetry. Set "
         "`PYTHON_ENABLE_OPENTELEMETRY=true` as well, so that they continue those of the Functions host.",
         examples=[""],
@@ -359,8 +360,10 @@ class Settings(BaseModel):
         return self.environment == "local"
 
 
-# What the app can do without: no cache, no mails for now, no payments online. All else stops the start.
-_CAN_DO_WITHOUT = frozenset({"redis_url", "mail_url", "stripe_secret_key", "stripe_publishable_key"})
+# What the app can do without: no cache, no mails for now, no payments online, no traces. All else stops the start.
+_CAN_DO_WITHOUT = frozenset(
+    {"redis_url", "mail_url", "stripe_secret_key", "stripe_publishable_key", "applicationinsights_connection_string"}
+)
 _NOT_RESOLVED = (
     "is a Key Vault reference that was not resolved. May the app's identity read the secret, and is the address right?"
 )

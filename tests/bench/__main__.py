@@ -22,6 +22,7 @@ from tests.bench.confirmations import send_confirmations
 from tests.bench.image_validation import measure as check_images
 from tests.bench.leftovers import strike_off_mail
 from tests.bench.money import measure_money
+from tests.bench.order_search import measure_order_search
 from tests.bench.past_orders import measure_past_orders
 from tests.bench.polling import measure_polling
 from tests.bench.redis_outage import measure_outage
@@ -33,18 +34,11 @@ from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
 OTHERS = (
-    "mail",
-    *RUSHES,
-    "money",
-    "polling",
-    "memory",
-    "statements",
-    "images",
-    "import",
-    "cold",
-    "outage",
-    "past-orders",
+    *("mail", *RUSHES, "money", "polling", "memory", "statements", "images", "import", "cold", "outage"),
+    *("past-orders", "order-search"),
 )
+NOT_QUICK = {"order-search"}
+"""What a quick run does only when it is asked for by name."""
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
@@ -52,6 +46,8 @@ ORDERS_CONFIRMED = 400
 ORDERS_PAID = 400
 PAST_ORDERS = 1_000_000
 PAST_ORDERS_QUICK = 20_000
+FOUND_AMONG = 1_000_000
+FOUND_AMONG_QUICK = 20_000
 FRESH_PROCESSES = 5
 
 
@@ -79,10 +75,12 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     names = [*CASES, *OTHERS]
     parser.add_argument("--quick", action="store_true", help="one short round, for a first impression")
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--imports", action="store_true", help="list the ten heaviest imports")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures for machines as well")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.only = options.only or [name for name in names if not (options.quick and name in NOT_QUICK)]
+    return options
 
 
 def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
@@ -101,9 +99,12 @@ def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
     if "polling" in wanted:
         say("  a thousand pollers")
         results["polling"] = measure_polling(system, scenery, pace)
-    if "past-orders" in wanted:  # the last that needs the host, for it makes the database large
+    if "past-orders" in wanted:  # the last that need the host, for they make the database large
         most = PAST_ORDERS_QUICK if options.quick else PAST_ORDERS
         results["past-orders"] = measure_past_orders(system, scenery, pace, most=most)
+    if "order-search" in wanted:
+        most = FOUND_AMONG_QUICK if options.quick else FOUND_AMONG
+        results["order-search"] = measure_order_search(system, scenery, pace, most=most)
     system.host.stop()
     strike_off_mail(system)
     return results | _measure_at_rest(system, scenery, options)
@@ -214,6 +215,7 @@ def _show(results: dict[str, Any]) -> None:
         ("money", tables.money_lines),
         ("polling", tables.polling_lines),
         ("past-orders", tables.past_lines),
+        ("order-search", tables.search_lines),
         ("memory", tables.memory_lines),
         ("outage", tables.outage_lines),
         ("statements", tables.statement_lines),
@@ -236,6 +238,9 @@ def _say_all(lines: Iterable[str]) -> None:
 
 def _all_as_expected(results: dict[str, Any]) -> bool:
     measured = [figures for by_concurrency in results["load"].values() for figures in by_concurrency.values()]
+    measured += [
+        figures for by in results.get("order-search", {}).get("searches", {}).values() for figures in by.values()
+    ]
     measured += [
         figures for steps in results.get("money", {}).get("at_once", {}).values() for figures in steps.values()
     ]

@@ -8,6 +8,8 @@ ORDERS_PER_SECOND = 750
 OF_FLOOR = 0.25
 RUSH_SECONDS = {"rush-300": 0.5}
 PAST_ORDERS_COST = 1.1
+FIND_MS = 50
+DASHBOARD_MS = 100
 AT_ONCE = "8"
 STATEMENTS = 8
 IMPORT_MS = 600
@@ -53,6 +55,10 @@ def _verdicts(results: dict[str, Any]) -> Iterator[Verdict]:
             f"an order after a million costs at most {PAST_ORDERS_COST} of one after a thousand, {concurrency} at once"
         )
         yield Verdict(aim, f"{cost:.2f}", cost <= PAST_ORDERS_COST)
+    for name, by_concurrency in results.get("order-search", {}).get("searches", {}).items():
+        most = DASHBOARD_MS if name == "the dashboard" else FIND_MS
+        p95 = by_concurrency["1"]["p95"]
+        yield Verdict(f"a million orders, {name}: p95 under {most} ms", f"{p95:.1f} ms", p95 < most)
     if images := results.get("images"):
         aim = f"a photo of 24 megapixels checked within {IMAGE_SECONDS} s and {IMAGE_MB} MB"
         met = images["seconds"] <= IMAGE_SECONDS and images["peak_mb"] <= IMAGE_MB

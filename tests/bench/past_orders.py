@@ -8,6 +8,7 @@ import psycopg
 from infra.local.console import say
 from tests.bench.cases import CASES, Pace
 from tests.bench.leftovers import strike_off_mail
+from tests.bench.names import first_names, last_names
 from tests.bench.scenery import Scenery
 from tests.bench.system import System
 from tests.bench.windows import measure
@@ -18,9 +19,19 @@ ROUNDS = 3
 # Ids as the app makes them (UUIDv7), so that the indexes grow as they would: at their right end.
 _MAKE_IDS = """
 CREATE TEMP TABLE past AS
-SELECT n, at, id('order', at) AS order_id, id('item', at) AS item_id
-  FROM (SELECT n, now() - make_interval(secs => (%(last)s - n) * 0.5 + 86400) AS at
-          FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n) AS moments
+WITH moments AS MATERIALIZED (
+  SELECT n, now() - make_interval(secs => (%(last)s - n) * 0.5 + 86400) AS at,
+         floor(random() ^ 2 * cardinality(%(firsts)s::text[])) AS first,
+         floor(random() ^ 3 * cardinality(%(lasts)s::text[])) AS last
+    FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
+)
+SELECT n, at, pg_temp.id('order', at) AS order_id, pg_temp.id('item', at) AS item_id,
+       to_char(at, 'YYYYMMDD-') || pg_temp.word(n) AS number, f.name || ' ' || l.name AS name,
+       lower(f.name || '.' || l.name) || n %% 97 || '@example.test' AS email, 2500 * (1 + n %% 8) AS cents
+  FROM moments m
+  JOIN unnest(%(firsts)s::text[]) WITH ORDINALITY AS f(name, place) ON f.place = m.first + 1
+  JOIN unnest(%(lasts)s::text[]) WITH ORDINALITY AS l(name, place) ON l.place = m.last + 1
+ ORDER BY n
 """
 _ID = """
 CREATE OR REPLACE FUNCTION pg_temp.id(what text, at timestamptz) RETURNS uuid LANGUAGE sql VOLATILE AS $$
@@ -28,28 +39,36 @@ CREATE OR REPLACE FUNCTION pg_temp.id(what text, at timestamptz) RETURNS uuid LA
     FROM (SELECT lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS h) AS hex
 $$
 """
+# Six letters as order numbers have them, each number its own: 7,919 and 30^6 have no common divisor.
+_WORD = """
+CREATE OR REPLACE FUNCTION pg_temp.word(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT string_agg(substr('23456789ABCDEFGHJKMNPQRSTVWXYZ',
+                           1 + (n * 7919 % 729000000 / (30 ^ place)::bigint % 30)::int, 1), '')
+    FROM generate_series(0, 5) AS place
+$$
+"""
 _INSERTS = (
     """
     INSERT INTO orders (event_id, id, number, status, channel, customer, customer_name, customer_email, currency,
                         subtotal_cents, discount_cents, fee_cents, tax_cents, total_cents, refunded_cents,
                         payment_method, payment_reference, access_token_hash, created_at, paid_at)
-    SELECT %(event)s, order_id, 'ORD-PAST-' || n, 'paid', 'online', 'email:buyer-' || n || '@example.test', 'Bea Buyer',
-           'buyer-' || n || '@example.test', 'USD', 2500, 0, 0, 0, 2500, 0, 'test', 'test_past',
+    SELECT %(event)s, order_id, 'ORD-' || number, 'paid', 'online', 'email:' || email, name, email, 'USD',
+           cents, 0, 0, 0, cents, 0, 'test', 'test_past',
            sha256(order_id::text::bytea), at, at
       FROM past
     """,
     """
     INSERT INTO order_items (event_id, id, order_id, position, kind, package_id, description, quantity,
                              seats_per_package, unit_price_cents, discount_cents, total_cents)
-    SELECT %(event)s, item_id, order_id, 0, 'package', %(package)s, 'Package', 1, 1, 2500, 0, 2500 FROM past
+    SELECT %(event)s, item_id, order_id, 0, 'package', %(package)s, 'Package', 1, 1, cents, 0, cents FROM past
     """,
     """
     INSERT INTO tickets (event_id, id, order_item_id, number, status, code_revision, created_at)
-    SELECT %(event)s, pg_temp.id('ticket', at), item_id, 'TKT-PAST-' || n, 'valid', 1, at FROM past
+    SELECT %(event)s, pg_temp.id('ticket', at), item_id, 'TKT-' || number || '-01', 'valid', 1, at FROM past
     """,
     """
     INSERT INTO ledger (event_id, id, order_id, kind, debit, credit, amount_cents, currency, cause, created_at)
-    SELECT %(event)s, pg_temp.id('entry', at), order_id, kind, debit, credit, 2500, 'USD', order_id, at
+    SELECT %(event)s, pg_temp.id('entry', at), order_id, kind, debit, credit, cents, 'USD', order_id, at
       FROM past, (VALUES ('sale', 'receivable', 'sales'), ('charge', 'money:test', 'receivable'))
                  AS pairs(kind, debit, credit)
     """,
@@ -104,10 +123,12 @@ def add_past_orders(system: System, scenery: Scenery, *, first: int, last: int) 
     Foreign keys are not checked row by row: the rows are right by construction, and a million would take minutes.
     """
     what = {"event": scenery.event_id, "package": scenery.package_ids[0], "first": first, "last": last}
+    what |= {"firsts": first_names(), "lasts": last_names()}
     with psycopg.connect(system.database_url) as connection:
         connection.execute("SET session_replication_role = replica")
         connection.execute(_ID)
-        connection.execute(_MAKE_IDS.replace(" id(", " pg_temp.id("), what)
+        connection.execute(_WORD)
+        connection.execute(_MAKE_IDS, what)
         for insert in _INSERTS:
             connection.execute(insert.encode(), what)
         connection.execute(_COUNT_SOLD, what | {"count": last - first + 1})

@@ -117,6 +117,23 @@ def polling_lines(polling: Figures) -> Iterator[str]:
         )
 
 
+def search_lines(search: Figures) -> Iterator[str]:
+    """How fast the team finds orders, and what that costs an order."""
+    yield f"Lists and searches by the team among {search['orders']:,} orders of one event, times in ms"
+    for name, by_concurrency in search["searches"].items():
+        for concurrency, figures in by_concurrency.items():
+            title = name if concurrency == "1" else ""
+            times = ", ".join(f"{quantile} {figures[quantile]:>7.2f}" for quantile in ("p50", "p95", "p99"))
+            yield f"  {title:<26} {concurrency:>2} at once: {times}; {figures['rate']:>5.0f} per s"
+            yield from (f"    unexpected: {sample}" for sample in figures["samples"])
+    yield "  The SQL of placing an order there, with and without the indexes that orders are found by"
+    for name, cost in search["placing"].items():
+        yield (
+            f"  {name:<26} p50 {cost['p50']:.2f} ms, p99 {cost['p99']:.2f} ms; Postgres {cost['postgres_ms']:.3f} ms"
+            f" on a core and {cost['wal_kb']:.1f} kB of log an order"
+        )
+
+
 def outage_lines(outage: Figures) -> Iterator[str]:
     """What a Redis that does not answer costs."""
     yield f"Redis out of reach: a public list of 50 packages, {outage['reads']} reads each, time-out 100 ms"

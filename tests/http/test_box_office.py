@@ -50,7 +50,8 @@ def test_staff_sell_tickets_that_are_paid_at_once(method, evening, staff, databa
     charge = "SELECT debit, amount_cents FROM ledger WHERE order_id = %s AND kind = 'charge'"
     assert query(database_url, charge, order["id"]) == [(f"money:{method}", 10_000)]
     read = evening.client.get(f"{evening.path}/orders/{order['id']}", headers=staff)
-    assert read.json() == {name: value for name, value in order.items() if name != "access_token"}
+    more = {name: read.json()[name] for name in ("channel", "notes", "timeline")}
+    assert read.json() == {name: value for name, value in order.items() if name != "access_token"} | more
 
 
 def test_the_same_key_sells_once(evening, staff):
@@ -136,3 +137,15 @@ def test_coordinators_cancel_an_order_that_waits_for_its_payment(evening):
     pay(evening, other)
     trail = evening.client.get(f"{evening.path}/audit-trail?entity_type=order", headers=evening.headers).json()
     assert [entry["entity_id"] for entry in trail["items"]] == [order["id"]]
+
+
+def test_cancelling_twice_is_as_once_and_stands_in_the_trail_once(evening):
+    package = evening.package(quantity_limit=1)
+    given = sell(evening, evening.headers, evening.package(), "comp").json()
+    for order in (hold(evening, (package["id"], 1)), given):
+        cancel = f"{evening.path}/orders/{order['id']}/cancel"
+        first, again = (evening.client.post(cancel, headers=evening.headers) for _ in range(2))
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert first.json() == again.json()
+        trail = evening.client.get(f"{evening.path}/audit-trail?entity_id={order['id']}", headers=evening.headers)
+        assert [(entry["field"], entry["new_value"]) for entry in trail.json()["items"]] == [("status", "cancelled")]

@@ -83,8 +83,8 @@ def test_every_operation_answers_as_the_reference_says(
     assert operations
     for operation in operations:
         with subtests.test(operation=operation.label):
-            # An order is refunded once it has been paid; all else is done to one that waits for its payment.
-            real = real_things(client, as_super_admin, paid=operation.path.endswith(("/refund", "/repair")))
+            # Refunded and sent again is what has been paid; all else is done to an order that waits for its payment.
+            real = real_things(client, as_super_admin, paid=operation.path.endswith(("/refund", "/repair", "/resend")))
             if "{finding_id}" in operation.path:
                 real["finding_id"] = break_something(app_environment, real["order_id"])
             real["month"] = archive_trail(app_environment, real["event_id"])

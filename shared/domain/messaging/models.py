@@ -20,6 +20,7 @@ class OutboxMessage(Base):
             "kind IN ('order_confirmation', 'refund_notice', 'payment_returned', 'provider_refund', 'give_up_payment')",
             name="kind",
         ),
+        Index("ix_outbox_order_id", "event_id", text("(payload ->> 'order_id')")),
         # Small however old the event is: only what still waits is in it.
         Index("ix_outbox_waiting", text("published_at NULLS FIRST"), postgresql_where=text("done_at IS NULL")),
     )

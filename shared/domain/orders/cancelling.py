@@ -13,7 +13,7 @@ from shared.domain.promotions.redeeming import return_uses
 from shared.kit.db.unit_of_work import driver_connection
 
 _CANCEL_FREE = """
-UPDATE orders SET status = 'cancelled'
+UPDATE orders SET status = 'cancelled', ended_at = %(now)s
  WHERE event_id = %(event_id)s AND id = %(order_id)s AND status = 'paid' AND total_cents = 0
 """
 _VOID = """
@@ -31,28 +31,33 @@ UPDATE order_items SET returned = quantity WHERE event_id = %(event_id)s AND ord
 """
 
 
-def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
+def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
     """Cancel an order for the team: one that waits for its payment, or one that cost nothing.
 
-    Raises `NoSuchOrder`, `NotCancellable`.
+    Says whether it was this that cancelled it; one that was cancelled before stays as it is. Raises `NoSuchOrder`,
+    `NotCancellable`.
     """
     if session.get(Order, (event_id, order_id)) is None:
         raise NoSuchOrder
     connection = driver_connection(session)
     which = {"event_id": event_id, "order_id": order_id}
-    if not connection.execute(_CANCEL_FREE, which).rowcount:
-        cancel_pending(session, event_id, order_id, now=now)
-        return
+    if not connection.execute(_CANCEL_FREE, which | {"now": now}).rowcount:
+        return cancel_pending(session, event_id, order_id, now=now)
     connection.execute(_VOID, which)
     connection.execute(_RETURN_STOCK, which)
     connection.execute(_NOTE_RETURNED, which)
     return_uses(connection, event_id, [order_id], now=now)
+    return True
 
 
-def cancel_pending(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
-    """Cancel an order that has not been paid, and give back what it held; twice is as once. Raises `NotCancellable`."""
+def cancel_pending(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
+    """Cancel an order that has not been paid, and give back what it held; twice is as once, and says so by False.
+
+    Raises `NotCancellable`.
+    """
     if release(driver_connection(session), event_id, [order_id], to=State.CANCELLED, now=now):
-        return
+        return True
     order = session.get_one(Order, (event_id, order_id), populate_existing=True)
     if order.status != State.CANCELLED:
         raise NotCancellable(f"The order is {order.status}; it can't be cancelled any more.", order_status=order.status)
+    return False

@@ -65,3 +65,15 @@ class StockContended(Conflict):
     """The package is being changed at this very moment."""
 
     code = "stock_contended"
+
+
+class NothingToSend(Conflict):
+    """This order has no valid tickets that could be sent."""
+
+    code = "nothing_to_send"
+
+
+class ResentTooOften(Conflict):
+    """This customer was sent their tickets again often enough for now."""
+
+    code = "resent_too_often"

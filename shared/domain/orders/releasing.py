@@ -27,7 +27,8 @@ SELECT id FROM orders WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s) 
  ORDER BY id FOR NO KEY UPDATE
 """
 _CLOSE = """
-UPDATE orders SET status = %(status)s, expires_at = NULL WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s)
+UPDATE orders SET status = %(status)s, expires_at = NULL, ended_at = %(now)s
+ WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s)
 """
 _FREE_STOCK = """
 SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(-i.quantity), array_agg(0::bigint))
@@ -48,7 +49,7 @@ def release(
     released = [row[0] for row in rows]
     if released:
         which = {"event_id": event_id, "order_ids": released}
-        connection.execute(_CLOSE, which | {"status": to.value})
+        connection.execute(_CLOSE, which | {"status": to.value, "now": now})
         connection.execute(_FREE_STOCK, which)
         return_uses(connection, event_id, released, now=now)
     return released

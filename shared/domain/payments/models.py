@@ -21,6 +21,7 @@ class Payment(Base):
         CheckConstraint("amount_cents > 0 AND refunded_cents >= 0", name="amounts"),
         Index("ix_payments_event_id_order_id", "event_id", "order_id"),
         Index("ix_payments_reference", "reference"),  # a provider's message names no event
+        Index("ix_payments_disputed", "event_id", postgresql_where=text("disputed_at IS NOT NULL")),
     )
 
     event_id: Mapped[UUID] = mapped_column(primary_key=True)

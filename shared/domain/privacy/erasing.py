@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from shared.domain.audit.commands import Entity, record
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
+from shared.domain.orders.words import forget_words
 from shared.domain.payments.commands import give_up_later
 from shared.domain.privacy.errors import CustomerActive
 from shared.domain.privacy.finding import find_subject
@@ -92,6 +93,10 @@ UPDATE provider_messages m SET payload = jsonb_build_object('id', m.id, 'type', 
   FROM payments p
  WHERE p.event_id = %(event_id)s AND p.order_id = ANY(%(order_ids)s)
    AND m.provider = p.provider AND m.reference = p.reference AND NOT m.payload ? 'erased'
+"""
+_ERASE_NOTES = """
+UPDATE order_notes SET text = %(erased)s
+ WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) AND text <> %(erased)s
 """
 _NOTE = """
 INSERT INTO erasures (event_id, id, cause, orders, erased_at)
@@ -212,11 +217,12 @@ def _erase(
             "answers": connection.execute(_ERASE_ANSWERS, which).rowcount,
             "provider_messages": connection.execute(_ERASE_MESSAGES, which).rowcount,
         }
-        for statement in (_ERASE_REFUNDS, _SEND_NOTHING, _ERASE_OUTBOX):
+        for statement in (_ERASE_REFUNDS, _SEND_NOTHING, _ERASE_OUTBOX, _ERASE_NOTES):
             connection.execute(statement, which)
         total.update(counts)
         if any(counts.values()):
             noted[event_id] = counts
+            forget_words(connection, event_id)
     for event_id, counts in noted.items():
         erasure_id = new_id()
         note = {"event_id": event_id, "erasure_id": erasure_id, "cause": cause, "orders": counts["orders"], "now": now}

@@ -66,6 +66,10 @@ _OF_ORDERS = {
                 WHERE p.event_id = ANY(%(event_ids)s) AND p.order_id = ANY(%(order_ids)s))
          ORDER BY m.received_at, m.id
     """,
+    "notes": """
+        SELECT n.event_id, n.order_id, n.text, n.created_at
+          FROM order_notes n WHERE n.event_id = ANY(%(event_ids)s) AND n.order_id = ANY(%(order_ids)s) ORDER BY n.id
+    """,
     "messages": """
         SELECT m.event_id, m.payload ->> 'order_id' AS order_id, m.kind, m.created_at, m.done_at, m.attempts,
                m.last_error

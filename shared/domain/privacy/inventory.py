@@ -15,6 +15,8 @@ ERASED_COLUMNS: dict[str, dict[str, str]] = {
     "refunds": {"reason": "a placeholder, unless it is a word of the system's own", "last_error": "nothing"},
     "outbox": {"last_error": "nothing: a mail server's refusal names the address"},
     "provider_messages": {"payload": "the message's id and kind alone"},
+    "order_notes": {"text": "a placeholder"},
+    "order_words": {"word": "nothing: the words are learnt anew from what the orders say by then"},
     "users": {"email": "nothing", "name": "nothing"},
 }
 """What is personal data of customers, and what stands there afterwards."""

@@ -1,0 +1,94 @@
+"""What the team does for buyers: notes, and the confirmation once more (R-SALES-6, R-TKT-6)."""
+
+import math
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.rows import dict_row
+from sqlalchemy.orm import Session
+
+from shared.domain.orders.errors import NoSuchOrder, NothingToSend, ResentTooOften
+from shared.domain.orders.models import Order, OrderNote
+from shared.domain.orders.states import SOLD
+from shared.domain.orders.team_schemas import NoteOut, ResendOut
+from shared.domain.orders.timeline import note_of
+from shared.kit.actor import Actor
+from shared.kit.db.unit_of_work import driver_connection
+from shared.kit.ids import new_id
+
+RESENDS_AT_MOST = 3
+RESENDS_WITHIN = timedelta(hours=1)
+
+# Resends of one order happen one after the other, so that they can be counted.
+_LOCK = """
+SELECT status, customer, customer_email FROM orders
+ WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
+"""
+# One mailbox may have many orders, of all its orders at most so many are sent again.
+_LOCK_CUSTOMER = "SELECT pg_advisory_xact_lock(hashtextextended('resend ' || %(event_id)s || ' ' || %(customer)s, 0))"
+_RECENT = """
+SELECT m.created_at FROM orders o
+  JOIN outbox m ON m.event_id = o.event_id AND m.payload ->> 'order_id' = o.id::text
+ WHERE o.event_id = %(event_id)s AND o.customer = %(customer)s
+   AND m.payload ? 'resent_by' AND m.created_at > %(since)s
+ ORDER BY m.created_at DESC LIMIT %(at_most)s
+"""
+_QUEUE = """
+INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
+VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0)
+"""
+_RESENT = """
+SELECT m.id AS message_id, o.customer_email AS to, m.created_at AS queued_at
+  FROM outbox m JOIN orders o ON o.event_id = m.event_id AND o.id = (m.payload ->> 'order_id')::uuid
+ WHERE m.event_id = %(event_id)s AND m.id = %(message_id)s
+"""
+
+
+def add_note(session: Session, event_id: UUID, order_id: UUID, text: str, *, actor: Actor, now: datetime) -> NoteOut:
+    """Write something down about an order; raises `NoSuchOrder`."""
+    if session.get(Order, (event_id, order_id)) is None:
+        raise NoSuchOrder
+    assert actor.user_id is not None
+    note_id = new_id()
+    session.add(
+        OrderNote(event_id=event_id, id=note_id, order_id=order_id, text=text, author_id=actor.user_id, created_at=now)
+    )
+    return note_of(driver_connection(session), event_id, order_id, note_id)
+
+
+def resend(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, now: datetime) -> UUID:
+    """Queue the confirmation with the tickets once more, and return the message's id; inside a transaction.
+
+    Raises `NoSuchOrder`, `NothingToSend`, and `ResentTooOften` so that nobody's mailbox can be flooded: three times an
+    hour for all of a customer's orders of the event. Locks the order, then the customer.
+    """
+    connection = driver_connection(session)
+    which: dict[str, Any] = {"event_id": event_id, "order_id": order_id}
+    order = connection.execute(_LOCK, which).fetchone()
+    if order is None:
+        raise NoSuchOrder
+    status, customer, _ = order
+    if status not in SOLD:
+        raise NothingToSend(f"The order is {status}: it has no tickets to send.", order_status=status)
+    which["customer"] = customer
+    connection.execute(_LOCK_CUSTOMER, which)
+    window = {"since": now - RESENDS_WITHIN, "at_most": RESENDS_AT_MOST}
+    recent = connection.execute(_RECENT, which | window).fetchall()
+    if len(recent) == RESENDS_AT_MOST:
+        wait = math.ceil((recent[-1][0] + RESENDS_WITHIN - now).total_seconds())
+        raise ResentTooOften(
+            f"It was sent {RESENDS_AT_MOST} times within the hour; try again in {wait} s.", retry_after_seconds=wait
+        )
+    message_id = new_id()
+    payload = orjson.dumps({"order_id": order_id, "resent_by": actor.user_id}).decode()
+    connection.execute(_QUEUE, which | {"message_id": message_id, "payload": payload, "now": now})
+    return message_id
+
+
+def get_resend(session: Session, event_id: UUID, message_id: UUID) -> ResendOut:
+    """What was queued, and where it goes."""
+    which = {"event_id": event_id, "message_id": message_id}
+    with driver_connection(session).cursor(row_factory=dict_row) as cursor:
+        return ResendOut.model_validate(cursor.execute(_RESENT, which).fetchone())

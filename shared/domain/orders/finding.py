@@ -1,0 +1,315 @@
+"""The team's list of orders: searched, filtered, sorted, and paged by place (R-SALES-6, decision 19).
+
+An event may have a million orders, and whatever is asked for is either frequent or rare. So the list is first looked
+for among the next few thousand orders from where the page begins, in the order that was asked for: what is frequent is
+there. Only where that is not enough, the rest is found by what the indexes say, and sorted then.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from sqlalchemy.orm import Session
+
+from shared.domain.orders.searching import Conditions, conditions_of, corrected_conditions
+from shared.domain.orders.team_schemas import OrderList, OrderListQuery, OrderRow, OrderRowItem
+from shared.domain.orders.words import meant_by
+from shared.kit import cursors
+from shared.kit.db.unit_of_work import driver_connection
+
+COUNTED_AT_MOST = 1_000
+_LOOKED_AT = 3_000
+# An order's id is made in the request that places it, a little after its `created_at`; none lasts this long.
+_ID_MARGIN = timedelta(minutes=5)
+
+_O_COLUMNS = (
+    "o.id, o.number, o.status, o.channel, o.payment_method, o.customer_name, o.customer_email, o.currency,"
+    " o.total_cents, o.refunded_cents, o.promo_code, o.created_at, o.paid_at, o.expires_at"
+)
+_WALK = """
+WITH walked AS MATERIALIZED (
+  SELECT {columns} FROM {source} WHERE {walk} ORDER BY {order} LIMIT %(walk)s
+)
+SELECT looked.walked, found.*
+  FROM (SELECT count(*) AS walked FROM walked) AS looked
+  LEFT JOIN LATERAL (
+       SELECT o.*, count(*) OVER () AS matching FROM walked o WHERE {rest} ORDER BY {order} LIMIT %(size)s
+       ) AS found ON true
+ ORDER BY {found_order}
+"""
+# Where an index alone leads to the page, in its order.
+_PAGE = """
+SELECT {columns},
+       (SELECT count(*) FROM (SELECT FROM orders o WHERE {walk} LIMIT %(walk)s) AS counted) AS matching
+  FROM orders o WHERE {walk} ORDER BY {order} LIMIT %(size)s
+"""
+# The orders that have one of the package, by the package's own index, each once.
+_OF_PACKAGE = """(
+  SELECT DISTINCT i.order_id FROM order_items i
+   WHERE i.event_id = %(event_id)s AND i.package_id = %(package_id)s AND {bounds}
+   ORDER BY i.order_id {direction} LIMIT %(walk)s
+  ) AS p JOIN orders o ON o.event_id = %(event_id)s AND o.id = p.order_id"""
+_ALL = """
+WITH matching AS MATERIALIZED (SELECT o.id, o.total_cents, o.customer_name FROM orders o WHERE {every})
+SELECT (SELECT count(*) FROM matching) AS matching, {o_columns}
+  FROM (SELECT o.id FROM matching o WHERE {after} ORDER BY {order} LIMIT %(size)s) AS page
+  JOIN orders o ON o.event_id = %(event_id)s AND o.id = page.id
+ ORDER BY {order}
+"""
+_HAS_PACKAGE = (
+    "EXISTS (SELECT FROM order_items i WHERE i.event_id = o.event_id AND i.order_id = o.id"
+    " AND i.package_id = %(package_id)s)"
+)
+_INSIDE = """
+SELECT o.id, i.items, coalesce(i.tickets, 0) AS tickets,
+       (SELECT count(*) FROM order_notes n WHERE n.event_id = %(event_id)s AND n.order_id = o.id) AS notes
+  FROM unnest(%(order_ids)s::uuid[]) AS o(id)
+  LEFT JOIN LATERAL (
+       SELECT json_agg(json_build_object('package_id', package_id, 'description', description, 'quantity', quantity)
+                       ORDER BY position) AS items, sum(quantity * seats_per_package)::bigint AS tickets
+         FROM order_items WHERE event_id = %(event_id)s AND order_id = o.id) AS i ON true
+"""
+
+_KEY_OF_LAST = "SELECT {key} FROM orders l WHERE l.event_id = %(event_id)s AND l.id = %(last_id)s"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sort:
+    """An order of the list; `key` stands before the id, which makes it one without ties."""
+
+    key: str | None
+    descending: bool
+
+    @property
+    def direction(self) -> str:
+        return "DESC" if self.descending else "ASC"
+
+    @property
+    def order(self) -> str:
+        keys = [self.key, "o.id"] if self.key else ["o.id"]
+        return ", ".join(f"{key} {self.direction}" for key in keys)
+
+    @property
+    def after(self) -> str:
+        """What comes after the order with which the page before ended."""
+        sign = "<" if self.descending else ">"
+        if self.key is None:
+            return f"o.id {sign} %(last_id)s::uuid"
+        its = _KEY_OF_LAST.format(key=self.key.replace("o.", "l."))
+        return f"({self.key}, o.id) {sign} (({its}), %(last_id)s::uuid)"
+
+
+_SORTS = {
+    "newest": _Sort(None, descending=True),
+    "oldest": _Sort(None, descending=False),
+    "total": _Sort("o.total_cents", descending=True),
+    "name": _Sort("lower(o.customer_name)", descending=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The order after which a page begins; `corrected` where the pages before came of a search that was put right."""
+
+    id: UUID
+    corrected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of the orders: what an index leads to in the order of ids, all else, and where the page begins."""
+
+    indexed: list[str]
+    others: list[str]
+    after: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a look along an index has found; `is_enough` where it is the page, or all that there is."""
+
+    rows: list[dict[str, Any]]
+    is_enough: bool
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    rows: list[dict[str, Any]]
+    total: int | None
+
+
+def list_orders(session: Session, event_id: UUID, query: OrderListQuery) -> OrderList:
+    """A page of the event's orders, in at most seven statements however many there are."""
+    connection = driver_connection(session)
+    place = _place(query)
+    searched_for = None
+    found = _Found([], 0)
+    if place is None or not place.corrected:
+        found = _find(connection, event_id, query, conditions_of(query.q or ""), place)
+    if query.q and not found.rows and (place is None or place.corrected):
+        meant = meant_by(connection, event_id, query.q)
+        if meant:
+            found = _find(connection, event_id, query, corrected_conditions(query.q, meant), place)
+            searched_for = [word for words in meant for word in words] if found.rows else None
+    shown = found.rows[: query.page_size]
+    more = len(found.rows) > len(shown)
+    return OrderList(
+        items=_with_items(connection, event_id, shown),
+        page_size=query.page_size,
+        total=found.total if found.total is not None and found.total <= COUNTED_AT_MOST else None,
+        searched_for=searched_for,
+        next_cursor=_cursor(query.sort, shown[-1]["id"], corrected=searched_for is not None) if more else None,
+    )
+
+
+def _find(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    query: OrderListQuery,
+    looked_for: Conditions,
+    place: _Place | None,
+) -> _Found:
+    """The page's rows, and one more where there is a next page."""
+    sort = _SORTS[query.sort]
+    parameters: dict[str, Any] = {"event_id": event_id, "package_id": query.package_id, "size": query.page_size + 1}
+    if place is not None:
+        parameters["last_id"] = place.id
+    indexed, others = _filters(query)
+    others += looked_for
+    for _, more in indexed + others:
+        parameters |= more
+    asked = _Asked([each for each, _ in indexed], [each for each, _ in others], [sort.after] if place else [])
+    page = _page(connection, query, parameters, asked) or _walk(connection, query, parameters, asked)
+    if page.is_enough:
+        return _Found(page.rows, page.total if place is None else None)
+    every = ["o.event_id = %(event_id)s", *asked.indexed, *asked.others]
+    every += [_HAS_PACKAGE] if query.package_id else []
+    statement = _ALL.format(
+        every=" AND ".join(every),
+        after=" AND ".join(asked.after) or "true",
+        order=sort.order,
+        o_columns=_O_COLUMNS,
+    )
+    rows = _ask(connection, statement, parameters)
+    return _Found(rows, rows[0]["matching"] if rows else 0)
+
+
+def _page(
+    connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
+) -> _Looked | None:
+    """Read the page straight from an index; None where no single one leads to it."""
+    sort = _SORTS[query.sort]
+    if asked.others or query.package_id or (asked.indexed and sort.key):
+        return None
+    parameters["walk"] = 0 if asked.after else COUNTED_AT_MOST + 1  # counted once, with the first page
+    walk = " AND ".join(["o.event_id = %(event_id)s", *asked.indexed, *asked.after])
+    rows = _ask(connection, _PAGE.format(columns=_O_COLUMNS, walk=walk, order=sort.order), parameters)
+    return _Looked(rows, is_enough=True, total=rows[0]["matching"] if rows else 0)
+
+
+def _walk(
+    connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
+) -> _Looked:
+    """Look at the next orders one by one, from the page's beginning on."""
+    sort = _SORTS[query.sort]
+    by_id = sort.key is None
+    bounds = _id_bounds(query, parameters) if by_id else []
+    source, walk, rest = "orders o", ["o.event_id = %(event_id)s", *asked.indexed, *asked.after, *bounds], asked.others
+    if query.package_id and by_id:
+        inside = " AND ".join([*asked.after, *bounds]).replace("o.id", "i.order_id")
+        source = _OF_PACKAGE.format(bounds=inside or "true", direction=sort.direction)
+        walk, rest = ["true"], [*asked.indexed, *rest]
+    elif query.package_id:
+        rest = [_HAS_PACKAGE.replace("o.event_id", "%(event_id)s"), *rest]
+    parameters["walk"] = _LOOKED_AT if rest else COUNTED_AT_MOST + 1
+    statement = _WALK.format(
+        columns=_O_COLUMNS,
+        source=source,
+        walk=" AND ".join(walk),
+        rest=" AND ".join(rest) or "true",
+        order=sort.order,
+        found_order=sort.order.replace("o.", "found."),
+    )
+    rows = _ask(connection, statement, parameters)
+    is_whole = rows[0]["walked"] < parameters["walk"]
+    hits = [row for row in rows if row["id"] is not None]
+    total = hits[0]["matching"] if hits else 0
+    return _Looked(hits, is_enough=is_whole or len(hits) == parameters["size"], total=total if is_whole else None)
+
+
+def _ask(connection: psycopg.Connection[Any], statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Run it planned for these very values: a plan for any values would be wrong for most."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement.encode(), parameters, prepare=False).fetchall()
+
+
+def _filters(query: OrderListQuery) -> tuple[Conditions, Conditions]:
+    """What an index leads to in the order of ids, and all other conditions."""
+    indexed: Conditions = []
+    others: Conditions = []
+    if query.status is not None:
+        indexed.append(("o.status = %(status)s", {"status": query.status}))
+    if query.promo_code is not None:
+        indexed.append(("o.promo_code = %(promo_code)s", {"promo_code": query.promo_code.strip().upper()}))
+    if query.payment_method is not None:
+        indexed.append(("o.payment_method = %(payment_method)s", {"payment_method": query.payment_method}))
+    if query.channel is not None:
+        indexed.append(("o.channel = %(channel)s", {"channel": query.channel}))
+    if query.since is not None:
+        others.append(("o.created_at >= %(since)s", {"since": query.since}))
+    if query.until is not None:
+        others.append(("o.created_at < %(until)s", {"until": query.until}))
+    return indexed, others
+
+
+def _id_bounds(query: OrderListQuery, parameters: dict[str, Any]) -> list[str]:
+    """Where the ids of a span of time begin and end, with a margin; the times themselves are compared as well."""
+    bounds = []
+    if query.since is not None:
+        parameters["first_id"] = _earliest_id(query.since - _ID_MARGIN)
+        bounds.append("o.id >= %(first_id)s::uuid")
+    if query.until is not None:
+        parameters["end_id"] = _earliest_id(query.until + _ID_MARGIN)
+        bounds.append("o.id < %(end_id)s::uuid")
+    return bounds
+
+
+def _earliest_id(moment: datetime) -> UUID:
+    """What no UUIDv7 of this moment or later is below (RFC 9562 §5.7)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def _with_items(connection: psycopg.Connection[Any], event_id: UUID, rows: Sequence[dict[str, Any]]) -> list[OrderRow]:
+    if not rows:
+        return []
+    with connection.cursor(row_factory=dict_row) as cursor:
+        what = {"event_id": event_id, "order_ids": [row["id"] for row in rows]}
+        inside = {each["id"]: each for each in cursor.execute(_INSIDE, what)}
+    return [
+        OrderRow.model_validate(
+            row | inside[row["id"]] | {"items": [OrderRowItem(**item) for item in inside[row["id"]]["items"] or []]}
+        )
+        for row in rows
+    ]
+
+
+def _cursor(sort: str, last_id: UUID, *, corrected: bool) -> str:
+    return cursors.written([sort, last_id, corrected])
+
+
+def _place(query: OrderListQuery) -> _Place | None:
+    if query.cursor is None:
+        return None
+    match cursors.read(query.cursor):
+        case [query.sort, str(last_id), bool(corrected)] if _UUID.fullmatch(last_id):
+            return _Place(UUID(last_id), corrected)
+    raise cursors.not_ours()
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

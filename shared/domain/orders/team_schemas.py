@@ -1,0 +1,143 @@
+"""What the event's team sees of orders beyond what their buyers see."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.domain.orders.schemas import OrderOut, OrderStatus
+from shared.kit.fields import Input, Moment, Name, Output, Paragraphs
+
+type Channel = Literal["online", "box_office"]
+type PaymentMethod = Literal["card", "card_terminal", "cash", "cheque", "comp", "free", "stripe", "test"]
+type Sorting = Literal["newest", "oldest", "total", "name"]
+
+
+class OrderListQuery(Input):
+    """Which orders to list, in which order; `cursor` goes on where the page before ended, whatever was sold since."""
+
+    q: Name | None = Field(
+        None,
+        description="Words of the name or e-mail address, an order's or a ticket's number; each word or its beginning"
+        " must be there. Where none is, words that are spelt almost so are searched for (`searched_for`).",
+    )
+    status: OrderStatus | None = None
+    package_id: UUID | None = Field(None, description="Orders with at least one of this package.")
+    channel: Channel | None = None
+    payment_method: PaymentMethod | None = None
+    promo_code: Name | None = Field(None, description="In capitals or not.")
+    since: Moment | None = Field(None, alias="from", description="Placed at this time or later.")
+    until: Moment | None = Field(None, alias="to", description="Placed before this time.")
+    sort: Sorting = Field("newest", description="`total` has the highest first, `name` is by the alphabet.")
+    page_size: int = Field(20, ge=1, le=100)
+    cursor: str | None = Field(None, max_length=200)
+
+
+class OrderRowItem(Output):
+    """What an order has of one package."""
+
+    package_id: UUID
+    description: str
+    quantity: int
+
+
+class OrderRow(Output):
+    """An order in the team's list."""
+
+    id: UUID
+    number: str
+    status: OrderStatus
+    channel: Channel
+    payment_method: str
+    customer_name: str
+    customer_email: str
+    items: list[OrderRowItem]
+    tickets: int = Field(description="How many were bought.")
+    currency: str
+    total_cents: int
+    refunded_cents: int
+    promo_code: str | None
+    notes: int
+    created_at: Moment
+    paid_at: Moment | None
+    expires_at: Moment | None
+
+
+class OrderList(Output):
+    """A page of an event's orders."""
+
+    items: list[OrderRow]
+    page_size: int
+    total: int | None = Field(
+        description="How many match; null where they are more than 1,000, or more than it was worth counting."
+    )
+    searched_for: list[str] | None = Field(
+        description="The words that were found instead, where nothing has the words of `q` as they are spelt."
+    )
+    next_cursor: str | None
+
+
+class Person(Output):
+    """Somebody of the team."""
+
+    id: UUID | None
+    name: str | None
+    email: str | None
+
+
+class NoteIn(Input):
+    """What to write down about an order; buyers never see it."""
+
+    text: Paragraphs
+
+
+class NoteOut(Output):
+    """A note of the team."""
+
+    id: UUID
+    text: str
+    author: Person
+    created_at: Moment
+
+
+class ResendOut(Output):
+    """The confirmation is on its way again; how far it is tells the order's timeline."""
+
+    message_id: UUID
+    to: str
+    queued_at: Moment
+
+
+class TimelineEntry(Output):
+    """Something that has happened to an order."""
+
+    at: Moment
+    kind: Literal[
+        "placed",
+        "paid",
+        "ended",
+        "payment_begun",
+        "payment_requires_action",
+        "payment_processing",
+        "payment_failed",
+        "payment_cancelled",
+        "payment_succeeded",
+        "payment_disputed",
+        "refund_decided",
+        "refund_pending",
+        "refund_succeeded",
+        "refund_failed",
+        "email",
+        "note",
+        "changed",
+    ]
+    actor: Person | None = Field(description="Who of the team did it; null where the buyer or the system did.")
+    detail: dict[str, Any] = Field(description="What is known of it: amounts in cents, reasons, states.")
+
+
+class TeamOrderOut(OrderOut):
+    """An order with what only the team sees."""
+
+    channel: Channel
+    notes: list[NoteOut] = Field(description="The oldest first.")
+    timeline: list[TimelineEntry] = Field(description="All that has happened, in the order in which it did.")

@@ -1,0 +1,195 @@
+"""The dashboard: how the sale goes, and what somebody should look at (R-SALES-5, R-SALES-6).
+
+It is polled, so it never looks at all orders: today's are read at each poll that finds nothing fresh, the days before
+(which hardly change) and the sums over all orders once in some minutes, what is sold from the stock's own rows.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
+
+from shared.domain.catalog.queries import get_event
+from shared.domain.sales.dashboard_schemas import (
+    Dashboard,
+    DaySales,
+    HourSales,
+    PackageSales,
+    Problems,
+    PromoCodeSales,
+    RefundSums,
+    Sales,
+    SlowPart,
+)
+from shared.kit.cache import cache
+
+FRESH = timedelta(seconds=2)
+SLOW_FRESH = timedelta(minutes=2)
+DAYS = 7
+_KEEP_SECONDS = 300.0
+
+_BY_DAY = text(
+    """
+    SELECT (o.created_at AT TIME ZONE :zone)::date AS day, count(*) AS orders,
+           sum(o.subtotal_cents - o.discount_cents)::bigint AS revenue_cents,
+           sum(o.discount_cents)::bigint AS discount_cents
+      FROM orders o WHERE o.event_id = :event_id AND o.created_at >= :since AND o.created_at < :until
+       AND o.status IN ('paid', 'partially_refunded', 'refunded')
+     GROUP BY 1
+    """
+)
+_BY_HOUR = text(
+    """
+    SELECT extract(hour FROM o.created_at AT TIME ZONE :zone)::int AS hour, count(*) AS orders,
+           sum(o.subtotal_cents - o.discount_cents)::bigint AS revenue_cents,
+           sum(o.discount_cents)::bigint AS discount_cents
+      FROM orders o WHERE o.event_id = :event_id AND o.created_at >= :since AND o.created_at < :until
+       AND o.status IN ('paid', 'partially_refunded', 'refunded')
+     GROUP BY 1 ORDER BY 1
+    """
+)
+_BY_PACKAGE = text(
+    """
+    SELECT p.id AS package_id, p.name, s.sold AS sold_count, s.held AS held_count, s.quantity_limit,
+           CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining,
+           coalesce(t.quantity, 0)::bigint AS today_count, coalesce(t.revenue_cents, 0)::bigint AS today_revenue_cents
+      FROM ticket_packages p
+      JOIN package_stock s ON s.event_id = p.event_id AND s.package_id = p.id
+      LEFT JOIN (
+           SELECT i.package_id, sum(i.quantity) AS quantity, sum(i.total_cents) AS revenue_cents
+             FROM orders o JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
+            WHERE o.event_id = :event_id AND o.created_at >= :since AND o.created_at < :until
+       AND o.status IN ('paid', 'partially_refunded', 'refunded')
+            GROUP BY i.package_id) AS t ON t.package_id = p.id
+     WHERE p.event_id = :event_id ORDER BY p.display_order LIMIT 200
+    """
+)
+_BY_CODE = text(
+    """
+    SELECT c.code, s.uses, s.max_uses,
+           (SELECT coalesce(sum(u.discount_cents), 0)::bigint FROM promo_code_uses u
+             WHERE u.event_id = c.event_id AND u.promo_code_id = c.id AND u.returned_at IS NULL) AS discount_cents
+      FROM promo_codes c JOIN promo_code_stock s ON s.event_id = c.event_id AND s.promo_code_id = c.id
+     WHERE c.event_id = :event_id AND s.uses > 0 ORDER BY s.uses DESC, c.code LIMIT 50
+    """
+)
+_REFUNDS = text(
+    """
+    SELECT count(*) AS refunds, coalesce(sum(amount_cents), 0)::bigint AS amount_cents,
+           count(*) FILTER (WHERE status = 'pending') AS pending
+      FROM refunds WHERE event_id = :event_id
+    """
+)
+# Each by an index that holds nothing but what is looked for.
+_PROBLEMS = text(
+    """
+    SELECT (SELECT count(*) FROM orders WHERE event_id = :event_id AND status = 'pending') AS orders_pending,
+           (SELECT count(*) FROM refunds WHERE event_id = :event_id AND status = 'failed') AS refunds_failed,
+           (SELECT count(*) FROM payments WHERE event_id = :event_id AND disputed_at IS NOT NULL) AS payments_disputed,
+           m.failed AS emails_failed, m.failing AS emails_failing, r.checked_at AS books_checked_at,
+           coalesce((SELECT sum(value::bigint) FROM jsonb_each_text(r.findings)), 0)::bigint AS book_findings
+      FROM (SELECT count(*) FILTER (WHERE attempts >= 5) AS failed, count(*) FILTER (WHERE attempts < 5) AS failing
+              FROM outbox
+             WHERE event_id = :event_id AND done_at IS NULL AND last_error IS NOT NULL
+               AND kind IN ('order_confirmation', 'refund_notice', 'payment_returned')) AS m
+      LEFT JOIN reconciliations r ON r.event_id = :event_id
+    """
+)
+
+
+def get_dashboard(session: Session, event_id: UUID, *, now: datetime) -> Dashboard:
+    """The event's dashboard, at most `FRESH` old, its older days `SLOW_FRESH`; raises `NoSuchEvent`."""
+    event = get_event(session, event_id)
+    today = now.astimezone(ZoneInfo(event.timezone)).date()
+    slow = _cached(
+        f"dashboard-days:{event_id}:{event.timezone}:{today}",
+        SlowPart,
+        lambda: _slow_part(session, event_id, event.timezone, today, now=now),
+        fresh=SLOW_FRESH,
+        now=now,
+    )
+    return _cached(
+        f"dashboard:{event_id}:{event.timezone}:{today}",
+        Dashboard,
+        lambda: _whole(session, event_id, event.timezone, today, slow, currency=event.currency, now=now),
+        fresh=FRESH,
+        now=now,
+    )
+
+
+def _cached[Part: (SlowPart, Dashboard)](
+    key: str, kind: type[Part], compute: Callable[[], Part], *, fresh: timedelta, now: datetime
+) -> Part:
+    kept = cache().get(key)
+    if kept is not None:
+        try:
+            part = kind.model_validate_json(kept)
+        except ValidationError:  # written by another version of the app, say
+            part = None
+        if part is not None and now - part.as_of < fresh:
+            return part
+    part = compute()
+    cache().put(key, part.model_dump_json().encode(), seconds=_KEEP_SECONDS)
+    return part
+
+
+def _slow_part(session: Session, event_id: UUID, zone: str, today: date, *, now: datetime) -> SlowPart:
+    first = today - timedelta(days=DAYS - 1)
+    span = {"event_id": event_id, "zone": zone, "since": _midnight(first, zone), "until": _midnight(today, zone)}
+    sold = {row["day"]: row for row in _rows(session, _BY_DAY, span)}
+    days = [first + timedelta(days=number) for number in range(DAYS - 1)]
+    none = {"orders": 0, "revenue_cents": 0, "discount_cents": 0}
+    [refunds] = _rows(session, _REFUNDS, span)
+    return SlowPart(
+        days=[DaySales.model_validate(none | {"day": day} | dict(sold.get(day, {}))) for day in days],
+        promo_codes=[PromoCodeSales.model_validate(dict(row)) for row in _rows(session, _BY_CODE, span)],
+        refunds=RefundSums.model_validate(dict(refunds)),
+        as_of=now,
+    )
+
+
+def _whole(
+    session: Session, event_id: UUID, zone: str, today: date, slow: SlowPart, *, currency: str, now: datetime
+) -> Dashboard:
+    tomorrow = _midnight(today + timedelta(days=1), zone)
+    span = {"event_id": event_id, "zone": zone, "since": _midnight(today, zone), "until": tomorrow}
+    hours = [HourSales.model_validate(dict(row)) for row in _rows(session, _BY_HOUR, span)]
+    of_today = _sum(hours)
+    [problems] = _rows(session, _PROBLEMS, span)
+    days = [*slow.days, DaySales(day=today, **dict(of_today))]
+    return Dashboard(
+        currency=currency,
+        timezone=zone,
+        today=of_today,
+        last_7_days=_sum(days),
+        days=days,
+        hours=hours,
+        packages=[PackageSales.model_validate(dict(row)) for row in _rows(session, _BY_PACKAGE, span)],
+        promo_codes=slow.promo_codes,
+        refunds=slow.refunds,
+        problems=Problems.model_validate(dict(problems)),
+        days_as_of=slow.as_of,
+        as_of=now,
+    )
+
+
+def _rows(session: Session, statement: TextClause, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in session.execute(statement, dict(parameters)).mappings()]
+
+
+def _sum(parts: list[DaySales] | list[HourSales]) -> Sales:
+    sums: Counter[str] = Counter()
+    for part in parts:
+        sums.update({name: getattr(part, name) for name in Sales.model_fields})
+    return Sales.model_validate({name: sums[name] for name in Sales.model_fields})
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    """When a day begins by the event's clock."""
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))

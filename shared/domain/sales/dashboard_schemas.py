@@ -1,0 +1,97 @@
+from datetime import date, datetime
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.kit.fields import Moment, Output
+
+
+class Sales(Output):
+    """What was sold in a span of time: orders that were paid, by when they were placed."""
+
+    orders: int
+    revenue_cents: int = Field(description="After discounts, before fees and taxes that are added, and before refunds.")
+    discount_cents: int
+
+
+class DaySales(Sales):
+    """What was sold on one day of the event's calendar."""
+
+    day: date
+
+
+class HourSales(Sales):
+    """What was sold in one hour of today, by the event's clock."""
+
+    hour: int = Field(ge=0, le=23)
+
+
+class PackageSales(Output):
+    """How a package sells."""
+
+    package_id: UUID
+    name: str
+    sold_count: int
+    held_count: int
+    quantity_limit: int | None
+    remaining: int | None
+    today_count: int = Field(description="Packages sold today.")
+    today_revenue_cents: int
+
+
+class PromoCodeSales(Output):
+    """What a promo code has brought, and cost."""
+
+    code: str
+    uses: int
+    max_uses: int | None
+    discount_cents: int
+
+
+class RefundSums(Output):
+    """All refunds of the event."""
+
+    refunds: int
+    amount_cents: int
+    pending: int = Field(description="Those of which the provider has not said that the money is on its way.")
+
+
+class Problems(Output):
+    """What somebody should look at; all zero while all is well."""
+
+    book_findings: int = Field(description="What the last check of the books has found; see `reconciliation`.")
+    books_checked_at: Moment | None
+    emails_failed: int = Field(description="E-mails that were tried in vain and will not be tried again.")
+    emails_failing: int = Field(description="E-mails that failed and will be tried again.")
+    refunds_failed: int
+    payments_disputed: int
+    orders_pending: int = Field(description="Orders that wait for their payment; no problem by themselves.")
+
+
+class SlowPart(Output):
+    """What hardly changes from one poll to the next."""
+
+    days: list[DaySales]
+    promo_codes: list[PromoCodeSales]
+    refunds: RefundSums
+    as_of: datetime
+
+
+class Dashboard(Output):
+    """How the sale goes."""
+
+    unchanged_by: ClassVar[frozenset[str]] = frozenset({"as_of", "days_as_of"})
+
+    currency: str
+    timezone: str
+    today: Sales
+    last_7_days: Sales
+    days: list[DaySales] = Field(description="The last seven, today last.")
+    hours: list[HourSales] = Field(description="Of today; hours without a sale are left out.")
+    packages: list[PackageSales] = Field(description="In display order, at most 200.")
+    promo_codes: list[PromoCodeSales] = Field(description="The most used first, at most 50.")
+    refunds: RefundSums
+    problems: Problems
+    days_as_of: Moment = Field(description="When the days before today, promo codes and refunds were read.")
+    as_of: Moment
