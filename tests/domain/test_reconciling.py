@@ -92,10 +92,10 @@ def test_stock_that_orders_do_not_account_for(desk, change):
     "harmful",
     [
         "UPDATE promo_code_stock SET uses = uses + 1",
-        "UPDATE promo_code_customers SET uses = uses + 1 WHERE customer LIKE '%bo%'",
-        "DELETE FROM promo_code_customers WHERE customer LIKE '%bo%'",
-        "UPDATE promo_code_uses SET returned_at = now() WHERE customer LIKE '%bo%'",
-        "DELETE FROM promo_code_uses WHERE customer LIKE '%bo%'",
+        "UPDATE promo_code_customers SET uses = uses + 1 WHERE customer = (SELECT min(customer) FROM promo_code_uses)",
+        "DELETE FROM promo_code_customers WHERE customer = (SELECT min(customer) FROM promo_code_uses)",
+        "UPDATE promo_code_uses SET returned_at = now() WHERE customer = (SELECT min(customer) FROM promo_code_uses)",
+        "DELETE FROM promo_code_uses WHERE customer = (SELECT min(customer) FROM promo_code_uses)",
     ],
 )
 def test_a_promo_code_that_counts_what_was_not_used(desk, harmful):

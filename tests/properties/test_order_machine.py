@@ -30,6 +30,7 @@ from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.domain.payments.provider import Facts, PaymentStatus
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.promotions.errors import PromoCodeUsedByCustomer, PromoCodeUsedUp
+from shared.domain.promotions.redeeming import customer_of
 from shared.kit.errors import InvalidInput
 from tests.harness.desk import NOW, Desk, know_settings
 
@@ -407,9 +408,10 @@ class Orders(RuleBasedStateMachine):
         uses = self.desk.rows("SELECT promo_code_id, uses FROM promo_code_stock WHERE event_id = %s", event_id)
         assert {self.codes[id_]: count for id_, count in uses} == {code: self.uses[code] for code in CODES}
         mine = self.desk.rows(
-            "SELECT promo_code_id, substr(customer, 7), uses FROM promo_code_customers WHERE event_id = %s", event_id
+            "SELECT promo_code_id, customer, uses FROM promo_code_customers WHERE event_id = %s", event_id
         )
-        assert {(self.codes[id_], customer): count for id_, customer, count in mine if count} == +self.uses_of
+        named = {customer_of(None, customer): customer for customer in CUSTOMERS}
+        assert {(self.codes[id_], named[customer]): count for id_, customer, count in mine if count} == +self.uses_of
         orders = self.desk.rows(
             """
             SELECT o.id, o.status, o.refunded_cents, array_agg(t.status ORDER BY t.number)
