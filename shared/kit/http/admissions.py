@@ -1,0 +1,36 @@
+"""Whom a poll was let in as a moment ago, so that it need not be looked up anew every three seconds."""
+
+import time
+from functools import lru_cache
+
+from shared.kit.actor import Actor
+
+SECONDS = 30.0
+"""How long somebody may still read a polled figure after their role, or their token, has ended."""
+_REMEMBERED_AT_MOST = 5_000
+
+type Key = tuple[str, str, str]  # token, permission, event id
+
+
+class Admissions:
+    """Actors by token, permission and event; in this process alone, and for half a minute."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[float, Actor]] = {}
+
+    def get(self, key: Key) -> Actor | None:
+        """Return whom this token was let in as, if that was just now."""
+        until, actor = self._known.get(key, (0.0, None))
+        return actor if time.monotonic() < until else None
+
+    def put(self, key: Key, actor: Actor) -> None:
+        """Remember it."""
+        if len(self._known) >= _REMEMBERED_AT_MOST:
+            self._known.clear()
+        self._known[key] = (time.monotonic() + SECONDS, actor)
+
+
+@lru_cache(maxsize=1)
+def admissions() -> Admissions:
+    """Return the process's admissions."""
+    return Admissions()
