@@ -30,6 +30,11 @@ class Cache:
         """Keep `value` for `seconds`."""
         self._server.call("set", key, value, px=max(1, int(seconds * 1000)))
 
+    def claim(self, key: str, *, seconds: float) -> bool:
+        """Whether nobody else has claimed the key within `seconds`; True for everybody while Redis is away."""
+        taken = self._server.attempt(lambda client: (client.set(key, b"1", px=max(1, int(seconds * 1000)), nx=True),))
+        return taken is None or bool(taken[0])
+
     def drop(self, *keys: str) -> None:
         """Forget the keys."""
         if keys:

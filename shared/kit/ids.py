@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from datetime import UTC, datetime
 from uuid import UUID
 
 # Digits and capitals that nobody confuses on paper or on the telephone: no 0/O, 1/I/L, no U beside V.
@@ -15,6 +16,11 @@ def new_id() -> UUID:
     random = secrets.randbits(74)
     value |= random >> 62 << 64 | 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
     return UUID(int=value)
+
+
+def made_at(id_: UUID) -> datetime:
+    """Return when an id of ours was made, to the millisecond."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
 def random_word(length: int) -> str:

@@ -19,7 +19,7 @@ from tests.bench.past_orders import add_past_orders
 from tests.bench.plans import FloorPlan, LoadPlan
 from tests.bench.scenery import Scenery
 from tests.bench.system import System
-from tests.bench.windows import measure, summary
+from tests.bench.windows import Window, measure, summary
 
 AT_ONCE = (1, 8)
 COST_ROUNDS = 2
@@ -73,9 +73,10 @@ def measure_order_search(system: System, scenery: Scenery, pace: Pace, *, most: 
             name: {str(each): summary([_measure(system, event, make, each, pace)]) for each in AT_ONCE}
             for name, make in _kinds(connection, event).items()
         }
+        yardstick = _measure_requests(system, [authorised(scenery, scenery.package_path)], 1, pace)
         searches["the dashboard"] = measure_dashboard(system, event, pace)
         placing = _measure_placing(system, event, connection, definitions, pace)
-    return {"orders": most, "searches": searches, "placing": placing}
+    return {"orders": most, "yardstick": summary([yardstick]), "searches": searches, "placing": placing}
 
 
 def _mix(connection: psycopg.Connection[Any], event: Scenery) -> None:
@@ -128,20 +129,20 @@ def _slip(name: str, chance: random.Random) -> str:
     return name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
 
-def _measure(system: System, event: Scenery, make: Callable[[int], Parameters], at_once: int, pace: Pace) -> Any:
+def _measure(system: System, event: Scenery, make: Callable[[int], Parameters], at_once: int, pace: Pace) -> Window:
     path = f"/api/v1/admin/events/{event.event_id}/orders"
     requests = [authorised(event, f"{path}?{urlencode(make(number))}") for number in range(VARIETY)]
-    return measure(system, _plan(system, requests, at_once, pace))
+    return _measure_requests(system, requests, at_once, pace)
 
 
 def measure_dashboard(system: System, event: Scenery, pace: Pace) -> dict[str, Any]:
     """The dashboard as its pollers get it: most from the cache, some of them computing it anew."""
-    request = authorised(event, f"/api/v1/admin/events/{event.event_id}/dashboard")
-    return {str(each): summary([measure(system, _plan(system, [request], each, pace))]) for each in AT_ONCE}
+    requests = [authorised(event, f"/api/v1/admin/events/{event.event_id}/dashboard")]
+    return {str(each): summary([_measure_requests(system, requests, each, pace)]) for each in AT_ONCE}
 
 
-def _plan(system: System, requests: list[str], at_once: int, pace: Pace) -> LoadPlan:
-    return LoadPlan(
+def _measure_requests(system: System, requests: list[str], at_once: int, pace: Pace) -> Window:
+    plan = LoadPlan(
         concurrency=at_once,
         seconds=pace.seconds,
         warm_seconds=pace.warm_seconds,
@@ -149,6 +150,7 @@ def _plan(system: System, requests: list[str], at_once: int, pace: Pace) -> Load
         requests=requests,
         expected=[200],
     )
+    return measure(system, plan)
 
 
 def _measure_placing(

@@ -120,6 +120,8 @@ def polling_lines(polling: Figures) -> Iterator[str]:
 def search_lines(search: Figures) -> Iterator[str]:
     """How fast the team finds orders, and what that costs an order."""
     yield f"Lists and searches by the team among {search['orders']:,} orders of one event, times in ms"
+    yardstick = search["yardstick"]
+    yield f"  to compare: one package is read in p50 {yardstick['p50']:.2f}, p95 {yardstick['p95']:.2f}, one at a time"
     for name, by_concurrency in search["searches"].items():
         for concurrency, figures in by_concurrency.items():
             title = name if concurrency == "1" else ""

@@ -1,10 +1,14 @@
 """What the team sees of an order and does for its buyer: the timeline, notes, the confirmation again (R-SALES-6)."""
 
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import psycopg
 import pytest
 
+from shared.domain.orders.queries import get_order_for_team
+from shared.domain.orders.timeline import with_history
 from tests.factories import (
     UNKNOWN_ID,
     Evening,
@@ -122,11 +126,6 @@ def test_an_order_that_its_buyer_gave_up_says_when(evening):
 
 
 def test_an_order_whose_time_was_up_says_when_even_if_it_was_paid_after_all(database_url, app_environment):
-    from datetime import timedelta
-
-    from shared.domain.orders.queries import get_order_for_team
-    from shared.domain.orders.timeline import with_history
-
     know_settings(app_environment)
     desk = Desk(database_url)
     try:
@@ -180,6 +179,8 @@ def test_the_confirmation_is_sent_again_with_the_tickets_once_a_key(evening, mai
     assert again.headers["Idempotent-Replayed"] == "true"
     of_ours = f"<{first.json()['message_id']}@"
     mail = mail_box.wait_for(lambda m: m["To"] == email and m["Message-ID"].startswith(of_ours), 20)
+    queued_at = datetime.fromisoformat(first.json()["queued_at"])
+    assert abs(parsedate_to_datetime(mail["Date"]) - queued_at) < timedelta(seconds=5)
     assert order["tickets"][0]["code"] in mail.get_body(("plain",)).get_content()
     sent = "SELECT count(*) FROM outbox WHERE payload ->> 'order_id' = %s"
     assert query(database_url, sent, order["id"]) == [(2,)]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from shared.domain.orders.schemas import OrderOut
 from shared.domain.payments.schemas import RefundOut
+from shared.kit.ids import made_at
 from shared.kit.money import decimal_text
 from shared.kit.settings import Settings
 
@@ -67,7 +68,7 @@ def _message(about: About, subject: str, *, config: Settings) -> EmailMessage:
     message["From"] = config.mail_from
     message["To"] = about.order.customer.email
     message["Subject"] = _one_line(subject)
-    message["Date"] = format_datetime(about.order.created_at)
+    message["Date"] = format_datetime(made_at(about.message_id))  # not of the order: it may be sent again much later
     domain = parseaddr(config.mail_from)[1].rpartition("@")[2] or "localhost"
     message["Message-ID"] = f"<{about.message_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"

@@ -155,7 +155,7 @@ def list_orders(session: Session, event_id: UUID, query: OrderListQuery) -> Orde
     if query.q and not found.rows and (place is None or place.corrected):
         meant = meant_by(connection, event_id, query.q)
         if meant:
-            found = _find(connection, event_id, query, corrected_conditions(query.q, meant), place)
+            found = _find(connection, event_id, query, ([], corrected_conditions(query.q, meant)), place)
             searched_for = [word for words in meant for word in words] if found.rows else None
     shown = found.rows[: query.page_size]
     more = len(found.rows) > len(shown)
@@ -172,7 +172,7 @@ def _find(
     connection: psycopg.Connection[Any],
     event_id: UUID,
     query: OrderListQuery,
-    looked_for: Conditions,
+    looked_for: tuple[Conditions, Conditions],
     place: _Place | None,
 ) -> _Found:
     """The page's rows, and one more where there is a next page."""
@@ -181,7 +181,8 @@ def _find(
     if place is not None:
         parameters["last_id"] = place.id
     indexed, others = _filters(query)
-    others += looked_for
+    indexed += looked_for[0]
+    others += looked_for[1]
     for _, more in indexed + others:
         parameters |= more
     asked = _Asked([each for each, _ in indexed], [each for each, _ in others], [sort.after] if place else [])

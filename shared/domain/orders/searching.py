@@ -14,27 +14,45 @@ WORDS_AT_MOST = 6
 
 # As orders and tickets are numbered: both end in the same six letters, a ticket in its own number after them.
 _NUMBER = re.compile(r"(ORD|TKT)-(\d{8})(?:-([0-9A-Z]{1,6}))?(?:-(\d*))?")
+_LETTERS = 6
 _RUN = re.compile(r"[^\W\d_]{3,}")
 _RUN_AT_MOST = 40
 
 type Conditions = list[tuple[str, dict[str, Any]]]
 
 
-def conditions_of(q: str) -> Conditions:
-    """The conditions under which an order is what `q` looks for; each with parameters of its own."""
+def conditions_of(q: str) -> tuple[Conditions, Conditions]:
+    """The conditions under which an order is what `q` looks for: those that name one order, and all others."""
     words = unicodedata.normalize("NFC", q).split()
     *few, last = [*words[: WORDS_AT_MOST - 1], " ".join(words[WORDS_AT_MOST - 1 :])]
-    return [_condition(word, number) for number, word in enumerate([*few, last]) if word]
+    exact: Conditions = []
+    texts: Conditions = []
+    for number, word in enumerate(word for word in [*few, last] if word):
+        printed = _NUMBER.fullmatch(word.upper())
+        if printed is None:
+            texts += _of_text(word, f"word_{number}")
+        else:
+            (exact if len(printed[3] or "") == _LETTERS else texts).append(_of_number(printed, f"word_{number}"))
+    return exact, texts
 
 
-def _condition(word: str, number: int) -> tuple[str, dict[str, Any]]:
-    name = f"word_{number}"
-    printed = _NUMBER.fullmatch(word.upper())
-    if printed is None:
-        return f"{TEXT} ILIKE %({name})s", {name: pattern(word)}
+def _of_text(word: str, name: str) -> Conditions:
+    box, at, _ = word.partition("@")
+    if len(box) < 3 or not at:
+        return [(f"{TEXT} ILIKE %({name})s", {name: pattern(word)})]
+    # What stands behind the @ is in so many addresses that the index is slower with it than without.
+    return [
+        (f"{TEXT} ILIKE %({name})s", {name: pattern(box + at)}),
+        (f"o.customer_email ILIKE %({name}_whole)s", {f"{name}_whole": pattern(word)}),
+    ]
+
+
+def _of_number(printed: re.Match[str], name: str) -> tuple[str, dict[str, Any]]:
     kind, day, letters, seat = printed.groups()
     if kind == "TKT" and seat:
         return _OF_TICKET.format(name=name), {name: f"TKT-{day}-{letters}-{seat}"}
+    if letters and len(letters) == _LETTERS:
+        return f"o.number = %({name})s", {name: f"ORD-{day}-{letters}"}
     # The letters again as text: those have trigrams, for a database whose order of letters can't tell prefixes.
     known = {name: f"ORD-{day}-{letters or ''}%", f"{name}_letters": f"% {letters or ''}%"}
     return f"o.number LIKE %({name})s AND {TEXT} ILIKE %({name}_letters)s", known
@@ -67,7 +85,7 @@ def corrected_conditions(q: str, words: Sequence[Sequence[str]]) -> Conditions:
     return [
         (f"{TEXT} ILIKE ANY (%(meant_{number})s)", {f"meant_{number}": [pattern(word) for word in meant]})
         for number, meant in enumerate(words)
-    ] + conditions_of(as_it_is)
+    ] + conditions_of(as_it_is)[1]
 
 
 def nearest(typed: str, known: Sequence[str]) -> list[str]:

@@ -1,11 +1,13 @@
 """The dashboard: how the sale goes, and what somebody should look at (R-SALES-5, R-SALES-6).
 
-It is polled, so it never looks at all orders: today's are read at each poll that finds nothing fresh, the days before
-(which hardly change) and the sums over all orders once in some minutes, what is sold from the stock's own rows.
+It is polled, so it never looks at all orders: today's are read at each poll that finds nothing fresh, those of the days
+before (of which hardly anything changes any more) once an hour, and what is sold from the stock's own rows. While one
+poller computes something anew, the others get what was known before.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,23 +18,26 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from shared.domain.catalog.queries import get_event
+from shared.domain.catalog.schemas import EventOut
 from shared.domain.sales.dashboard_schemas import (
     Dashboard,
     DaySales,
+    DaysPart,
     HourSales,
     PackageSales,
     Problems,
     PromoCodeSales,
     RefundSums,
     Sales,
-    SlowPart,
+    SumsPart,
 )
 from shared.kit.cache import cache
 
 FRESH = timedelta(seconds=2)
-SLOW_FRESH = timedelta(minutes=2)
+SUMS_FRESH = timedelta(minutes=2)
+DAYS_FRESH = timedelta(hours=1)
 DAYS = 7
-_KEEP_SECONDS = 300.0
+_COMPUTED_WITHIN_SECONDS = 15.0  # as long as a statement may take
 
 _BY_DAY = text(
     """
@@ -104,82 +109,94 @@ _PROBLEMS = text(
 
 
 def get_dashboard(session: Session, event_id: UUID, *, now: datetime) -> Dashboard:
-    """The event's dashboard, at most `FRESH` old, its older days `SLOW_FRESH`; raises `NoSuchEvent`."""
+    """The event's dashboard, at most `FRESH` old; of days before today `DAYS_FRESH`, of sums `SUMS_FRESH`.
+
+    Raises `NoSuchEvent`.
+    """
     event = get_event(session, event_id)
-    today = now.astimezone(ZoneInfo(event.timezone)).date()
-    slow = _cached(
-        f"dashboard-days:{event_id}:{event.timezone}:{today}",
-        SlowPart,
-        lambda: _slow_part(session, event_id, event.timezone, today, now=now),
-        fresh=SLOW_FRESH,
-        now=now,
-    )
-    return _cached(
-        f"dashboard:{event_id}:{event.timezone}:{today}",
-        Dashboard,
-        lambda: _whole(session, event_id, event.timezone, today, slow, currency=event.currency, now=now),
-        fresh=FRESH,
-        now=now,
-    )
+    zone = event.timezone
+    today = now.astimezone(ZoneInfo(zone)).date()
+    which = f"{event_id}:{zone}:{today}"
+
+    def whole() -> Dashboard:
+        days = _cached(
+            f"dashboard-days:{which}", DaysPart, lambda: _days(session, event_id, zone, today, now), DAYS_FRESH, now
+        )
+        sums = _cached(f"dashboard-sums:{which}", SumsPart, lambda: _sums(session, event_id, now), SUMS_FRESH, now)
+        return _whole(session, event, today, days, sums, now=now)
+
+    return _cached(f"dashboard:{which}", Dashboard, whole, FRESH, now)
 
 
-def _cached[Part: (SlowPart, Dashboard)](
-    key: str, kind: type[Part], compute: Callable[[], Part], *, fresh: timedelta, now: datetime
+def _cached[Part: (DaysPart, SumsPart, Dashboard)](
+    key: str, kind: type[Part], compute: Callable[[], Part], fresh: timedelta, now: datetime
 ) -> Part:
     kept = cache().get(key)
+    known = None
     if kept is not None:
-        try:
-            part = kind.model_validate_json(kept)
-        except ValidationError:  # written by another version of the app, say
-            part = None
-        if part is not None and now - part.as_of < fresh:
-            return part
+        with suppress(ValidationError):  # written by another version of the app, say
+            known = kind.model_validate_json(kept)
+    if known is not None:
+        if now - known.as_of < fresh:
+            return known
+        if not cache().claim(f"{key}:computing", seconds=_COMPUTED_WITHIN_SECONDS):
+            return known
     part = compute()
-    cache().put(key, part.model_dump_json().encode(), seconds=_KEEP_SECONDS)
+    seconds = 2 * fresh.total_seconds() + _COMPUTED_WITHIN_SECONDS
+    cache().put(key, part.model_dump_json().encode(), seconds=seconds)
+    cache().drop(f"{key}:computing")
     return part
 
 
-def _slow_part(session: Session, event_id: UUID, zone: str, today: date, *, now: datetime) -> SlowPart:
+def _days(session: Session, event_id: UUID, zone: str, today: date, now: datetime) -> DaysPart:
     first = today - timedelta(days=DAYS - 1)
     span = {"event_id": event_id, "zone": zone, "since": _midnight(first, zone), "until": _midnight(today, zone)}
     sold = {row["day"]: row for row in _rows(session, _BY_DAY, span)}
     days = [first + timedelta(days=number) for number in range(DAYS - 1)]
     none = {"orders": 0, "revenue_cents": 0, "discount_cents": 0}
-    [refunds] = _rows(session, _REFUNDS, span)
-    return SlowPart(
-        days=[DaySales.model_validate(none | {"day": day} | dict(sold.get(day, {}))) for day in days],
-        promo_codes=[PromoCodeSales.model_validate(dict(row)) for row in _rows(session, _BY_CODE, span)],
-        refunds=RefundSums.model_validate(dict(refunds)),
+    return DaysPart(
+        days=[DaySales.model_validate(none | {"day": day} | dict(sold.get(day, {}))) for day in days], as_of=now
+    )
+
+
+def _sums(session: Session, event_id: UUID, now: datetime) -> SumsPart:
+    which = {"event_id": event_id}
+    [refunds] = _rows(session, _REFUNDS, which)
+    return SumsPart(
+        promo_codes=[PromoCodeSales.model_validate(row) for row in _rows(session, _BY_CODE, which)],
+        refunds=RefundSums.model_validate(refunds),
         as_of=now,
     )
 
 
 def _whole(
-    session: Session, event_id: UUID, zone: str, today: date, slow: SlowPart, *, currency: str, now: datetime
+    session: Session, event: EventOut, today: date, days: DaysPart, sums: SumsPart, *, now: datetime
 ) -> Dashboard:
+    zone = event.timezone
     tomorrow = _midnight(today + timedelta(days=1), zone)
-    span = {"event_id": event_id, "zone": zone, "since": _midnight(today, zone), "until": tomorrow}
-    hours = [HourSales.model_validate(dict(row)) for row in _rows(session, _BY_HOUR, span)]
+    span = {"event_id": event.id, "zone": zone, "since": _midnight(today, zone), "until": tomorrow}
+    hours = [HourSales.model_validate(row) for row in _rows(session, _BY_HOUR, span)]
     of_today = _sum(hours)
-    [problems] = _rows(session, _PROBLEMS, span)
-    days = [*slow.days, DaySales(day=today, **dict(of_today))]
+    [problems] = _rows(session, _PROBLEMS, {"event_id": event.id})
+    week = [*days.days, DaySales(day=today, **dict(of_today))]
     return Dashboard(
-        currency=currency,
+        currency=event.currency,
         timezone=zone,
         today=of_today,
-        last_7_days=_sum(days),
-        days=days,
+        last_7_days=_sum(week),
+        days=week,
         hours=hours,
-        packages=[PackageSales.model_validate(dict(row)) for row in _rows(session, _BY_PACKAGE, span)],
-        promo_codes=slow.promo_codes,
-        refunds=slow.refunds,
-        problems=Problems.model_validate(dict(problems)),
-        days_as_of=slow.as_of,
+        packages=[PackageSales.model_validate(row) for row in _rows(session, _BY_PACKAGE, span)],
+        promo_codes=sums.promo_codes,
+        refunds=sums.refunds,
+        problems=Problems.model_validate(problems),
+        days_as_of=days.as_of,
+        sums_as_of=sums.as_of,
         as_of=now,
     )
 
 
-def _rows(session: Session, statement: TextClause, parameters: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _rows(session: Session, statement: TextClause, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in session.execute(statement, dict(parameters)).mappings()]
 
 

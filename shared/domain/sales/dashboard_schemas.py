@@ -69,10 +69,16 @@ class Problems(Output):
     orders_pending: int = Field(description="Orders that wait for their payment; no problem by themselves.")
 
 
-class SlowPart(Output):
-    """What hardly changes from one poll to the next."""
+class DaysPart(Output):
+    """The days before today, as they are kept."""
 
     days: list[DaySales]
+    as_of: datetime
+
+
+class SumsPart(Output):
+    """What is summed over all orders, as it is kept."""
+
     promo_codes: list[PromoCodeSales]
     refunds: RefundSums
     as_of: datetime
@@ -81,7 +87,7 @@ class SlowPart(Output):
 class Dashboard(Output):
     """How the sale goes."""
 
-    unchanged_by: ClassVar[frozenset[str]] = frozenset({"as_of", "days_as_of"})
+    unchanged_by: ClassVar[frozenset[str]] = frozenset({"as_of", "days_as_of", "sums_as_of"})
 
     currency: str
     timezone: str
@@ -93,5 +99,6 @@ class Dashboard(Output):
     promo_codes: list[PromoCodeSales] = Field(description="The most used first, at most 50.")
     refunds: RefundSums
     problems: Problems
-    days_as_of: Moment = Field(description="When the days before today, promo codes and refunds were read.")
+    days_as_of: Moment = Field(description="When the days before today were read: within the hour.")
+    sums_as_of: Moment = Field(description="When promo codes and refunds were read: within two minutes.")
     as_of: Moment
