@@ -18,7 +18,9 @@ _PACKAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}"
 @bp.get("v1/admin/events/{event_id}/ticket-packages/sales-summary", permission=Permission.SALES_READ, polling_ms=3000)
 def get_sales_summary(call: Call, query: SummaryQuery) -> SalesSummary:
     """Read what the event has sold; a sale shows within 3 seconds, so polling more often brings nothing."""
-    return queries.get_summary(call.session, call.event_id, sponsorships_only=query.sponsorships_only, now=call.now)
+    only = query.sponsorships_only
+    seen = queries.seen_summary(call.event_id, sponsorships_only=only, now=call.now)
+    return seen or queries.get_summary(call.session, call.event_id, sponsorships_only=only, now=call.now)
 
 
 @bp.get(f"{_PACKAGE}/sales-details", permission=Permission.SALES_READ, refusals=(NoSuchPackage,))

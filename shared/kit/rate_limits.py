@@ -58,9 +58,12 @@ class RateLimiter:
         self._shared: MovingWindowRateLimiter | None = None
         self._local: MovingWindowRateLimiter | None = None
 
-    def hit(self, limit: RateLimit, *key: str) -> Exceeded | None:
-        """Count one call of the caller `key`; tells when it is one too many (which then does not count)."""
-        return self._ask(limit, key, count=True)
+    def hit(self, limit: RateLimit, *key: str, here: bool = False) -> Exceeded | None:
+        """Count one call of the caller `key`; tells when it is one too many (which then does not count).
+
+        `here`: as if there were no Redis, each process for itself.
+        """
+        return self._ask(limit, key, count=True, here=here)
 
     def test(self, limit: RateLimit, *key: str) -> Exceeded | None:
         """Tell whether the caller has used the limit up, without counting."""
@@ -71,11 +74,13 @@ class RateLimiter:
         rule = self._rule(limit)
         return None if rule is None else rule.policy
 
-    def _ask(self, limit: RateLimit, key: tuple[str, ...], *, count: bool) -> Exceeded | None:
+    def _ask(self, limit: RateLimit, key: tuple[str, ...], *, count: bool, here: bool = False) -> Exceeded | None:
         rule = self._rule(limit)
         if rule is None:
             return None
-        told = self._server.attempt(lambda client: _told(self._in_redis(client), rule, key, count=count))
+        told = None
+        if not here:
+            told = self._server.attempt(lambda client: _told(self._in_redis(client), rule, key, count=count))
         return (_told(self._in_process(), rule, key, count=count) if told is None else told)[0]
 
     def _rule(self, limit: RateLimit) -> _Rule | None:

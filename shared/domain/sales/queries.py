@@ -60,12 +60,16 @@ def summary_key(event_id: UUID, *, sponsorships_only: bool) -> str:
     return f"sales-summary:{event_id}:{'sponsorships' if sponsorships_only else 'all'}"
 
 
+def seen_summary(event_id: UUID, *, sponsorships_only: bool, now: datetime) -> SalesSummary | None:
+    """The summary that this process has shown a moment ago, at most `FRESH` old: it costs a poll nothing."""
+    summary = _seen.get((event_id, sponsorships_only))
+    return summary if summary is not None and now - summary.as_of < FRESH else None
+
+
 def get_summary(session: Session, event_id: UUID, *, sponsorships_only: bool, now: datetime) -> SalesSummary:
     """The event's sales, at most `FRESH` old; raises `NoSuchEvent`."""
     key = (event_id, sponsorships_only)
-    summary = _seen.get(key)
-    if summary is None or now - summary.as_of >= FRESH:
-        summary = _cached_summary(*key)
+    summary = seen_summary(event_id, sponsorships_only=sponsorships_only, now=now) or _cached_summary(*key)
     if summary is None or now - summary.as_of >= FRESH:
         summary = refresh_summary(session, event_id, sponsorships_only=sponsorships_only, now=now)
     if len(_seen) >= _SEEN_AT_MOST:

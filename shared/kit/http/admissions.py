@@ -1,6 +1,7 @@
 """Whom a poll was let in as a moment ago, so that it need not be looked up anew every three seconds."""
 
 import time
+from collections.abc import Callable
 from functools import lru_cache
 
 from shared.kit.actor import Actor
@@ -15,19 +16,20 @@ type Key = tuple[str, str, str]  # token, permission, event id
 class Admissions:
     """Actors by token, permission and event; in this process alone, and for half a minute."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._known: dict[Key, tuple[float, Actor]] = {}
 
     def get(self, key: Key) -> Actor | None:
         """Return whom this token was let in as, if that was just now."""
         until, actor = self._known.get(key, (0.0, None))
-        return actor if time.monotonic() < until else None
+        return actor if self._clock() < until else None
 
     def put(self, key: Key, actor: Actor) -> None:
         """Remember it."""
         if len(self._known) >= _REMEMBERED_AT_MOST:
             self._known.clear()
-        self._known[key] = (time.monotonic() + SECONDS, actor)
+        self._known[key] = (self._clock() + SECONDS, actor)
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,7 @@ from shared.kit.db.idempotency import Idempotency
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.errors import Refusal
 from shared.kit.http import request, response
+from shared.kit.http.admissions import admissions
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.client_address import client_address
 from shared.kit.http.limiting import EVENT_WRITES, count, count_user
@@ -157,16 +158,20 @@ def _answer_or_refuse(route: Route, req: func.HttpRequest, request_id: str) -> f
 def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
     """Run the handler in a unit of work of its own; deadlocks and lost connections get another one."""
     token = request.bearer_token_of(req) if route.takes_tokens else None
-    identity = verifier().verify(token) if token else None
-    if identity is None and not route.public:
+    if token is None and not route.public:
         raise Unauthenticated
+    polls = (token, route.permission, req.route_params.get("event_id", "")) if token and route.polling_ms else None
+    known = admissions().get(polls) if polls else None
+    identity = verifier().verify(token) if token and known is None else None
     parsed: dict[str, Any] | None = None
     policies = ""
     for run in range(1, RUNS_AT_MOST + 1):
         committing = False
         try:
             with UnitOfWork(read_only=not route.writes) as unit_of_work:
-                call = _admit(route, req, identity, request_id, unit_of_work)
+                call = _admit(route, req, known or identity, request_id, unit_of_work)
+                if polls and known is None:
+                    admissions().put(polls, call.actor)
                 if parsed is None:
                     policies = _count(route, call)
                     parsed = _parse(route, req)
@@ -192,7 +197,7 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
 
 def _count(route: Route, call: Call) -> str:
     """Hold the call against the limits and return their policies; selling is never limited by event."""
-    policies = [count_user(call)]
+    policies = [count_user(call, here=route.polling_ms is not None)]
     if route.writes and not route.public and route.replay is None:
         policies.append(count(EVENT_WRITES, call) if call.event else None)
     if route.limit is not None:
@@ -201,11 +206,13 @@ def _count(route: Route, call: Call) -> str:
 
 
 def _admit(
-    route: Route, req: func.HttpRequest, identity: Identity | None, request_id: str, unit_of_work: UnitOfWork
+    route: Route, req: func.HttpRequest, who: Actor | Identity | None, request_id: str, unit_of_work: UnitOfWork
 ) -> Call:
+    """Let in whoever may come in: an identity is asked about, an actor has been let in a moment ago."""
     event_id = request.path_id(req.route_params, "event_id") if "{event_id}" in route.path else None
-    actor = route.gate(unit_of_work.session, identity, route.permission, event_id) if identity else GUEST
-    actor = replace(actor, request_id=request_id)
+    if isinstance(who, Identity):
+        who = route.gate(unit_of_work.session, who, route.permission, event_id)
+    actor = replace(who or GUEST, request_id=request_id)
     headers = {name.lower(): value for name, value in req.headers.items()}
     return Call(
         actor=actor,
