@@ -8,6 +8,7 @@ from shared.domain.messaging import models as messaging
 from shared.domain.orders import models as orders
 from shared.domain.payments import models as payments
 from shared.domain.promotions import models as promotions
+from shared.domain.reports import models as reports
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
 
@@ -21,5 +22,6 @@ __all__ = [
     "orders",
     "payments",
     "promotions",
+    "reports",
     "tickets",
 ]

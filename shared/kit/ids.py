@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from datetime import datetime
 from uuid import UUID
 
 # Digits and capitals that nobody confuses on paper or on the telephone: no 0/O, 1/I/L, no U beside V.
@@ -14,6 +15,11 @@ def new_id() -> UUID:
     value = (milliseconds & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76
     value |= secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
     return UUID(int=value)
+
+
+def least_id_at(moment: datetime) -> UUID:
+    """Return the least UUIDv7 of a moment: ids made earlier sort before it."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def random_word(length: int) -> str:

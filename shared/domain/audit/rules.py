@@ -21,6 +21,7 @@ class Entity(StrEnum):
     ORDER = "order"
     PACKAGE = "ticket_package"
     PROMO_CODE = "promo_code"
+    REPORT_SCHEDULE = "report_schedule"
 
 
 def plain(value: object) -> Any:

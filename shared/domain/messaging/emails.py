@@ -1,6 +1,7 @@
 """What our e-mails say."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from html import escape
@@ -62,14 +63,22 @@ def refund_notice(about: About, refund: RefundOut, *, is_late: bool, config: Set
 
 
 def _message(about: About, subject: str, *, config: Settings) -> EmailMessage:
-    """The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one."""
+    order = about.order
+    return envelope(order.customer.email, subject, at=order.created_at, message_id=about.message_id, config=config)
+
+
+def envelope(to: str, subject: str, *, at: datetime, message_id: UUID, config: Settings) -> EmailMessage:
+    """Return a message without its text.
+
+    The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one.
+    """
     message = EmailMessage()
     message["From"] = config.mail_from
-    message["To"] = about.order.customer.email
+    message["To"] = to
     message["Subject"] = _one_line(subject)
-    message["Date"] = format_datetime(about.order.created_at)
+    message["Date"] = format_datetime(at)
     domain = parseaddr(config.mail_from)[1].rpartition("@")[2] or "localhost"
-    message["Message-ID"] = f"<{about.message_id}@{domain}>"
+    message["Message-ID"] = f"<{message_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     return message
 

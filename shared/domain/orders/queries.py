@@ -1,7 +1,6 @@
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.errors import NoSuchOrder
@@ -71,16 +70,6 @@ def get_order_for_mail(session: Session, event_id: UUID, order_id: UUID) -> Orde
     """An order for our own messages about it, or None when it is gone."""
     order = session.get(Order, (event_id, order_id))
     return None if order is None else _out(session, order)
-
-
-def last_sales(session: Session) -> list[tuple[UUID, datetime]]:
-    """Every event that has sold something, with the time of its last order."""
-    # One look at the end of the index an event, however many orders there are.
-    statement = text(
-        "SELECT e.id, last.created_at FROM events e CROSS JOIN LATERAL ("
-        " SELECT o.created_at FROM orders o WHERE o.event_id = e.id ORDER BY o.created_at DESC LIMIT 1) AS last"
-    )
-    return [(row.id, row.created_at) for row in session.execute(statement)]
 
 
 def _out(session: Session, order: Order) -> OrderOut:
