@@ -1,119 +1,27 @@
 """What the timer does about reports (R-SALES-4): what is due, once, whatever happens; each on a database of its own."""
 
-import csv
-import io
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 
-from shared.kit.db import unit_of_work
-from shared.kit.db.engine import make_engine
-from shared.kit.settings import load_settings
+from shared.domain.reports import catalogue, removal, upkeep, writing
+from shared.domain.reports.kinds.all import KINDS
+from shared.kit.errors import InvalidInput
+from shared.kit.storage import blobs, tables
 from tests.factories import at_once
-from tests.harness.desk import NOW, Desk, know_settings
-
-EVERY = timedelta(minutes=15)
-LONDON = {"timezone": "Europe/London", "starts_at": NOW + timedelta(days=200), "ends_at": NOW + timedelta(days=201)}
-
-
-class Reports:
-    """An event's reports, the timer, and the clock that it looks at."""
-
-    def __init__(self, desk: Desk) -> None:
-        from shared.domain.reports import catalogue, commands, queries, removal, schemas, upkeep, writing
-        from shared.kit.storage import blobs
-
-        self.desk, self.now = desk, NOW
-        self.catalogue, self.commands, self.queries, self.removal = catalogue, commands, queries, removal
-        self.schemas, self.upkeep, self.writing, self.blobs = schemas, upkeep, writing, blobs
-
-    def schedule(self, frequency: str = "daily", **fields: Any) -> UUID:
-        if frequency in {"daily", "weekly"}:
-            fields = {"local_time": "07:00"} | fields
-        body = self.schemas.ScheduleCreate.model_validate({"frequency": frequency} | fields)
-        with self.desk.session() as session:
-            return self.commands.create_schedule(session, self.desk.event_id, body, actor=self.actor, now=self.now)
-
-    @property
-    def actor(self) -> Any:
-        from shared.domain.access.permissions import OF_ROLE, Role
-        from shared.kit.actor import Actor
-
-        coordinator = self.desk.coordinator
-        return Actor(coordinator.user_id, coordinator.email, "Coordinator", permissions=OF_ROLE[Role.COORDINATOR])
-
-    def change(self, schedule_id: UUID, **fields: Any) -> None:
-        body = self.schemas.SchedulePatch.model_validate(fields)
-        with self.desk.session() as session:
-            self.commands.update_schedule(
-                session, self.desk.event_id, schedule_id, body, actor=self.actor, if_match=None, now=self.now
-            )
-
-    def delete(self, schedule_id: UUID) -> None:
-        with self.desk.session() as session:
-            self.commands.delete_schedule(session, self.desk.event_id, schedule_id, actor=self.actor, now=self.now)
-
-    def next_run(self, schedule_id: UUID) -> str | None:
-        with self.desk.session() as session:
-            due = self.queries.get_schedule(session, self.desk.event_id, schedule_id).next_run_at
-        return None if due is None else f"{due:%m-%dT%H:%M}"
-
-    def tick(self, later: timedelta | None = None) -> int:
-        """Let the timer run, `later` than before."""
-        self.now += later or timedelta(0)
-        return int(self.upkeep.keep_reports(sales_every=EVERY, clock=lambda: self.now))
-
-    def listed(self) -> list[Any]:
-        """The event's reports, the oldest first."""
-        with self.desk.session() as session:
-            query = self.schemas.ReportListQuery(page_size=100)
-            page = self.queries.list_reports(session, self.desk.event_id, query, actor=self.actor)
-        return list(reversed(page.items))
-
-    def shown(self) -> list[tuple[str, str]]:
-        return [(report.kind, report.status) for report in self.listed()]
-
-    def files(self) -> set[str]:
-        found, _ = self.blobs.list_page("reports", prefix=f"{self.desk.event_id}/", size=1_000, marker=None)
-        return {blob.name for blob in found}
-
-    def assert_catalogue_and_files_agree(self) -> None:
-        """What is shown is there, whole, and what is there is shown."""
-        ready = [entry for entry in self.catalogue.entries(self.desk.event_id) if entry["status"] == "ready"]
-        assert {entry["blob"] for entry in ready} == self.files()
-        for entry in ready:
-            info = self.blobs.blob_info("reports", entry["blob"])
-            assert info is not None
-            assert info.size == entry["bytes"]
-
-    def rows(self, report: Any) -> list[dict[str, str]]:
-        entry = self.catalogue.find(self.desk.event_id, report.id)
-        assert entry is not None
-        file = self.blobs.get_blob("reports", entry["blob"])
-        assert file is not None
-        return list(csv.DictReader(io.StringIO(file.decode("utf-8-sig"), newline="")))
-
-    def notices(self) -> list[dict[str, Any]]:
-        rows = self.desk.rows("SELECT payload FROM outbox WHERE kind = 'report_notice' ORDER BY id")
-        return [payload for (payload,) in rows]
+from tests.harness.desk import NOW
+from tests.harness.report_desk import EVERY, open_reports
 
 
 @pytest.fixture
-def reports(fresh_database, app_environment, monkeypatch):
-    know_settings(app_environment)
-    engine = make_engine(load_settings({**app_environment, "DATABASE_URL": fresh_database}))
-    monkeypatch.setattr(unit_of_work, "engine", lambda: engine)
-    monkeypatch.setattr(
-        unit_of_work, "autocommit_engine", lambda: engine.execution_options(isolation_level="AUTOCOMMIT")
-    )
-    desk = Desk(fresh_database, **LONDON)
-    yield Reports(desk)
-    desk.close()
-    engine.dispose()
+def reports(fresh_database, app_environment):
+    with open_reports(fresh_database, app_environment) as reports:
+        yield reports
 
 
 # --- schedules ------------------------------------------------------------------------------------------------------
@@ -212,7 +120,7 @@ def test_an_event_without_a_schedule_gets_a_report_after_new_sales_but_not_too_o
 
 
 def test_only_the_newest_of_the_reports_that_nobody_asked_for_are_kept(reports, monkeypatch):
-    monkeypatch.setattr(reports.upkeep, "_SALES_FILES_KEPT", 2)
+    monkeypatch.setattr(upkeep, "_SALES_FILES_KEPT", 2)
     package = reports.desk.package(price_cents=100)
     reports.now = datetime.now(UTC) + timedelta(seconds=10)
     for _ in range(4):
@@ -225,7 +133,7 @@ def test_only_the_newest_of_the_reports_that_nobody_asked_for_are_kept(reports, 
 # --- failures -------------------------------------------------------------------------------------------------------
 
 
-def breaking(reports: Reports, error: Callable[[], Exception]) -> Callable[..., None]:
+def breaking(error: Callable[[], Exception]) -> Callable[..., None]:
     def put_stream(*_: object, **__: object) -> None:
         raise error()
 
@@ -233,17 +141,15 @@ def breaking(reports: Reports, error: Callable[[], Exception]) -> Callable[..., 
 
 
 def test_a_failure_shows_its_cause_and_is_retried_ever_more_slowly(reports, monkeypatch):
-    from azure.core.exceptions import ServiceRequestError
-
     reports.schedule(kinds=["orders"])
     reports.now += timedelta(hours=13)
     with monkeypatch.context() as broken:
-        broken.setattr(reports.blobs, "put_stream", breaking(reports, lambda: ServiceRequestError("disk of secrets")))
+        broken.setattr(blobs, "put_stream", breaking(lambda: ServiceRequestError("disk of secrets")))
         assert reports.tick() == 1
         [report] = reports.listed()
         assert (report.status, report.error) == ("failed", "The storage was out of reach or refused the file.")
         assert report.retry_at == reports.now + timedelta(minutes=1)
-        assert [entry["status"] for entry in reports.catalogue.entries(reports.desk.event_id)] == ["failed"]
+        assert [entry["status"] for entry in catalogue.entries(reports.desk.event_id)] == ["failed"]
         assert reports.tick(timedelta(seconds=59)) == 0
         assert reports.tick(timedelta(seconds=1)) == 1
         assert reports.listed()[0].retry_at == reports.now + timedelta(minutes=2)
@@ -256,7 +162,7 @@ def test_a_failure_shows_its_cause_and_is_retried_ever_more_slowly(reports, monk
 
 def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
     reports.schedule("after_event", notify=[reports.desk.coordinator.email])
-    monkeypatch.setattr(reports.blobs, "put_stream", breaking(reports, lambda: ValueError("of secrets")))
+    monkeypatch.setattr(blobs, "put_stream", breaking(lambda: ValueError("of secrets")))
     reports.tick(timedelta(days=201))
     tries = 1
     while reports.tick(timedelta(hours=1)):
@@ -268,16 +174,14 @@ def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
 
 
 def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(reports, monkeypatch):
-    from azure.core.exceptions import ServiceRequestError
-
     def change_entity(*_: object) -> None:
         raise ServiceRequestError("away")
 
     reports.schedule()
     with monkeypatch.context() as broken:
-        broken.setattr(reports.catalogue.tables, "change_entity", change_entity)
+        broken.setattr(tables, "change_entity", change_entity)
         reports.tick(timedelta(hours=13))
-    assert reports.catalogue.entries(reports.desk.event_id) == []
+    assert catalogue.entries(reports.desk.event_id) == []
     assert reports.shown() == [("sales", "failed")]
     reports.tick(timedelta(minutes=1))
     assert reports.shown() == [("sales", "ready")]
@@ -285,11 +189,29 @@ def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(
 
 def test_one_report_that_fails_does_not_hold_up_the_others(reports, monkeypatch):
     reports.schedule(kinds=["sales", "orders", "ledger"])
-    monkeypatch.delitem(reports.writing.KINDS, "orders")
+    monkeypatch.delitem(KINDS, "orders")
     assert reports.tick(timedelta(hours=13)) == 3
     monkeypatch.undo()
     stati = dict(reports.desk.rows("SELECT kind, coalesce(outcome, last_error) FROM report_runs"))
     assert stati == {"sales": "ready", "ledger": "ready", "orders": "The export broke off (KeyError)."}
+
+
+@pytest.mark.parametrize(("where", "step"), [(upkeep, "take_next"), (catalogue, "begin")])
+def test_a_timer_that_ends_before_it_has_begun_leaves_the_report_to_the_next(where, step, reports, monkeypatch):
+    reports.schedule()
+    reports.now += timedelta(hours=13)
+
+    def break_off(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(where, step, break_off)
+        with pytest.raises(KeyboardInterrupt):
+            reports.tick()
+    assert reports.shown() == [("sales", "running")], "due, and not forgotten"
+    reports.tick(writing.LEASE)
+    assert reports.shown() == [("sales", "ready")]
+    assert reports.desk.value("SELECT count(*) FROM report_runs") == 1
 
 
 # --- attempts that meet ---------------------------------------------------------------------------------------------
@@ -301,7 +223,7 @@ def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(report
     reports.schedule()
     reports.now += timedelta(hours=13)
     asleep, wake_up = threading.Event(), threading.Event()
-    finish = reports.catalogue.finish
+    finish = catalogue.finish
 
     def finish_late(run: Any, **facts: Any) -> bool:
         if run.attempts == 1:
@@ -309,13 +231,13 @@ def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(report
             assert wake_up.wait(20)
         return bool(finish(run, **facts))
 
-    monkeypatch.setattr(reports.catalogue, "finish", finish_late)
+    monkeypatch.setattr(catalogue, "finish", finish_late)
     first = threading.Thread(target=reports.tick)
     first.start()
     assert asleep.wait(20)
     assert reports.tick() == 0, "it is the first one's alone"
     assert reports.shown() == [("sales", "running")]
-    assert reports.tick(reports.writing.LEASE) == 1
+    assert reports.tick(writing.LEASE) == 1
     [ready] = reports.listed()
     wake_up.set()
     first.join(20)
@@ -327,15 +249,15 @@ def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(report
 def test_an_attempt_that_wakes_up_after_its_report_was_removed_leaves_nothing(reports, monkeypatch):
     reports.schedule(keep_days=1)
     reports.now += timedelta(hours=13)
-    finish = reports.catalogue.finish
+    finish = catalogue.finish
 
     def finish_late(run: Any, **facts: Any) -> bool:
-        reports.removal.remove(run.event_id, run.id)
+        removal.remove(run.event_id, run.id)
         return bool(finish(run, **facts))
 
-    monkeypatch.setattr(reports.catalogue, "finish", finish_late)
+    monkeypatch.setattr(catalogue, "finish", finish_late)
     reports.tick()
-    assert reports.catalogue.entries(reports.desk.event_id) == []
+    assert catalogue.entries(reports.desk.event_id) == []
     assert reports.files() == set()
 
 
@@ -380,7 +302,7 @@ def test_a_removal_that_breaks_off_shows_no_file_that_is_gone_and_is_finished_la
         raise KeyboardInterrupt
 
     with monkeypatch.context() as broken:
-        broken.setattr(reports.blobs, step, break_off)
+        broken.setattr(blobs, step, break_off)
         with pytest.raises(KeyboardInterrupt):
             reports.tick(timedelta(days=2))
     assert reports.listed() == []
@@ -397,7 +319,7 @@ def test_whoever_asked_is_told_once_when_all_files_of_a_run_are_there(reports, m
     reports.schedule(kinds=["sales", "orders", "ledger"], notify=[email])
     reports.now += timedelta(hours=13)
     with monkeypatch.context() as broken:
-        broken.delitem(reports.writing.KINDS, "orders")
+        broken.delitem(KINDS, "orders")
         reports.tick()
     assert reports.notices() == [], "one is missing"
     reports.tick(timedelta(minutes=1))
@@ -423,8 +345,6 @@ def test_files_that_are_done_at_the_same_moment_make_one_notice(reports):
 
 
 def test_only_coordinators_of_the_event_can_be_told(reports):
-    from shared.kit.errors import InvalidInput
-
     with pytest.raises(InvalidInput) as refused:
         reports.schedule(notify=[reports.desk.coordinator.email, f"{uuid4().hex}@example.com"])
     assert [fault.pointer for fault in refused.value.faults] == ["/notify/1"]
