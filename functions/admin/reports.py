@@ -79,6 +79,7 @@ def export_sales_csv(call: Call, query: ExportQuery) -> Content | Redirect:
     the others, and the answer redirects to a link to it that works for ten minutes.
     """
     get_event(call.session, call.event_id)
+    call.unit_of_work.commit()  # the session's connection is given back: the export has one of its own
     file = export_now(call.event_id, SALES, with_bom=query.with_bom)
     if file is not None:
         name = queries.file_name(SALES.name, call.now)

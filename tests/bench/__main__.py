@@ -24,6 +24,7 @@ from tests.bench.leftovers import strike_off_mail
 from tests.bench.money import measure_money
 from tests.bench.past_orders import measure_past_orders
 from tests.bench.redis_outage import measure_outage
+from tests.bench.report_export import measure_exports
 from tests.bench.rush import RUSHES, run_rush
 from tests.bench.scenery import Scenery, set_scene
 from tests.bench.starts import cold_starts, heaviest_imports, import_seconds, import_without_bytecode
@@ -31,7 +32,19 @@ from tests.bench.statement_count import count_statements
 from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
-OTHERS = ("mail", *RUSHES, "money", "memory", "statements", "images", "import", "cold", "outage", "past-orders")
+OTHERS = (
+    "mail",
+    *RUSHES,
+    "money",
+    "memory",
+    "statements",
+    "images",
+    "import",
+    "cold",
+    "outage",
+    "reports",
+    "past-orders",
+)
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
@@ -40,6 +53,7 @@ ORDERS_PAID = 400
 PAST_ORDERS = 1_000_000
 PAST_ORDERS_QUICK = 20_000
 FRESH_PROCESSES = 5
+EXPORTS = 5
 
 
 def main() -> int:
@@ -129,6 +143,9 @@ def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespa
     if "outage" in wanted:
         say("  Redis out of reach")
         results["outage"] = measure_outage(system, scenery)
+    if "reports" in wanted:
+        say("  reports")
+        results["reports"] = measure_exports(system, scenery, rounds=1 if options.quick else EXPORTS)
     return results
 
 
@@ -201,6 +218,7 @@ def _show(results: dict[str, Any]) -> None:
         ("outage", tables.outage_lines),
         ("statements", tables.statement_lines),
         ("images", tables.image_lines),
+        ("reports", tables.report_lines),
     ):
         if name in results:
             _say_all(lines(results[name]))

@@ -55,6 +55,7 @@ _UNREPORTED_SALES = text(
                           ORDER BY r.seen DESC LIMIT 1) AS last ON true
      WHERE e.ends_at > :recently AND (last.seen IS NULL OR (last.seen < news.id AND last.due_at <= :not_since))
        AND NOT EXISTS (SELECT FROM report_schedules s WHERE s.event_id = e.id)
+     ORDER BY e.id
     """
 )
 _TOO_MANY_OF_SALES = text(
@@ -76,8 +77,13 @@ def keep_reports(*, sales_every: timedelta, clock: Callable[[], datetime] = utc_
     plan_sales_reports(now=clock(), every=sales_every)
     started, taken = time.monotonic(), 0
     while time.monotonic() - started < _WORK_SECONDS and (run := take_next(now=clock())) is not None:
-        write(run, clock=clock)
         taken += 1
+        try:
+            write(run, clock=clock)
+        except Exception as error:
+            if is_lost_connection(error):
+                raise
+            log.exception("The report %s of event %s could not be struck off", run.id, run.event_id)
     with storage_errors():
         remove_outdated(now=clock())
     return taken
