@@ -9,20 +9,23 @@ import sys
 import time
 from dataclasses import replace
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from infra.local.home import REPOSITORY
 from tests.bench.image_validation import peak_mb
-from tests.bench.past_orders import add_past_orders
-from tests.bench.scenery import Scenery
-from tests.bench.system import System
+
+if TYPE_CHECKING:  # the fresh processes shall hold nothing that a worker does not
+    from tests.bench.scenery import Scenery
+    from tests.bench.system import System
 
 COUNTS = (10_000, 100_000)
 
 
-def measure_exports(system: System, scenery: Scenery, *, rounds: int) -> dict[str, Any]:
+def measure_exports(system: "System", scenery: "Scenery", *, rounds: int) -> dict[str, Any]:
     """Write the report of an event with so many orders, and copy the same rows to nowhere, in turn; medians."""
+    from tests.bench.past_orders import add_past_orders
+
     scenery = replace(scenery, event_id=scenery.wide_id, package_ids=scenery.wide_package_ids)  # the other has a past
     found: dict[str, Any] = {}
     before = 0

@@ -173,18 +173,20 @@ def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
     assert [notice["reports"][0]["outcome"] for notice in reports.notices()] == ["failed"]
 
 
-def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(reports, monkeypatch):
+@pytest.mark.parametrize("attempts", [24, 1])
+def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(attempts, reports, monkeypatch):
     def change_entity(*_: object) -> None:
         raise ServiceRequestError("away")
 
     reports.schedule()
+    monkeypatch.setattr(writing, "ATTEMPTS_AT_MOST", attempts)
     with monkeypatch.context() as broken:
         broken.setattr(tables, "change_entity", change_entity)
         reports.tick(timedelta(hours=13))
     assert catalogue.entries(reports.desk.event_id) == []
     assert reports.shown() == [("sales", "failed")]
     reports.tick(timedelta(minutes=1))
-    assert reports.shown() == [("sales", "ready")]
+    assert reports.shown() == [("sales", "ready" if attempts > 1 else "failed")]
 
 
 def test_one_report_that_fails_does_not_hold_up_the_others(reports, monkeypatch):

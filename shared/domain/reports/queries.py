@@ -22,16 +22,16 @@ _LINK_MINUTES = 10
 def list_reports(session: Session, event_id: UUID, query: ReportListQuery, *, actor: Actor) -> Page[ReportOut]:
     """The event's reports of the kinds that the actor may read, the newest first.
 
-    What the catalogue says, and what it does not know yet or was not told: runs that have not come to an end, with the
-    cause of the last failure. A report that failed is shown as failed, never missing, whatever was down.
+    What the catalogue says, and what it does not know yet or was not told: runs that are under way or have failed, with
+    the cause. A report that failed is shown as failed, never missing, whatever was down.
     """
-    unfinished = session.scalars(
-        select(ReportRun).where(ReportRun.event_id == event_id, ReportRun.finished_at.is_(None))
+    unready = session.scalars(
+        select(ReportRun).where(ReportRun.event_id == event_id, ReportRun.outcome.is_distinct_from("ready"))
     ).all()
     found = {entry["id"]: _out(entry) for entry in catalogue.entries(event_id)}
-    for run in unfinished:
+    for run in unready:
         if run.id not in found or found[run.id].status != "ready":
-            found[run.id] = _under_way(run)
+            found[run.id] = _unready(run)
     wanted = [
         report
         for report in found.values()
@@ -53,7 +53,7 @@ def report_of(session: Session, run: ReportRun) -> ReportOut:
     """The report of a run that has just been worked on; where that failed, the storage is not asked."""
     session.refresh(run)
     entry = None if run.last_error else catalogue.find(run.event_id, run.id)
-    return _under_way(run) if entry is None else _out(entry)
+    return _unready(run) if entry is None else _out(entry)
 
 
 def download_link(session: Session, event_id: UUID, report_id: UUID, *, actor: Actor, now: datetime) -> str:
@@ -61,7 +61,7 @@ def download_link(session: Session, event_id: UUID, report_id: UUID, *, actor: A
     entry = catalogue.find(event_id, report_id)
     if entry is None:
         run = session.get(ReportRun, (event_id, report_id), populate_existing=True)
-        report = None if run is None else _under_way(run)
+        report = None if run is None else _unready(run)
     else:
         report = _out(entry)
     if report is None or not actor.may(KINDS[report.kind].permission):
@@ -86,7 +86,7 @@ def _out(entry: dict[str, Any]) -> ReportOut:
     return ReportOut.model_validate(entry)
 
 
-def _under_way(run: ReportRun) -> ReportOut:
+def _unready(run: ReportRun) -> ReportOut:
     failed = run.last_error is not None
     return ReportOut(
         id=run.id,
