@@ -85,6 +85,14 @@ def test_an_event_that_is_moved_moves_its_reports_with_it(reports):
     assert reports.next_run(after) == "06-10T18:00"
 
 
+def test_a_report_that_is_overdue_when_its_event_is_moved_is_written(reports):
+    schedule_id = reports.schedule()
+    reports.desk.change_event(timezone="America/New_York")
+    assert reports.tick(timedelta(hours=13, minutes=5)) == 1
+    assert [f"{report.due_at:%H:%M}" for report in reports.listed()] == ["07:00"]
+    assert reports.next_run(schedule_id) == "11-21T12:00"
+
+
 def test_a_paused_schedule_writes_nothing_until_it_goes_on(reports):
     schedule_id = reports.schedule()
     reports.change(schedule_id, is_active=False)

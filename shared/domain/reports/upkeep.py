@@ -92,8 +92,8 @@ def keep_reports(*, sales_every: timedelta, clock: Callable[[], datetime] = utc_
 def plan_schedules(*, now: datetime) -> int:
     """Turn each schedule that is due into runs, a kind each, and move it on; returns how many were due.
 
-    One that is late has one run, however often it was due meanwhile. One whose event has got another zone or end is
-    reckoned anew first.
+    One that is late has one run, however often it was due meanwhile. One that is not due yet, or waits for the event's
+    end, is only reckoned anew when the event has got another zone or end.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         due = unit_of_work.session.execute(_DUE_SCHEDULES, {"now": now}).all()
@@ -116,9 +116,11 @@ def _plan(session: Session, event_id: UUID, schedule_id: UUID, *, now: datetime)
     if schedule is None:
         return False
     event = get_event(session, event_id)
-    if (schedule.reckoned_zone, schedule.reckoned_end) != (event.timezone, event.ends_at):
-        reckon(schedule, event, now=now)
     due_at = schedule.next_run_at
+    is_moved = (schedule.reckoned_zone, schedule.reckoned_end) != (event.timezone, event.ends_at)
+    if is_moved and (due_at is None or due_at > now or schedule.frequency == "after_event"):
+        reckon(schedule, event, now=now)
+        due_at = schedule.next_run_at
     if due_at is None or due_at > now:
         return False
     rows = [
