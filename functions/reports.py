@@ -1,20 +1,29 @@
-"""The timer function that keeps summaries warm and writes the sales exports."""
+"""The timer function that keeps summaries warm, and writes and removes reports."""
 
+import logging
 from datetime import timedelta
 
 import azure.functions as func
 
-from shared.domain.sales.reports import refresh_all
+from shared.domain.messaging import outbox
+from shared.domain.reports.upkeep import keep_reports
+from shared.domain.sales.queries import warm_summaries
 from shared.kit.clock import utc_now
 from shared.kit.jobs import job
 from shared.kit.settings import settings
 
+log = logging.getLogger(__name__)
 bp = func.Blueprint()
 
 
 @bp.function_name("refresh_sales")
 @bp.timer_trigger(arg_name="timer", schedule=settings().sales_refresh_schedule, use_monitor=False)
 def refresh_sales(timer: func.TimerRequest) -> None:
-    """Refresh the cached summaries, and write the sales exports that are due."""
+    """Refresh the cached summaries where something was sold; write the reports that are due, remove outdated ones."""
     with job("refresh_sales"):
-        refresh_all(now=utc_now(), at_most_every=timedelta(minutes=settings().sales_export_minutes))
+        try:
+            warm_summaries(now=utc_now())
+        except Exception:  # without them everything is right, and a little slower
+            log.exception("The sales summaries could not be refreshed")
+        if keep_reports(sales_every=timedelta(minutes=settings().sales_export_minutes)):
+            outbox.nudge()

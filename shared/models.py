@@ -9,6 +9,7 @@ from shared.domain.orders import models as orders
 from shared.domain.payments import models as payments
 from shared.domain.privacy import models as privacy
 from shared.domain.promotions import models as promotions
+from shared.domain.reports import models as reports
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
 
@@ -23,5 +24,6 @@ __all__ = [
     "payments",
     "privacy",
     "promotions",
+    "reports",
     "tickets",
 ]

@@ -210,6 +210,7 @@ _TABLES = {
     "audit_log": "event_id",
     "erasures": "event_id",
     "idempotency_keys": "event_id",
+    "report_schedules": "event_id",
 }
 
 
@@ -234,6 +235,35 @@ def event_state(database_url: str, event_id: str) -> dict[str, Any]:
         ).fetchall()
         state["number of events"] = connection.execute("SELECT count(*) FROM events").fetchone()
     return state
+
+
+_PAST_SALES = """
+WITH past AS (
+  SELECT n, now() - make_interval(days => 1, secs => %(count)s - n) AS at,
+         gen_random_uuid() AS order_id, gen_random_uuid() AS item_id
+    FROM generate_series(1, %(count)s::bigint) AS n
+), placed AS (
+  INSERT INTO orders (event_id, id, number, status, customer, customer_name, customer_email, currency, subtotal_cents,
+                      discount_cents, fee_cents, tax_cents, total_cents, refunded_cents, payment_method,
+                      access_token_hash, created_at, paid_at)
+  SELECT %(event)s, order_id, 'ORD-PAST-' || n, 'paid', 'email:' || n, coalesce(%(name)s, 'Bea Buyer ' || n),
+         'bea-' || n || '@example.com', 'USD', 100, 0, 0, 0, 100, 0, 'test', sha256(order_id::text::bytea), at, at
+    FROM past
+), items AS (
+  INSERT INTO order_items (event_id, id, order_id, position, kind, package_id, description, quantity,
+                           seats_per_package, unit_price_cents, discount_cents, total_cents)
+  SELECT %(event)s, item_id, order_id, 0, 'package', %(package)s, 'Seat', 1, 1, 100, 0, 100 FROM past
+)
+INSERT INTO tickets (event_id, id, order_item_id, number, status, code_revision, created_at)
+SELECT %(event)s, gen_random_uuid(), item_id, 'TKT-PAST-' || n, 'valid', 1, at FROM past
+"""
+
+
+def add_past_sales(database_url: str, event_id: str, package_id: str, count: int, *, name: str | None = None) -> None:
+    """Write `count` paid orders of one ticket for 1.00 behind the app's back, placed a second after each other."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        what = {"event": event_id, "package": package_id, "count": count, "name": name}
+        connection.execute(_PAST_SALES.encode(), what)
 
 
 def query(database_url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:

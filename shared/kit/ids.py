@@ -23,6 +23,11 @@ def made_at(id_: UUID) -> datetime:
     return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
+def least_id_at(moment: datetime) -> UUID:
+    """Return the least UUIDv7 of a moment: ids made earlier sort before it."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 def random_word(length: int) -> str:
     """Return `length` random unambiguous letters and digits, from the operating system's secure source."""
     number, base = secrets.randbelow(len(UNAMBIGUOUS) ** length), len(UNAMBIGUOUS)

@@ -271,10 +271,19 @@ class Settings(BaseModel):
     sales_refresh_schedule: str = Field(
         "0 * * * * *",
         alias="SALES_REFRESH_SCHEDULE",
-        description="When summaries are refreshed and due sales exports written (NCRONTAB, UTC).",
+        description="When summaries are refreshed, due reports written and outdated ones removed (NCRONTAB, UTC).",
     )
     sales_export_minutes: int = Field(
-        15, ge=0, le=10_080, description="A sales export is written after new sales, at most this often."
+        15,
+        ge=0,
+        le=10_080,
+        description="Events without report schedules get a sales report after new sales, at most this often.",
+    )
+    report_keep_days: int = Field(
+        90,
+        ge=1,
+        le=3_650,
+        description="How long report files are kept that no schedule asked for; schedules say it themselves.",
     )
     audit_archive_schedule: str = Field(
         "0 30 3 * * *",

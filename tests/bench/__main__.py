@@ -26,6 +26,7 @@ from tests.bench.order_search import measure_order_search
 from tests.bench.past_orders import measure_past_orders
 from tests.bench.polling import measure_polling
 from tests.bench.redis_outage import measure_outage
+from tests.bench.report_export import measure_exports
 from tests.bench.rush import RUSHES, run_rush
 from tests.bench.scenery import Scenery, set_scene
 from tests.bench.starts import cold_starts, heaviest_imports, import_seconds, import_without_bytecode
@@ -34,7 +35,7 @@ from tests.bench.system import System, default_workers, running_system
 from tests.bench.windows import Window, measure, summary
 
 OTHERS = (
-    *("mail", *RUSHES, "money", "polling", "memory", "statements", "images", "import", "cold", "outage"),
+    *("mail", *RUSHES, "money", "polling", "memory", "statements", "images", "import", "cold", "outage", "reports"),
     *("past-orders", "order-search"),
 )
 NOT_QUICK = {"order-search"}
@@ -49,6 +50,7 @@ PAST_ORDERS_QUICK = 20_000
 FOUND_AMONG = 1_000_000
 FOUND_AMONG_QUICK = 20_000
 FRESH_PROCESSES = 5
+EXPORTS = 5
 
 
 def main() -> int:
@@ -146,6 +148,9 @@ def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespa
     if "outage" in wanted:
         say("  Redis out of reach")
         results["outage"] = measure_outage(system, scenery)
+    if "reports" in wanted:
+        say("  reports")
+        results["reports"] = measure_exports(system, scenery, rounds=1 if options.quick else EXPORTS)
     return results
 
 
@@ -220,6 +225,7 @@ def _show(results: dict[str, Any]) -> None:
         ("outage", tables.outage_lines),
         ("statements", tables.statement_lines),
         ("images", tables.image_lines),
+        ("reports", tables.report_lines),
     ):
         if name in results:
             _say_all(lines(results[name]))

@@ -16,6 +16,9 @@ IMPORT_MS = 600
 WORKER_MB = 120
 IMAGE_SECONDS = 0.5
 IMAGE_MB = 120
+OF_COPY = 0.6
+REPORT_SECONDS = 3
+REPORT_MB = 100
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,20 @@ def _verdicts(results: dict[str, Any]) -> Iterator[Verdict]:
         aim = f"a photo of 24 megapixels checked within {IMAGE_SECONDS} s and {IMAGE_MB} MB"
         met = images["seconds"] <= IMAGE_SECONDS and images["peak_mb"] <= IMAGE_MB
         yield Verdict(aim, f"{images['seconds']:.2f} s, {images['peak_mb']:.0f} MB", met)
+    yield from _report_verdicts(results.get("reports", {}))
     if times := results.get("import"):
         milliseconds = times["median_ms"]
         yield Verdict(f"import under {IMPORT_MS} ms", f"{milliseconds:.0f}", milliseconds < IMPORT_MS)
     for moment, workers in results.get("memory", {}).items():
         most = max(worker["rss_mb"] for worker in workers)
         yield Verdict(f"a worker under {WORKER_MB} MB {moment} (RSS)", f"{most:.1f}", most < WORKER_MB)
+
+
+def _report_verdicts(reports: dict[str, Any]) -> Iterator[Verdict]:
+    for count, report in reports.items():
+        aim = f"a report of {int(count):,} at {OF_COPY} of the speed of COPY"
+        yield Verdict(aim, f"{report['of_copy']:.2f}", report["of_copy"] >= OF_COPY)
+        if count == "100000":
+            aim = f"a report of {int(count):,} within {REPORT_SECONDS} s and {REPORT_MB} MB"
+            met = report["seconds"] < REPORT_SECONDS and report["peak_mb"] < REPORT_MB
+            yield Verdict(aim, f"{report['seconds']:.2f} s, {report['peak_mb']:.0f} MB", met)

@@ -69,13 +69,16 @@ def _check(data: bytes) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": time.process_time() - cpu,
-        "peak_mb": _peak_mb(),
+        "peak_mb": peak_mb(),
         "refused": refused,
     }
 
 
-def _peak_mb() -> float:
-    """Linux counts the parent's memory into `ru_maxrss` of a new process, but not into VmHWM."""
+def peak_mb() -> float:
+    """The most memory that this process has had.
+
+    Linux counts the parent's memory into `ru_maxrss` of a new process, but not into VmHWM.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

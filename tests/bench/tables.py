@@ -162,6 +162,18 @@ def image_lines(images: Figures) -> Iterator[str]:
     )
 
 
+def report_lines(reports: Figures) -> Iterator[str]:
+    """What writing a report takes."""
+    yield "Sales report to blob storage, from its asking to its listing, beside a COPY of the same query to nowhere"
+    for count, figures in reports.items():
+        yield (
+            f"  {int(count):>7,} purchases: {figures['seconds']:.2f} s ({figures['rows_per_second']:,} a second), "
+            f"COPY alone {figures['copy_seconds']:.2f} s: {figures['of_copy']:.2f} of it; "
+            f"{figures['bytes'] / 1e6:.1f} MB; memory {figures['before_mb']:.0f} MB before, "
+            f"{figures['peak_mb']:.0f} MB at its peak (medians of {figures['rounds']})"
+        )
+
+
 def start_lines(results: Figures) -> Iterator[str]:
     """What a cold start takes."""
     if "import" in results:

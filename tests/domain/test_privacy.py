@@ -478,7 +478,7 @@ def retained(fresh_database, app_environment, monkeypatch):
     monkeypatch.setattr("shared.kit.db.unit_of_work.engine", lambda: engine)
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     monkeypatch.setattr("shared.kit.db.unit_of_work.autocommit_engine", lambda: autocommit)
-    monkeypatch.setattr(retention, "drop_reports", lambda *_, **__: True)
+    monkeypatch.setattr(retention, "remove_finished_by", lambda *_: None)
     yield desk
     desk.close()
 

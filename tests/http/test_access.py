@@ -107,6 +107,12 @@ MAY_CALL = {
     "list_reports": COORDINATORS,
     "create_report": COORDINATORS,
     "download_report": COORDINATORS,
+    "export_sales_csv": COORDINATORS,
+    "create_report_schedule": COORDINATORS,
+    "list_report_schedules": COORDINATORS,
+    "get_report_schedule": COORDINATORS,
+    "update_report_schedule": COORDINATORS,
+    "delete_report_schedule": COORDINATORS,
     "health_live": ANYBODY,
     "health_ready": ANYBODY,
     "get_metrics": ANYBODY,
@@ -171,6 +177,11 @@ def things_in(evening: Evening, path: str, environment: dict[str, str]) -> dict[
     if "{report_id}" in path:
         made = evening.client.post(f"{evening.path}/reports", json={}, headers=evening.headers)
         things["report_id"] = made.json()["id"]
+    if "{schedule_id}" in path:
+        made = evening.client.post(
+            f"{evening.path}/report-schedules", json={"frequency": "hourly"}, headers=evening.headers
+        )
+        things["schedule_id"] = made.json()["id"]
     if "{month}" in path:
         things["month"] = archive_trail(environment, evening.id)
     if path.endswith("/resend"):
@@ -227,7 +238,13 @@ def test_each_role_may_call_what_is_its_own_and_nothing_else(
             # Who lets Stripe's messages in is their signature.
             let_in = {400} if name == "take_stripe_message" else {200, 201, 202, 204, 302, 415, 422}
             assert answer.status_code in let_in, f"{role}: {answer.text}"
-            if name in {"remove_member", "delete_option", "delete_promo_code", "cancel_order"}:
+            if name in {
+                "remove_member",
+                "delete_option",
+                "delete_promo_code",
+                "cancel_order",
+                "delete_report_schedule",
+            }:
                 things = things_in(scene.evening, route.path, app_environment)
 
 

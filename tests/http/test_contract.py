@@ -45,6 +45,10 @@ FITTING: dict[str, Any] = {
     "discount_value": 10,
     "expires_at": None,
     "promo_code": None,
+    "frequency": "hourly",
+    "local_time": None,
+    "weekday": None,
+    "notify": [],
 }
 WORDS = {
     "title": "A night out",
@@ -199,6 +203,7 @@ def real_things(client: httpx.Client, as_super_admin: dict[str, str], *, paid: b
     tenth = {"code": "TENTHOFF", "discount_type": "percentage", "discount_value": 10}
     promo = send("POST", f"{path}/promo-codes", json=tenth)
     report = send("POST", f"{path}/reports", json={})
+    schedule = send("POST", f"{path}/report-schedules", json={"frequency": "hourly"})
     picture = {"image": ("table.png", b"no picture", "image/png")}
     upload = send("POST", f"{path}/ticket-packages/{unsold['id']}/image", files=picture)
     return {
@@ -209,6 +214,7 @@ def real_things(client: httpx.Client, as_super_admin: dict[str, str], *, paid: b
         "promo_code_id": promo["id"],
         "order_id": order["id"],
         "report_id": report["id"],
+        "schedule_id": schedule["id"],
         "upload_id": upload["upload_id"],
         "slug": slug,
         "email": member["email"],

@@ -22,6 +22,7 @@ class Entity(StrEnum):
     PACKAGE = "ticket_package"
     PRIVACY = "privacy"
     PROMO_CODE = "promo_code"
+    REPORT_SCHEDULE = "report_schedule"
 
 
 def plain(value: object) -> Any:

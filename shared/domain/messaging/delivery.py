@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from shared.domain.access.permissions import Role
+from shared.domain.access.queries import list_members
 from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import emails, outbox
+from shared.domain.messaging.report_notice import ReportNotice, report_notice
 from shared.domain.orders.links import access_token
 from shared.domain.orders.queries import get_order_for_mail
 from shared.domain.payments.provider import ProviderDown
@@ -60,6 +63,9 @@ def _work_on(address: outbox.Address, work: Callable[[str, dict[str, object]], N
 
 
 def _send(address: outbox.Address, kind: str, payload: dict[str, object], mailer: Mailer) -> None:
+    if kind == "report_notice":
+        _send_report_notice(address, payload, mailer)
+        return
     event_id, message_id = address
     order_id = UUID(str(payload["order_id"]))
     with UnitOfWork(read_only=True) as unit_of_work:
@@ -76,3 +82,14 @@ def _send(address: outbox.Address, kind: str, payload: dict[str, object], mailer
         return
     refund = next(refund for refund in refunds if str(refund.id) == payload["refund_id"])
     mailer.send(emails.refund_notice(about, refund, is_late=kind == "payment_returned", config=config))
+
+
+def _send_report_notice(address: outbox.Address, payload: dict[str, object], mailer: Mailer) -> None:
+    """Tell a coordinator that reports are ready; whoever is none any more hears nothing."""
+    event_id, message_id = address
+    notice = ReportNotice.model_validate(payload)
+    with UnitOfWork(read_only=True) as unit_of_work:
+        event = get_event(unit_of_work.session, event_id)
+        members = list_members(unit_of_work.session, event_id)
+    if any(member.email == notice.to and member.role is Role.COORDINATOR for member in members):
+        mailer.send(report_notice(notice, event, message_id=message_id, config=settings()))

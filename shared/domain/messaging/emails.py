@@ -63,14 +63,21 @@ def refund_notice(about: About, refund: RefundOut, *, is_late: bool, config: Set
 
 
 def _message(about: About, subject: str, *, config: Settings) -> EmailMessage:
-    """The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one."""
+    return envelope(about.order.customer.email, subject, message_id=about.message_id, config=config)
+
+
+def envelope(to: str, subject: str, *, message_id: UUID, config: Settings) -> EmailMessage:
+    """Return a message without its text.
+
+    The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one.
+    """
     message = EmailMessage()
     message["From"] = config.mail_from
-    message["To"] = about.order.customer.email
+    message["To"] = to
     message["Subject"] = _one_line(subject)
-    message["Date"] = format_datetime(made_at(about.message_id))  # not of the order: it may be sent again much later
+    message["Date"] = format_datetime(made_at(message_id))  # not of its cause: it may be sent again much later
     domain = parseaddr(config.mail_from)[1].rpartition("@")[2] or "localhost"
-    message["Message-ID"] = f"<{about.message_id}@{domain}>"
+    message["Message-ID"] = f"<{message_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     return message
 

@@ -17,7 +17,8 @@ class OutboxMessage(Base):
     __tablename__ = "outbox"
     __table_args__ = (
         CheckConstraint(
-            "kind IN ('order_confirmation', 'refund_notice', 'payment_returned', 'provider_refund', 'give_up_payment')",
+            "kind IN ('order_confirmation', 'refund_notice', 'payment_returned', 'provider_refund', 'give_up_payment',"
+            " 'report_notice')",
             name="kind",
         ),
         Index("ix_outbox_order_id", "event_id", text("(payload ->> 'order_id')")),

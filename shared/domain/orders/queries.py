@@ -1,8 +1,7 @@
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.errors import NoSuchOrder
@@ -55,16 +54,6 @@ def get_order_for_mail(session: Session, event_id: UUID, order_id: UUID) -> Orde
     """An order for our own messages about it, or None when it is gone."""
     order = read_order(session, order_id, event_id=event_id)
     return None if order is None else order_out(order)
-
-
-def last_sales(session: Session) -> list[tuple[UUID, datetime]]:
-    """Every event that has sold something, with the time of its last order."""
-    # One look at the end of the index an event, however many orders there are.
-    statement = text(
-        "SELECT e.id, last.created_at FROM events e CROSS JOIN LATERAL ("
-        " SELECT o.created_at FROM orders o WHERE o.event_id = e.id ORDER BY o.created_at DESC LIMIT 1) AS last"
-    )
-    return [(row.id, row.created_at) for row in session.execute(statement)]
 
 
 def orders_by_id(session: Session, event_id: UUID, order_ids: list[UUID]) -> dict[UUID, Order]:

@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 
 from shared.domain.privacy.erasing import AT_ONCE, erase_orders
-from shared.domain.sales.reports import drop_reports
+from shared.domain.reports.removal import remove_finished_by
 from shared.kit.actor import Actor
 from shared.kit.db.faults import is_lost_connection
 from shared.kit.db.unit_of_work import UnitOfWork, driver_connection, raw_connection
@@ -167,8 +167,7 @@ def drop_old_files(*, now: datetime) -> int:
     for event_id, erased_at, ids in due:
         try:
             with storage_errors():
-                if not drop_reports(event_id, made_before=erased_at + _SETTLED_AFTER, now=now):
-                    continue
+                remove_finished_by(event_id, erased_at + _SETTLED_AFTER)
         except StorageDown:
             log.warning("The storage is out of reach: files made before an erasure go with the next run")
             break

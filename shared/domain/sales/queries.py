@@ -11,12 +11,16 @@ from sqlalchemy.orm import Session
 
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import NoSuchPackage
+from shared.domain.messaging.queries import events_with_news
 from shared.domain.sales.schemas import SalesCount, SalesSummary
 from shared.kit.cache import cache
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import UnitOfWork
 
 # A sale shows within 3 seconds (R-SALES-2): what is older than this is computed anew, whatever the cache holds.
 FRESH = timedelta(seconds=2)
 _KEEP_SECONDS = 90
+_LATELY = timedelta(seconds=150)
 # What this process has shown last: it spares pollers the way to Redis, and is held to the same age.
 _SEEN_AT_MOST = 500
 _seen: dict[tuple[UUID, bool], SalesSummary] = {}
@@ -95,6 +99,21 @@ def refresh_summary(session: Session, event_id: UUID, *, sponsorships_only: bool
     key = summary_key(event_id, sponsorships_only=sponsorships_only)
     cache().put(key, summary.model_dump_json().encode(), seconds=_KEEP_SECONDS)
     return summary
+
+
+def warm_summaries(*, now: datetime) -> int:
+    """Refresh the cached summaries of the events in which something was sold or refunded lately; returns how many.
+
+    "Lately" is longer ago than the time between two runs of the timer; what an earlier run has missed is in no cache
+    any more, and is computed when it is asked for.
+    """
+    with UnitOfWork(read_only=True) as unit_of_work:
+        session = unit_of_work.session
+        event_ids = events_with_news(session, since=now - _LATELY)
+        for event_id in event_ids:
+            for sponsorships_only in (False, True):
+                refresh_summary(session, event_id, sponsorships_only=sponsorships_only, now=utc_now())
+    return len(event_ids)
 
 
 _COUNTS = text(

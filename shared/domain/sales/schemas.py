@@ -1,4 +1,4 @@
-from typing import ClassVar, Literal
+from typing import ClassVar
 from uuid import UUID
 
 from pydantic import Field
@@ -85,29 +85,3 @@ class SalesDetails(Output):
     page_size: int
     total: int
     next_cursor: str | None
-
-
-class ReportOut(Output):
-    """A file that was made of the event's data, or is being made, or could not be."""
-
-    id: UUID
-    kind: Literal["sales"]
-    status: Literal["running", "ready", "failed"]
-    rows: int | None = None
-    bytes: int | None = None
-    sha256: str | None = None
-    error: str | None = None
-    created_at: Moment
-    finished_at: Moment | None = None
-
-
-class ReportCreate(Input):
-    """Which report to make."""
-
-    kind: Literal["sales"] = "sales"
-
-
-class ReportList(Output):
-    """The event's reports, the newest first."""
-
-    items: list[ReportOut]

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from io import BytesIO
 from typing import IO, TYPE_CHECKING, Any
 
 from shared.kit.storage.account import StorageDown, blob_service, storage_errors
@@ -95,18 +96,20 @@ def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_ty
     client = blob_service().get_blob_client(container, name)
     blocks: list[BlobBlock] = []
 
-    def stage(data: bytes) -> None:
+    def stage(block: BytesIO) -> None:
         blocks.append(BlobBlock(block_id=f"{len(blocks):08d}"))
-        client.stage_block(blocks[-1].id, data)
+        size = block.tell()
+        block.seek(0)
+        client.stage_block(blocks[-1].id, block, length=size)  # sent from where it lies, without a copy
 
-    buffer = bytearray()
+    block = BytesIO()
     for chunk in chunks:
-        buffer += chunk
-        if len(buffer) >= _BLOCK_BYTES:
-            stage(bytes(buffer))
-            buffer.clear()
-    if buffer:
-        stage(bytes(buffer))
+        block.write(chunk)
+        if block.tell() >= _BLOCK_BYTES:
+            stage(block)
+            block = BytesIO()
+    if block.tell():
+        stage(block)
     client.commit_block_list(blocks, content_settings=ContentSettings(content_type=content_type))
 
 

@@ -1,0 +1,57 @@
+"""The e-mail that tells coordinators of reports that were written by a schedule."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from email.message import EmailMessage
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel
+
+from shared.domain.catalog.schemas import EventOut
+from shared.domain.messaging.emails import envelope
+from shared.kit.settings import Settings
+
+
+class ReportedFile(BaseModel):
+    """One report, and how writing it ended."""
+
+    id: UUID
+    kind: str
+    outcome: str
+    error: str | None
+
+
+class ReportNotice(BaseModel):
+    """What the outbox row says: who is told, and of what."""
+
+    to: str
+    due_at: datetime
+    reports: list[ReportedFile]
+
+
+def report_notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: Settings) -> EmailMessage:
+    """Return the message. It holds no data and no open link: whoever reads it has to sign in for the files."""
+    due = notice.due_at.astimezone(ZoneInfo(event.timezone))
+    failed = [report for report in notice.reports if report.outcome != "ready"]
+    what = "Some reports could not be written" if failed else "Your reports are ready"
+    message = envelope(notice.to, f"{what}: {event.title}", message_id=message_id, config=config)
+    lines = [
+        f"The reports of {event.title} that were due on {due:%d %B %Y at %H:%M} ({event.timezone}):",
+        "",
+        *_lines(notice, event, config),
+        "",
+        "The files are for signed-in coordinators alone; they are removed when your schedule says so.",
+        "",
+    ]
+    message.set_content("\n".join(lines))
+    return message
+
+
+def _lines(notice: ReportNotice, event: EventOut, config: Settings) -> Iterator[str]:
+    for report in notice.reports:
+        name = report.kind.replace("_", " ")
+        if report.outcome == "ready":
+            yield f"  {name}: {config.public_url}/api/v1/admin/events/{event.id}/reports/{report.id}/download"
+        else:
+            yield f"  {name}: could not be written. {report.error}"

@@ -1,0 +1,72 @@
+"""The catalogue of report files, in Table storage (R-SALES-4): a partition an event, a row a report.
+
+It says `ready` only while the file is there: written after the file, removed before it. An attempt changes a row only
+as long as no later one has taken it, and never one that is `ready`; so writers who meet can't undo each other's work.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from shared.domain.reports.models import ReportRun
+from shared.kit.storage import tables
+
+_TABLE = "reports"
+
+type Entry = dict[str, Any]
+
+
+def entries(event_id: UUID) -> list[Entry]:
+    """Every report of the event that the catalogue knows; each has its `id`."""
+    return [{**entity, "id": UUID(entity["RowKey"])} for entity in tables.list_entities(_TABLE, str(event_id))]
+
+
+def find(event_id: UUID, report_id: UUID) -> Entry | None:
+    """One report of the event, or None."""
+    entity = tables.get_entity(_TABLE, str(event_id), str(report_id))
+    return None if entity is None else {**entity, "id": report_id}
+
+
+def begin(run: ReportRun) -> Entry:
+    """Note that an attempt has begun, unless the file is there already; returns the entry as it is now."""
+    began = {
+        "kind": run.kind,
+        "with_bom": run.with_bom,
+        "schedule_id": None if run.schedule_id is None else str(run.schedule_id),
+        "due_at": run.due_at,
+        "created_at": run.created_at,
+        "status": "running",
+        "attempt": run.attempts,
+    }
+    return _change(run, lambda entry: None if _is_settled(entry, run) else began)
+
+
+def finish(run: ReportRun, *, blob: str, rows: int, size: int, sha256: str, now: datetime) -> bool:
+    """Show the file; False where a later attempt has the row, or where it was removed meanwhile."""
+    facts = {"status": "ready", "blob": blob, "rows": rows, "bytes": size, "sha256": sha256, "finished_at": now}
+    entry = _change(run, lambda entry: {**entry, **facts} if entry and not _is_settled(entry, run) else None)
+    return entry.get("blob") == blob
+
+
+def fail(run: ReportRun, *, error: str, now: datetime) -> None:
+    """Show why the attempt has failed."""
+    facts = {"status": "failed", "error": error, "finished_at": now}
+    _change(run, lambda entry: None if _is_settled(entry, run) else {**entry, **facts})
+
+
+def remove(event_id: UUID, report_id: UUID) -> None:
+    """Forget a report; its file goes after this."""
+    tables.delete_entity(_TABLE, str(event_id), str(report_id))
+
+
+def _is_settled(entry: Mapping[str, Any], run: ReportRun) -> bool:
+    return entry.get("status") == "ready" or entry.get("attempt", 0) > run.attempts
+
+
+def _change(run: ReportRun, change: Any) -> Entry:
+    def changed(entry: Entry) -> Entry | None:
+        new = change(entry)
+        return None if new is None else {name: value for name, value in new.items() if value is not None}
+
+    return tables.change_entity(_TABLE, str(run.event_id), str(run.id), changed)
