@@ -33,6 +33,7 @@ KEPT_COLUMNS: dict[str, dict[str, str]] = {
     "promo_code_uses": {"customer": "as in orders"},
     "users": {"subject": "the sign-in service's name for the account: whoever signs in again is counted on"},
     "event_members": {"email": "the team's own; a membership ends by its own route"},
+    "report_schedules": {"notify": "the team's own; whoever leaves the team is not written to"},
     "audit_log": {
         "actor_name": "the team's own, kept seven years (decision 12)",
         "actor_email": "the team's own, kept seven years (decision 12)",
@@ -46,7 +47,7 @@ KEPT_COLUMNS: dict[str, dict[str, str]] = {
 IMPERSONAL_COLUMNS: dict[str, set[str]] = {
     "audit_archives": {"month"},
     "audit_log": {"entity_type", "field", "request_id"},
-    "custom_options": {"label", "option_type"},
+    "custom_options": {"choices", "label", "option_type"},
     "erasures": {"cause"},
     "event_members": {"role"},
     "events": {"currency", "description", "slug", "status", "timezone", "title"},
@@ -60,6 +61,8 @@ IMPERSONAL_COLUMNS: dict[str, set[str]] = {
     "provider_messages": {"id", "kind", "outcome", "provider"},
     "reconciliations": {"findings"},
     "refunds": {"status"},
+    "report_runs": {"cause", "kind", "last_error", "outcome"},
+    "report_schedules": {"frequency", "kinds", "reckoned_zone", "weekday"},
     "ticket_packages": {"description", "display_image", "name", "options_per", "thumbnail_image"},
     "tickets": {"number", "status"},
     "users": {"issuer"},
