@@ -27,6 +27,8 @@ _LOOKED_AT = 3_000
 # An order's id is made in the request that places it, a little after its `created_at`; none lasts this long.
 _ID_MARGIN = timedelta(minutes=5)
 
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
 _O_COLUMNS = (
     "o.id, o.number, o.status, o.channel, o.payment_method, o.customer_name, o.customer_email, o.currency,"
     " o.total_cents, o.refunded_cents, o.promo_code, o.created_at, o.paid_at, o.expires_at"
@@ -311,6 +313,3 @@ def _place(query: OrderListQuery) -> _Place | None:
         case [query.sort, str(last_id), bool(corrected)] if _UUID.fullmatch(last_id):
             return _Place(UUID(last_id), corrected)
     raise cursors.not_ours()
-
-
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -25,6 +25,7 @@ from shared.domain.sales.dashboard_schemas import (
     DaysPart,
     HourSales,
     PackageSales,
+    PackageToday,
     Problems,
     PromoCodeSales,
     RefundSums,
@@ -62,17 +63,19 @@ _BY_HOUR = text(
 _BY_PACKAGE = text(
     """
     SELECT p.id AS package_id, p.name, s.sold AS sold_count, s.held AS held_count, s.quantity_limit,
-           CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining,
-           coalesce(t.quantity, 0)::bigint AS today_count, coalesce(t.revenue_cents, 0)::bigint AS today_revenue_cents
+           CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining
       FROM ticket_packages p
       JOIN package_stock s ON s.event_id = p.event_id AND s.package_id = p.id
-      LEFT JOIN (
-           SELECT i.package_id, sum(i.quantity) AS quantity, sum(i.total_cents) AS revenue_cents
-             FROM orders o JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
-            WHERE o.event_id = :event_id AND o.created_at >= :since AND o.created_at < :until
-       AND o.status IN ('paid', 'partially_refunded', 'refunded')
-            GROUP BY i.package_id) AS t ON t.package_id = p.id
      WHERE p.event_id = :event_id ORDER BY p.display_order LIMIT 200
+    """
+)
+_TODAY_BY_PACKAGE = text(
+    """
+    SELECT i.package_id, sum(i.quantity)::bigint AS today_count, sum(i.total_cents)::bigint AS today_revenue_cents
+      FROM orders o JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
+     WHERE o.event_id = :event_id AND o.created_at >= :since AND o.created_at < :until
+       AND o.status IN ('paid', 'partially_refunded', 'refunded')
+     GROUP BY i.package_id
     """
 )
 _BY_CODE = text(
@@ -122,7 +125,9 @@ def get_dashboard(session: Session, event_id: UUID, *, now: datetime) -> Dashboa
         days = _cached(
             f"dashboard-days:{which}", DaysPart, lambda: _days(session, event_id, zone, today, now), DAYS_FRESH, now
         )
-        sums = _cached(f"dashboard-sums:{which}", SumsPart, lambda: _sums(session, event_id, now), SUMS_FRESH, now)
+        sums = _cached(
+            f"dashboard-sums:{which}", SumsPart, lambda: _sums(session, event_id, zone, today, now), SUMS_FRESH, now
+        )
         return _whole(session, event, today, days, sums, now=now)
 
     return _cached(f"dashboard:{which}", Dashboard, whole, FRESH, now)
@@ -159,10 +164,12 @@ def _days(session: Session, event_id: UUID, zone: str, today: date, now: datetim
     )
 
 
-def _sums(session: Session, event_id: UUID, now: datetime) -> SumsPart:
-    which = {"event_id": event_id}
+def _sums(session: Session, event_id: UUID, zone: str, today: date, now: datetime) -> SumsPart:
+    tomorrow = _midnight(today + timedelta(days=1), zone)
+    which = {"event_id": event_id, "since": _midnight(today, zone), "until": tomorrow}
     [refunds] = _rows(session, _REFUNDS, which)
     return SumsPart(
+        packages_today=[PackageToday.model_validate(row) for row in _rows(session, _TODAY_BY_PACKAGE, which)],
         promo_codes=[PromoCodeSales.model_validate(row) for row in _rows(session, _BY_CODE, which)],
         refunds=RefundSums.model_validate(refunds),
         as_of=now,
@@ -178,6 +185,12 @@ def _whole(
     hours = [HourSales.model_validate(row) for row in _rows(session, _BY_HOUR, span)]
     of_today = _sum(hours)
     [problems] = _rows(session, _PROBLEMS, {"event_id": event.id})
+    none = {"today_count": 0, "today_revenue_cents": 0}
+    sold_today = {each.package_id: dict(each) for each in sums.packages_today}
+    packages = [
+        PackageSales.model_validate(none | sold_today.get(row["package_id"], {}) | row)
+        for row in _rows(session, _BY_PACKAGE, span)
+    ]
     week = [*days.days, DaySales(day=today, **dict(of_today))]
     return Dashboard(
         currency=event.currency,
@@ -186,7 +199,7 @@ def _whole(
         last_7_days=_sum(week),
         days=week,
         hours=hours,
-        packages=[PackageSales.model_validate(row) for row in _rows(session, _BY_PACKAGE, span)],
+        packages=packages,
         promo_codes=sums.promo_codes,
         refunds=sums.refunds,
         problems=Problems.model_validate(problems),

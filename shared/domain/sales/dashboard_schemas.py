@@ -27,17 +27,22 @@ class HourSales(Sales):
     hour: int = Field(ge=0, le=23)
 
 
-class PackageSales(Output):
-    """How a package sells."""
+class PackageToday(Output):
+    """What of a package was sold today."""
 
     package_id: UUID
+    today_count: int = Field(description="Packages sold today, as of `sums_as_of`.")
+    today_revenue_cents: int
+
+
+class PackageSales(PackageToday):
+    """How a package sells."""
+
     name: str
     sold_count: int
     held_count: int
     quantity_limit: int | None
     remaining: int | None
-    today_count: int = Field(description="Packages sold today.")
-    today_revenue_cents: int
 
 
 class PromoCodeSales(Output):
@@ -79,6 +84,7 @@ class DaysPart(Output):
 class SumsPart(Output):
     """What is summed over all orders, as it is kept."""
 
+    packages_today: list[PackageToday]
     promo_codes: list[PromoCodeSales]
     refunds: RefundSums
     as_of: datetime
@@ -100,5 +106,7 @@ class Dashboard(Output):
     refunds: RefundSums
     problems: Problems
     days_as_of: Moment = Field(description="When the days before today were read: within the hour.")
-    sums_as_of: Moment = Field(description="When promo codes and refunds were read: within two minutes.")
+    sums_as_of: Moment = Field(
+        description="When promo codes, refunds and each package's today were read: in two minutes."
+    )
     as_of: Moment
