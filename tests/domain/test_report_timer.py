@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import HttpResponseError
 
 from shared.domain.reports import catalogue, removal, upkeep, writing
 from shared.domain.reports.kinds.all import KINDS
@@ -152,7 +152,7 @@ def test_a_failure_shows_its_cause_and_is_retried_ever_more_slowly(reports, monk
     reports.schedule(kinds=["orders"])
     reports.now += timedelta(hours=13)
     with monkeypatch.context() as broken:
-        broken.setattr(blobs, "put_stream", breaking(lambda: ServiceRequestError("disk of secrets")))
+        broken.setattr(blobs, "put_stream", breaking(lambda: HttpResponseError("disk of secrets")))
         assert reports.tick() == 1
         [report] = reports.listed()
         assert (report.status, report.error) == ("failed", "The storage was out of reach or refused the file.")
@@ -184,7 +184,7 @@ def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
 @pytest.mark.parametrize("attempts", [24, 1])
 def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(attempts, reports, monkeypatch):
     def change_entity(*_: object) -> None:
-        raise ServiceRequestError("away")
+        raise HttpResponseError("away")
 
     reports.schedule()
     monkeypatch.setattr(writing, "ATTEMPTS_AT_MOST", attempts)
