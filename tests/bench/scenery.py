@@ -29,6 +29,7 @@ class Scenery:
     package_ids: list[str]
     token: str
     catalogue_id: str
+    catalogue_package_ids: list[str]
     wide_id: str
     wide_package_ids: list[str]
 
@@ -68,7 +69,7 @@ def set_scene(system: System) -> Scenery:
             for number in range(CATALOGUE_OPTIONS):
                 _add_option(api, catalogue_id, package_id, f"Question {number + 1}?")
     _copy_rows(system)
-    return Scenery(event_id, packages, system.issuer.token(COORDINATOR), catalogue_id, wide_id, wide)
+    return Scenery(event_id, packages, system.issuer.token(COORDINATOR), catalogue_id, catalogue, wide_id, wide)
 
 
 def _add_event(api: httpx.Client, title: str, *, packages: int) -> tuple[str, list[str]]:
