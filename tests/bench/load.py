@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import cast
 
 import uvloop
@@ -47,9 +48,11 @@ class Load:
         self._next_slot = max(self._next_slot + 1 / self.plan.per_second, now - 1)
         return max(self._next_slot, now)
 
-    def next_request(self) -> bytes | None:
-        """What to send; None when enough has been sent."""
-        return None if self.over else next(self._requests, None)
+    def requests_of(self, connection: int) -> Iterator[bytes]:
+        """What a connection sends: its part of the requests again and again at a pace, else the next of all."""
+        if self.plan.per_second is None:
+            return self._requests
+        return _endless(self.plan.requests[connection :: self.plan.concurrency])
 
     def rest(self) -> None:
         """A connection sends no more."""
@@ -69,8 +72,9 @@ class Load:
 class Connection(asyncio.Protocol):
     """One keep-alive connection with at most one request on its way."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, number: int) -> None:
         self._load = load
+        self._requests = load.requests_of(number)
         self._transport: asyncio.WriteTransport | None = None
         self._answer = bytearray()
         self._needed = 0
@@ -82,7 +86,7 @@ class Connection(asyncio.Protocol):
     def send(self) -> None:
         """Send the next request, or rest for good."""
         assert self._transport is not None
-        request = self._load.next_request()
+        request = None if self._load.over else next(self._requests, None)
         self._sent_at = None
         if request is None:
             self._load.rest()
@@ -127,8 +131,8 @@ async def run(plan: LoadPlan) -> dict[str, object]:
     load = Load(plan)
     loop = asyncio.get_running_loop()
     connections = []
-    for _ in range(plan.concurrency):
-        _, connection = await loop.create_connection(lambda: Connection(load), "127.0.0.1", plan.port)
+    for number in range(plan.concurrency):
+        _, connection = await loop.create_connection(partial(Connection, load, number), "127.0.0.1", plan.port)
         connections.append(connection)
     load.counting = plan.limit is not None
     if load.counting:

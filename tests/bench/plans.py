@@ -31,7 +31,7 @@ class LoadPlan(Plan):
     """HTTP requests to send to a port of this machine, in turn.
 
     With a `limit` that many are sent in all, without warm-up, and the time is what they take. With `per_second` they
-    are sent at that pace, whatever the answers take, as long as there are connections free to send them.
+    are sent at that pace, each connection its own part of them, whatever the answers take.
     """
 
     port: int

@@ -108,6 +108,7 @@ def polling_lines(polling: Figures) -> Iterator[str]:
         f"workers {cores['workers']:.1%} of a core, Postgres {cores['postgres']:.1%}, "
         f"Redis and others {cores['services']:.1%}"
     )
+    yield f"  a trivial function asked as often: workers {polling['floor_cores']['workers']:.1%} of a core"
     yield f"  in an event with {polling['sales']:,} sales; the summary computed anew: {polling['cold_ms']} ms"
     for what, figures in polling["reads"].items():
         cpu = figures["cpu_ms"]
