@@ -117,24 +117,25 @@ def _schema(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **schema})
 
 
+# The bounds stand right behind `str`, for there they speak of characters; validators run before them all the same.
 type Name = Annotated[
     str,
-    BeforeValidator(normal_text),
     StringConstraints(min_length=1, max_length=100),
+    BeforeValidator(normal_text),
     AfterValidator(one_line),
     _schema(minLength=1, maxLength=100, pattern=r"\S", description="One line, not blank, no control characters."),
 ]
 type Title = Annotated[
     str,
-    BeforeValidator(normal_text),
     StringConstraints(min_length=1, max_length=200),
+    BeforeValidator(normal_text),
     AfterValidator(one_line),
     _schema(minLength=1, maxLength=200, pattern=r"\S", description="One line, not blank, no control characters."),
 ]
 type Paragraphs = Annotated[
     str,
-    BeforeValidator(normal_text),
     StringConstraints(min_length=1, max_length=1000),
+    BeforeValidator(normal_text),
     AfterValidator(_paragraphs),
     _schema(minLength=1, maxLength=1000, pattern=r"\S", description="Not blank; line breaks are kept."),
 ]

@@ -252,6 +252,20 @@ def test_a_package_with_a_bad_field_is_refused_by_its_pointer(field, value, even
     assert pointers(assert_problem(answer, 422, "invalid_input")) == [f"/{field}"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "detail"),
+    [
+        ("name", " ", "String should have at least 1 character"),
+        ("name", "x" * 101, "String should have at most 100 characters"),
+        ("description", "x" * 1001, "String should have at most 1000 characters"),
+    ],
+)
+def test_a_text_of_a_wrong_length_is_told_in_characters(field, value, detail, evening, nothing_changes):
+    answer = evening.client.post(evening.packages, json=package_fields(**{field: value}), headers=evening.headers)
+    [fault] = assert_problem(answer, 422, "invalid_input")["errors"]
+    assert fault["detail"] == detail
+
+
 @pytest.mark.parametrize("field", ["name", "description", "price_cents"])
 def test_a_package_without_a_field_that_it_needs_is_refused(field, evening, nothing_changes):
     fields = package_fields()

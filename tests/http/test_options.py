@@ -183,6 +183,16 @@ def test_a_text_of_five_hundred_letters_fits_and_one_more_does_not(evening):
     assert_problem(buy(evening, package, [answer(name, "x" * 501)]), 422, "invalid_input")
 
 
+@pytest.mark.parametrize("value", [5, {}, [5], ["Fish", "x" * 501], "x" * 501, "a\0b", [True]])
+def test_what_can_be_no_answer_is_one_fault_at_its_place(evening, value):
+    package = evening.package()
+    name = added(evening, package, NAME)
+    problem = assert_problem(buy(evening, package, [answer(name, value)]), 422, "invalid_input")
+    assert [(fault["pointer"], fault["code"]) for fault in problem["errors"]] == [
+        ("/items/0/answers/0/value", "answer_value")
+    ]
+
+
 def test_a_package_may_ask_each_ticket(evening):
     package = evening.package(seats_per_package=2, options_per="ticket")
     meal = added(evening, package, MEAL)

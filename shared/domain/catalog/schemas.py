@@ -118,7 +118,7 @@ class PublicEventOut(Output):
 
 type OptionType = Literal["boolean", "multi_select", "text_input"]
 type Choice = Annotated[
-    str, BeforeValidator(normal_text), StringConstraints(min_length=1, max_length=50), AfterValidator(one_line)
+    str, StringConstraints(min_length=1, max_length=50), BeforeValidator(normal_text), AfterValidator(one_line)
 ]
 
 

@@ -1,7 +1,17 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, computed_field
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    computed_field,
+)
+from pydantic_core import PydanticCustomError
 
 from shared.domain.tickets.schemas import TicketOut
 from shared.kit.fields import Email, Input, Moment, Name, Output, Phone, normal_text, readable_text
@@ -18,9 +28,21 @@ class CustomerIn(Input):
 
 
 type Text500 = Annotated[
-    str, BeforeValidator(normal_text), StringConstraints(max_length=500), AfterValidator(readable_text)
+    str, StringConstraints(max_length=500), BeforeValidator(normal_text), AfterValidator(readable_text)
 ]
-type AnswerValue = bool | Text500 | list[Text500] | None
+
+
+def _one_fault(value: object, check: ValidatorFunctionWrapHandler) -> object:
+    """Say once what an answer may be: the faults of each alternative would point at places that no body has."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise PydanticCustomError(
+            "answer_value", "must be true or false, a text of up to 500 readable characters, or a list of such texts"
+        ) from None
+
+
+type AnswerValue = Annotated[bool | Text500 | list[Text500] | None, WrapValidator(_one_fault)]
 
 
 class AnswerIn(Input):

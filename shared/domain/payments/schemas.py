@@ -7,7 +7,7 @@ from shared.kit.fields import MAX_CENTS, Input, Moment, Output, normal_text, one
 
 type PaymentState = Literal["created", "requires_action", "processing", "failed", "cancelled", "succeeded"]
 type Reason = Annotated[
-    str, BeforeValidator(normal_text), StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)
+    str, StringConstraints(min_length=1, max_length=200), BeforeValidator(normal_text), AfterValidator(one_line)
 ]
 
 
