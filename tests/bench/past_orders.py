@@ -1,5 +1,6 @@
 """What an order costs in an event that has had a thousand, and a million of them."""
 
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -9,6 +10,7 @@ from infra.local.console import say
 from tests.bench.cases import CASES, Pace
 from tests.bench.leftovers import strike_off_mail
 from tests.bench.names import first_names, last_names
+from tests.bench.plans import FloorPlan
 from tests.bench.scenery import Scenery
 from tests.bench.system import System
 from tests.bench.windows import measure
@@ -112,9 +114,26 @@ def measure_past_orders(system: System, scenery: Scenery, pace: Pace, *, most: i
     few, many = map(str, counts)
     return {
         "at_once": at_once,
+        "sql": {str(each): compare_sql(system, scenery, each, pace) for each in AT_ONCE},
         "cost": {each: round(by[many]["p50"] / by[few]["p50"], 3) for each, by in at_once.items()},
         "floor_cost": {each: round(by[many]["floor_p50"] / by[few]["floor_p50"], 3) for each, by in at_once.items()},
     }
+
+
+def compare_sql(system: System, scenery: Scenery, at_once: int, pace: Pace) -> dict[str, float]:
+    """The order's SQL in the event with its past and in one without, in turn, so that the machine treats both alike.
+
+    What an order costs beside its SQL knows nothing of other orders. p50 in ms, medians of the rounds.
+    """
+    without = CASES["floor-hot"].plan(system, scenery, at_once, pace)
+    assert isinstance(without, FloorPlan)
+    plans = {"with": replace(without, url=system.database_url), "without": without}
+    times: dict[str, list[float]] = {name: [] for name in plans}
+    for _ in range(2 * ROUNDS):
+        for name, plan in plans.items():
+            times[name].append(measure(system, plan).p50)
+            strike_off_mail(system)
+    return {name: round(median(found), 3) for name, found in times.items()}
 
 
 def add_past_orders(system: System, scenery: Scenery, *, first: int, last: int) -> None:

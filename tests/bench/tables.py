@@ -97,6 +97,11 @@ def past_lines(past: Figures) -> Iterator[str]:
                 f"floor {figures['floor_p50']:>6.2f} ms"
             )
         yield f"    {past['cost'][concurrency]:.0%} of the cost, {past['floor_cost'][concurrency]:.0%} of the floor's"
+        sql = past["sql"][concurrency]
+        yield (
+            f"    the SQL alone, in turn: p50 {sql['with']:.2f} ms with that past, {sql['without']:.2f} ms without: "
+            f"{sql['with'] / sql['without']:.0%}"
+        )
 
 
 def polling_lines(polling: Figures) -> Iterator[str]:

@@ -83,6 +83,17 @@ def test_a_payment_is_begun_once_however_often_it_is_asked_for(evening, database
     assert query(database_url, "SELECT count(*) FROM payments WHERE order_id = %s", order["id"]) == [(1,)]
 
 
+def test_two_buyers_may_think_of_the_same_key(evening):
+    package = evening.package()
+    orders = [hold(evening, (package["id"], 1)) for _ in range(2)]
+
+    for what, status in (("payment-intent", 201), ("confirm", 200)):
+        answers = [ask(evening, order, what, key="begin") for order in orders]
+        assert [answer.status_code for answer in answers] == [status, status]
+        assert all("idempotent-replayed" not in answer.headers for answer in answers)
+    assert [read(evening, order)["status"] for order in orders] == ["paid", "paid"]
+
+
 def test_a_declined_card_leaves_the_order_waiting_and_another_one_pays_it(evening):
     package = evening.package(quantity_limit=1)
     order = hold(evening, (package["id"], 1))

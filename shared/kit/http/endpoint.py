@@ -228,9 +228,11 @@ def _admit(
 
 
 def _idempotency(route: Route, req: func.HttpRequest, actor: Actor, event_id: UUID | None) -> Idempotency:
+    # Where the path names no event it names an order, and the buyers of all events are one caller: nobody.
+    of_what = "" if event_id else "/".join(value for _, value in sorted(req.route_params.items()))
     return Idempotency.of(
         event_id=event_id or _NO_EVENT,
-        operation=route.name,
+        operation=f"{route.name} {of_what}".rstrip(),
         caller=str(actor.user_id),
         key=request.idempotency_key_of(req),
         request=b"\0".join((*(value.encode() for _, value in sorted(req.route_params.items())), req.get_body())),
