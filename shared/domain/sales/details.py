@@ -4,20 +4,17 @@ A page is read by its place in the order of sale, not by counting rows: a cursor
 ended, whatever has been sold meanwhile.
 """
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.catalog.queries import get_event, unknown_packages
 from shared.domain.sales.schemas import DetailsQuery, GuestOut, PurchaseOut, SalesDetails
-from shared.kit.errors import InvalidInput
+from shared.kit import cursors
 
 _FROM = """
   FROM order_items i
@@ -85,14 +82,14 @@ def _pattern(q: str | None) -> str | None:
 
 
 def _written(moment: datetime, item_id: UUID) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([moment, item_id])).decode().rstrip("=")
+    return cursors.written([moment, item_id])
 
 
 def _read(cursor: str | None) -> tuple[datetime | None, UUID | None]:
     if cursor is None:
         return None, None
     try:
-        moment, item_id = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        moment, item_id = cursors.read(cursor)
         return datetime.fromisoformat(moment), UUID(item_id)
-    except (binascii.Error, ValueError, TypeError, AttributeError):
-        raise InvalidInput("This is not a cursor of ours.", pointer="/query/cursor") from None
+    except (ValueError, TypeError, AttributeError):
+        raise cursors.not_ours() from None
