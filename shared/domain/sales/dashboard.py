@@ -105,7 +105,7 @@ _PROBLEMS = text(
       FROM (SELECT count(*) FILTER (WHERE attempts >= 5) AS failed, count(*) FILTER (WHERE attempts < 5) AS failing
               FROM outbox
              WHERE event_id = :event_id AND done_at IS NULL AND last_error IS NOT NULL
-               AND kind IN ('order_confirmation', 'refund_notice', 'payment_returned')) AS m
+               AND kind NOT IN ('provider_refund', 'give_up_payment')) AS m
       LEFT JOIN reconciliations r ON r.event_id = :event_id
     """
 )
