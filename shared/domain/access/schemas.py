@@ -9,7 +9,7 @@ class MemberPut(Input):
 
 
 class MemberOut(Output):
-    """Somebody of the event's team; `name` is known once they have signed in."""
+    """Somebody of the event's team; `name` is known once they have opened this event."""
 
     email: str
     name: str | None
