@@ -116,8 +116,9 @@ def test_what_needs_a_look_is_counted(evening, database_url):
     event_id = UUID(evening.id)
     mails = (
         "INSERT INTO outbox (event_id, id, kind, payload, created_at, published_at, attempts, last_error)"
-        " SELECT %s, gen_random_uuid(), 'refund_notice', '{}', now(), now() + interval '1 hour', n, 'refused'"
-        " FROM unnest(ARRAY[5, 5, 1]) AS n RETURNING 1"
+        " SELECT %s, gen_random_uuid(), kind, '{}', now(), now() + interval '1 hour', n, 'refused'"
+        " FROM (VALUES ('refund_notice', 5), ('report_notice', 5), ('refund_notice', 1), ('provider_refund', 5))"
+        "      AS failed(kind, n) RETURNING 1"
     )
     assert query(database_url, mails, event_id)
     books = (
