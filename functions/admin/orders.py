@@ -7,8 +7,9 @@ from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, caring, errors, queries
+from shared.domain.orders.drafting import Counter
 from shared.domain.orders.finding import list_orders as find_orders
-from shared.domain.orders.placing import REFUSALS, Counter, place_order
+from shared.domain.orders.placing import REFUSALS, place_order
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
 from shared.domain.orders.team_schemas import NoteIn, NoteOut, OrderList, OrderListQuery, ResendOut, TeamOrderOut
 from shared.domain.orders.timeline import with_history

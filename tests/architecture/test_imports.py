@@ -16,8 +16,9 @@ SHOWN |= {"provider", "providers", "placeholders", "removal", "words"}
 # whoever has the books kept says in the ledger's own terms what has happened.
 EXCEPTIONS = {
     ("messaging.delivery", "orders.links"),
-    ("orders.placing", "tickets.codes"),
-    ("orders.placing", "ledger.rules"),
+    ("orders.placed", "tickets.codes"),
+    ("orders.drafting", "ledger.rules"),
+    ("orders.placed", "ledger.rules"),
     ("orders.paying", "ledger.rules"),
     ("payments.facts", "ledger.rules"),
     ("payments.refunds", "ledger.rules"),

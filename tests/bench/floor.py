@@ -20,7 +20,8 @@ from uuid import UUID
 
 import psycopg
 
-from shared.domain.orders import placing, statements
+from shared.domain.orders import drafting, statements
+from shared.domain.orders.placed import order_row
 from shared.domain.orders.rules import Line, Offer
 from shared.domain.orders.schemas import OrderPlace
 from shared.kit.actor import GUEST
@@ -140,8 +141,8 @@ def _template(
         )
     )
     idempotency = Idempotency(event_id, secrets.token_bytes(32), secrets.token_bytes(32))
-    evening = placing._Evening("USD", None, timedelta(minutes=15))
-    draft = placing._draft_of(
+    evening = drafting.Evening("USD", None, timedelta(minutes=15))
+    draft = drafting.draft_of(
         event_id,
         evening,
         [Line(offer, 1)],
@@ -151,7 +152,7 @@ def _template(
         customer="email:bea@demo.test",
         now=datetime.now(UTC),
     )
-    order = placing._columns(draft, body, GUEST, placing.Counter(), idempotency)
+    order = order_row(draft, body, GUEST, drafting.Counter(), idempotency)
     order["items"] = order["items"].replace(str(draft.items[0].id), ITEM_ID)
     claim = {
         "event_id": event_id,

@@ -19,7 +19,7 @@ from tests.concurrency.sale import open_sale
 from tests.factories import bearer, query
 
 BUYERS = 6
-REDIS_SECONDS = 0.4
+REDIS_SECONDS = 1.0  # longer than a purchase takes on a machine that is busy with other things too
 # How long a statement may take, and the grace until the client gives up; then two attempts to connect.
 DATABASE_SECONDS = 1 + 2 + 2 * 1
 NOISE_SECONDS = 1.5
@@ -78,7 +78,8 @@ def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll)
         stopped = time.monotonic()
         redis.send_signal(signal.SIGSTOP)
         wait_for_purchases(purchases, poll, 100)
-        slow = [purchase for purchase in list(purchases) if purchase.ended - purchase.begun >= REDIS_SECONDS]
+        waited = [purchase for purchase in list(purchases) if purchase.ended > stopped]
+        slow = [purchase for purchase in waited if purchase.ended - purchase.begun >= REDIS_SECONDS]
         # Only those that were on their way when it stopped have waited, and each of them once.
         assert len(slow) <= BUYERS
         assert all(purchase.begun < stopped + REDIS_SECONDS for purchase in slow)
