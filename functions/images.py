@@ -30,7 +30,7 @@ def validate_image(upload: func.InputStream) -> None:
 
 
 @bp.function_name("clean_uploads")
-@bp.timer_trigger(arg_name="timer", schedule="*/10 * * * * *", use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=settings().uploads_schedule, use_monitor=False)
 def clean_uploads(timer: func.TimerRequest) -> None:
     """Check uploads that wait for a verdict or whose event was lost, end those that never came, remove leftovers."""
     with job("clean_uploads"):

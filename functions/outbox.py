@@ -18,7 +18,7 @@ bp = func.Blueprint()
 
 
 @bp.function_name("publish_outbox")
-@bp.timer_trigger(arg_name="timer", schedule="*/10 * * * * *", use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=settings().outbox_schedule, use_monitor=False)
 def publish_outbox(timer: func.TimerRequest) -> None:
     """Put on the queue what could not be put there right after its commit."""
     with job("publish_outbox"):

@@ -40,7 +40,7 @@ def apply_retention(timer: func.TimerRequest) -> None:
 
 
 @bp.function_name("release_expired")
-@bp.timer_trigger(arg_name="timer", schedule="30 * * * * *", use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=settings().release_schedule, use_monitor=False)
 def release_expired(timer: func.TimerRequest) -> None:
     """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
     with job("release_expired"), raw_connection() as connection:
@@ -56,7 +56,7 @@ def reconcile(timer: func.TimerRequest) -> None:
 
 
 @bp.function_name("tend_order_search")
-@bp.timer_trigger(arg_name="timer", schedule="*/20 * * * * *", use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=settings().order_search_schedule, use_monitor=False)
 def tend_order_search(timer: func.TimerRequest) -> None:
     """Learn the words of new orders, and tidy the index they are found by, so that no order waits for either."""
     with job("tend_order_search"), raw_connection() as connection:

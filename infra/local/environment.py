@@ -35,6 +35,10 @@ def app_settings(addresses: ServiceAddresses, *, keys: Mapping[str, str], worker
         "PUBLIC_URL": addresses.public,
         "OIDC_SUPER_ADMIN_CLAIM": "roles=super_admin",
         "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+        # Nobody pays by the run here, and whoever tries things out likes to see them happen.
+        "OUTBOX_SCHEDULE": "*/10 * * * * *",
+        "UPLOADS_SCHEDULE": "*/10 * * * * *",
+        "ORDER_SEARCH_SCHEDULE": "*/20 * * * * *",
         "SALES_REFRESH_SCHEDULE": "*/15 * * * * *",
         "SALES_EXPORT_MINUTES": "0",
         "LOG_FORMAT": os.environ.get("LOG_FORMAT", "text"),

@@ -18,6 +18,9 @@ from `make dev`, or from `local.settings.json` with Azure Functions Core Tools (
 A missing or bad one stops the start with its name and what is expected. **Secret** ones are never shown by the app:
 keep them in Key Vault ([deploying](deploying.md#2-settings)).
 
+Schedules have six fields in UTC: second, minute, hour, day, month, weekday
+([what the timers cost](deploying.md#7-what-it-costs-while-nobody-buys)).
+
 This page is written by `make settings` from `shared/kit/settings.py`.
 
 | Name | Default | Meaning |

@@ -45,6 +45,12 @@ def _split(text: str) -> list[str]:
     return [part for part in text.replace(" ", "").split(",") if part]
 
 
+def _six_fields(text: str) -> str:
+    if len(text.split()) != 6:
+        raise ValueError("must have six fields (second minute hour day month weekday), such as 0 */5 * * * *")
+    return text
+
+
 def _http_url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError("must be an http or https address")
@@ -66,6 +72,7 @@ def _rate_limit(text: str) -> str:
 type Key = Annotated[str, AfterValidator(_key_of_32_bytes)]
 type PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 type RateLimitText = Annotated[str, AfterValidator(_rate_limit)]
+type Schedule = Annotated[str, AfterValidator(_six_fields)]
 type Url = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -268,10 +275,32 @@ class Settings(BaseModel):
         description="What Prometheus must send as `Authorization: Bearer …`. Required in production.",
         examples=["<openssl rand -hex 16>"],
     )
-    sales_refresh_schedule: str = Field(
+    outbox_schedule: Schedule = Field(
+        "15 * * * * *",
+        alias="OUTBOX_SCHEDULE",
+        description="When e-mails and refunds go on that could not be sent right after their order; all others do not "
+        "wait for it.",
+    )
+    release_schedule: Schedule = Field(
+        "30 * * * * *",
+        alias="RELEASE_SCHEDULE",
+        description="When expired orders give their tickets back; whoever wants these sooner gets them anyway.",
+    )
+    uploads_schedule: Schedule = Field(
+        "45 */5 * * * *",
+        alias="UPLOADS_SCHEDULE",
+        description="When images are looked at again that wait for the malware scanner, or whose event was lost. With "
+        "Defender `*/10 * * * * *` shows them sooner.",
+    )
+    order_search_schedule: Schedule = Field(
+        "50 * * * * *",
+        alias="ORDER_SEARCH_SCHEDULE",
+        description="When new orders' words are learnt, so that misspelt searches find them; others find them at once.",
+    )
+    sales_refresh_schedule: Schedule = Field(
         "0 * * * * *",
         alias="SALES_REFRESH_SCHEDULE",
-        description="When summaries are refreshed, due reports written and outdated ones removed (NCRONTAB, UTC).",
+        description="When summaries are refreshed, due reports written and outdated ones removed.",
     )
     sales_export_minutes: int = Field(
         15,
@@ -285,16 +314,16 @@ class Settings(BaseModel):
         le=3_650,
         description="How long report files are kept that no schedule asked for; schedules say it themselves.",
     )
-    audit_archive_schedule: str = Field(
+    audit_archive_schedule: Schedule = Field(
         "0 30 3 * * *",
         alias="AUDIT_ARCHIVE_SCHEDULE",
         description="When closed months of audit trails are archived, and proven ones of more than seven years ago "
-        "pruned (NCRONTAB, UTC).",
+        "pruned.",
     )
-    reconcile_schedule: str = Field(
+    reconcile_schedule: Schedule = Field(
         "0 23 * * * *",
         alias="RECONCILE_SCHEDULE",
-        description="When orders, stock, books and payments are checked against each other (NCRONTAB, UTC).",
+        description="When orders, stock, books and payments are checked against each other.",
     )
     personal_data_days: int = Field(
         0,
@@ -309,10 +338,10 @@ class Settings(BaseModel):
     outbox_days: int = Field(
         90, ge=0, le=36_500, description="So many days it is kept that a message was delivered; 0 keeps it."
     )
-    retention_schedule: str = Field(
+    retention_schedule: Schedule = Field(
         "0 47 * * * *",
         alias="RETENTION_SCHEDULE",
-        description="When what is older than the days above goes (NCRONTAB, UTC).",
+        description="When what is older than the days above goes.",
     )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",

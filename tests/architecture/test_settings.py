@@ -56,6 +56,12 @@ def test_the_least_that_is_needed_is_enough():
     assert found.database_pool_size >= 1
 
 
+@pytest.mark.parametrize("text", ["* * * * *", "every minute", "0 0 * * * * *"])
+def test_a_schedule_without_six_fields_is_refused_with_an_example(text):
+    assert "six fields" in fault(GOOD | {"OUTBOX_SCHEDULE": text})
+    assert "0 */5 * * * *" in fault(GOOD | {"OUTBOX_SCHEDULE": text})
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_setting_is_named_with_what_is_expected(name):
     for environment in ({n: v for n, v in GOOD.items() if n != name}, GOOD | {name: ""}):

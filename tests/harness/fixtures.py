@@ -219,7 +219,11 @@ def app_environment(
         mail=mail_sink.url,
         public=f"http://127.0.0.1:{host_port}",
     )
-    return app_settings(addresses, keys={name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS})
+    keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS}
+    return app_settings(addresses, keys=keys) | {
+        "OUTBOX_SCHEDULE": "*/2 * * * * *",
+        "UPLOADS_SCHEDULE": "*/2 * * * * *",
+    }
 
 
 @pytest.fixture(scope="session")
