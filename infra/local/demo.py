@@ -1,4 +1,4 @@
-"""The demo data, loaded once: a gala to try things on, and another coordinator's event to be kept out of.
+"""The demo data, loaded once: a gala to try things on, a showcase that has been selling, and another's event.
 
 Settings come from the environment, as for the app: `python -m infra.local.demo`.
 """
@@ -8,8 +8,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from infra.local.demo_pictures import stage_picture
+from infra.local.demo_season import add_showcase, sell
 from infra.local.tokens import DEMO_NAMES, claims_for
 from shared.domain.access.commands import admit, put_member
 from shared.domain.access.permissions import Permission, Role
@@ -23,7 +25,7 @@ from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import Actor, Identity
 from shared.kit.clock import utc_now
-from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
 from shared.kit.settings import settings
 
 GALA = EventCreate(
@@ -98,39 +100,37 @@ RECITAL_PACKAGES = (
 )
 
 
-def load() -> bool:
+def load(*, now: datetime) -> bool:
     """Load the demo data unless it is there; says whether it did."""
     with UnitOfWork() as unit_of_work:
         session = unit_of_work.session
         if session.scalar(select(Event.id).where(Event.slug == GALA.slug)):
             return False
         people = {email: _sign_in(unit_of_work, email) for email in DEMO_NAMES}
-        gala = _add(unit_of_work, GALA, GALA_PACKAGES, people["coordinator@demo.test"])
+        coordinator, staff = people["coordinator@demo.test"], people["staff@demo.test"]
+        showcase = add_showcase(session, coordinator=coordinator, staff=staff, now=now)
+        recital = _add(session, RECITAL, RECITAL_PACKAGES, people["other@demo.test"], now=now)
+        gala = _add(session, GALA, GALA_PACKAGES, coordinator, now=now)  # the newest is listed first
         vip = next(package for package in all_packages(session, gala.id) if package.name.startswith("VIP"))
         for option in VIP_OPTIONS:
-            create_option(session, gala.id, vip.id, option, actor=people["coordinator@demo.test"], now=utc_now())
+            create_option(session, gala.id, vip.id, option, actor=coordinator, now=now)
         for code in GALA_CODES:
-            create_promo_code(session, gala.id, code, actor=people["coordinator@demo.test"], now=utc_now())
-        put_member(
-            session,
-            gala.id,
-            "staff@demo.test",
-            Role.STAFF,
-            actor=people["coordinator@demo.test"],
-            now=utc_now(),
-        )
-        recital = _add(unit_of_work, RECITAL, RECITAL_PACKAGES, people["other@demo.test"])
+            create_promo_code(session, gala.id, code, actor=coordinator, now=now)
+        put_member(session, gala.id, "staff@demo.test", Role.STAFF, actor=coordinator, now=now)
         unit_of_work.commit()
         for event in (gala, recital):
             for package in all_packages(session, event.id):
-                _send_picture(event.id, package, by=people["coordinator@demo.test"])
+                _send_picture(event.id, package, by=coordinator, now=now)
+    with raw_connection() as connection:
+        assert staff.user_id is not None
+        sell(connection, showcase, seller=staff.user_id, now=now)
     return True
 
 
-def _send_picture(event_id: UUID, package: PackageOut, *, by: Actor) -> None:
+def _send_picture(event_id: UUID, package: PackageOut, *, by: Actor, now: datetime) -> None:
     """Upload a picture as a coordinator does: the host checks it once it runs, and then it shows."""
     picture = stage_picture(package.name, colour=COLOURS[package.name.split()[0]])
-    receive_image(event_id, package.id, picture, content_type="image/jpeg", actor=by, now=utc_now())
+    receive_image(event_id, package.id, picture, content_type="image/jpeg", actor=by, now=now)
 
 
 def _sign_in(unit_of_work: UnitOfWork, email: str) -> Actor:
@@ -147,15 +147,14 @@ def _sign_in(unit_of_work: UnitOfWork, email: str) -> Actor:
 
 
 def _add(
-    unit_of_work: UnitOfWork, event: EventCreate, packages: tuple[PackageCreate, ...], coordinator: Actor
+    session: Session, event: EventCreate, packages: tuple[PackageCreate, ...], coordinator: Actor, *, now: datetime
 ) -> Event:
-    now = utc_now()
-    added = commands.create_event(unit_of_work.session, event, actor=coordinator, now=now)
+    added = commands.create_event(session, event, actor=coordinator, now=now)
     for package in packages:
-        commands.create_package(unit_of_work.session, added.id, package, actor=coordinator, now=now)
-    commands.publish_event(unit_of_work.session, added.id, actor=coordinator, now=now)
+        commands.create_package(session, added.id, package, actor=coordinator, now=now)
+    commands.publish_event(session, added.id, actor=coordinator, now=now)
     return added
 
 
 if __name__ == "__main__":
-    print("Demo data loaded." if load() else "The demo data is there already.")
+    print("Demo data loaded." if load(now=utc_now()) else "The demo data is there already.")

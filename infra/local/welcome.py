@@ -28,5 +28,6 @@ def welcome(addresses: ServiceAddresses, home: Home, *, seconds: float | None) -
     EVENT=$(curl -s $API/public/events/spring-benefit-gala | python3 -c 'import json; print(json.loads(input())["id"])')
     curl -s $API/public/events/$EVENT/ticket-packages
     TOKEN=$(make -s token AS=coordinator@demo.test)
-    curl -s $API/admin/events/$EVENT/ticket-packages/sales-summary -H "Authorization: Bearer $TOKEN"
+    SHOWCASE=$(curl -s $API/public/events/winter-showcase | python3 -c 'import json; print(json.loads(input())["id"])')
+    curl -s $API/admin/events/$SHOWCASE/ticket-packages/sales-summary -H "Authorization: Bearer $TOKEN"
 """
