@@ -1,4 +1,4 @@
-"""A demo event that has been selling for nine days: something to find, to sum up and to look at on the dashboard.
+"""A demo event that has been selling for six days: something to find, to sum up and to look at on the dashboard.
 
 Everything is sold by the app's own commands, only with the clock turned back, so that the books add up.
 """
@@ -26,6 +26,7 @@ from shared.domain.orders.drafting import Counter
 from shared.domain.orders.placing import place_order
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
+from shared.domain.orders.words import learn_words
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.promotions.commands import create_promo_code
@@ -34,7 +35,7 @@ from shared.kit.actor import GUEST, Actor
 from shared.kit.db.idempotency import Idempotency
 
 SLUG = "winter-showcase"
-DAYS = 9
+DAYS = 6
 _ZONE = "Europe/London"
 _PACKAGES = (
     PackageCreate(
@@ -93,7 +94,7 @@ class _Showcase:
 
 
 def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: datetime) -> _Showcase:
-    """Add the event as it was published nine days ago, with its packages, a question and two promo codes."""
+    """Add the event as it was published six days ago, with its packages, a question and two promo codes."""
     zone = ZoneInfo(_ZONE)
     evening = datetime.combine(now.astimezone(zone).date() + timedelta(days=12), time(18), zone)
     opened = now - timedelta(days=DAYS)
@@ -102,7 +103,7 @@ def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: dat
         EventCreate(
             title="Winter Showcase",
             slug=SLUG,
-            description="All classes of the studio on one stage. On sale for nine days, so there is something to see.",
+            description="All classes of the studio on one stage. On sale for six days, so there is something to see.",
             starts_at=evening,
             ends_at=evening + timedelta(hours=3),
             timezone=_ZONE,
@@ -123,7 +124,7 @@ def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: dat
 
 
 def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UUID, now: datetime) -> None:
-    """Sell what nine days bring: a rush at first, a few a day since; some with codes, some at the box office.
+    """Sell what six days bring: a rush at first, a few a day since; some with codes, some at the box office.
 
     Some orders were never paid, one is still waiting for it, and two were refunded. `connection` is in autocommit.
     """
@@ -161,6 +162,7 @@ def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UU
                 now=now - timedelta(minutes=2),
             )
     connection.execute(_TOLD, [showcase.event_id])
+    learn_words(connection)
 
 
 def _moments(random: Random, now: datetime) -> list[datetime]:
