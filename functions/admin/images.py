@@ -15,11 +15,19 @@ from shared.kit.storage.account import storage_errors
 bp = endpoints("Images", after_write=drop_package_list)
 
 _IMAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}/image"
+_UPLOAD = f"/api/{_IMAGE}/uploads/{{upload_id}}"
 
 UPLOADS = RateLimit("uploads", by="event")
 
 
-@bp.post(_IMAGE, permission=Permission.PACKAGES_WRITE, status=202, limit=UPLOADS, refusals=(NoSuchPackage,))
+@bp.post(
+    _IMAGE,
+    permission=Permission.PACKAGES_WRITE,
+    status=202,
+    location=_UPLOAD,
+    limit=UPLOADS,
+    refusals=(NoSuchPackage,),
+)
 def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut:
     """Upload a JPG, PNG or WebP of up to 5 MB; it is shown once it has been checked, within seconds."""
     if len(image.data) > MAX_BYTES:
@@ -36,6 +44,7 @@ def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut
     f"{_IMAGE}/upload-link",
     permission=Permission.PACKAGES_WRITE,
     status=201,
+    location=_UPLOAD,
     limit=UPLOADS,
     refusals=(NoSuchPackage,),
 )

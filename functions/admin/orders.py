@@ -37,6 +37,7 @@ def _replay_order(call: Call, order_id: UUID) -> PlacedOrderOut:
     permission=Permission.ORDERS_WRITE,
     status=201,
     location=f"/api/{_ORDERS}/{{id}}",
+    header_fields={"X-Order-Token": "access_token"},
     replay=_replay_order,
     refusals=(*REFUSALS, PermissionMissing),
 )

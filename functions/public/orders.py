@@ -41,6 +41,7 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
     permission=Permission.PUBLIC,
     status=201,
     location="/api/v1/public/orders/{id}",
+    header_fields={"X-Order-Token": "access_token"},
     replay=_replay,
     limit=ORDERS,
     refusals=(*REFUSALS, TooManyRequests),

@@ -194,6 +194,16 @@ def test_an_upload_is_known_to_its_own_package_alone(client, issuer, evening, pa
         assert_problem(client.get(path, headers=where.headers), 404, "upload_not_found")
 
 
+def test_an_upload_and_a_link_for_one_say_where_to_see_how_far_it_is(client, host, evening, package):
+    link = client.post(f"{evening.packages}/{package['id']}/image/upload-link", headers=evening.headers)
+    for answer in (upload(evening, package, b"x"), link):
+        place = f"/api/v1{evening.packages}/{package['id']}/image/uploads/{answer.json()['upload_id']}"
+        assert answer.headers["Location"] == place
+        assert (
+            client.get(f"{host.url}{place}", headers=evening.headers).json()["upload_id"] == answer.json()["upload_id"]
+        )
+
+
 def test_the_quarantine_is_private(evening, package, storage):
     upload_id = upload(evening, package, photo()).json()["upload_id"]
     with BlobServiceClient.from_connection_string(storage) as service:

@@ -48,6 +48,8 @@ class Declaration(TypedDict):
     """What a handler that returns `Content` sends."""
     headers: NotRequired[Mapping[str, str]]
     """Request headers that the handler reads, with what they are for."""
+    header_fields: NotRequired[Mapping[str, str]]
+    """Fields of the answer that are what other routes read as headers: header → field."""
     limit: NotRequired[RateLimit]
     """How often one address may ask, for one event where the path names one; 429 beyond."""
     polling_ms: NotRequired[int]

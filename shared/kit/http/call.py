@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, TypeAliasType, Union, get_args, get_origin
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -87,3 +89,17 @@ class Content:
     status: int = 200
     file_name: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def alternatives_in(hint: Any) -> tuple[Any, ...]:
+    """Return what a handler's return type says that it may answer with; models come out of their wrappings."""
+    if isinstance(hint, TypeAliasType):
+        return alternatives_in(hint.__value__)
+    if get_origin(hint) in {Answer, Rendered}:
+        return get_args(hint)
+    return get_args(hint) if get_origin(hint) in {Union, UnionType} else (NoneType if hint is None else hint,)
+
+
+def models_in(hint: Any) -> list[type[BaseModel]]:
+    """Return the models that a handler's return type names."""
+    return [kind for kind in alternatives_in(hint) if isinstance(kind, type) and issubclass(kind, BaseModel)]

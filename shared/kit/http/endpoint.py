@@ -72,6 +72,7 @@ class Route:
     also: tuple[int, ...] = ()
     content_type: str = "*/*"
     headers: Mapping[str, str] = field(default_factory=dict)
+    header_fields: Mapping[str, str] = field(default_factory=dict)
     limit: RateLimit | None = None
     polling_ms: int | None = None
     max_age: int | None = None

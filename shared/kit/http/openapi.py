@@ -7,8 +7,8 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import NoneType, UnionType
-from typing import Any, Literal, TypeAliasType, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -17,8 +17,9 @@ from pydantic_core import core_schema
 
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.errors import Forbidden, NotFound, Refusal, StaleVersion
-from shared.kit.http.call import Answer, Content, Redirect, Rendered
+from shared.kit.http.call import Content, Redirect, alternatives_in, models_in
 from shared.kit.http.endpoint import Route
+from shared.kit.http.links import PREFIX, Links, links_of
 from shared.kit.http.problems import (
     BodyTooLarge,
     Busy,
@@ -40,8 +41,6 @@ from shared.kit.http.problems import (
 )
 from shared.kit.http.request import MAX_FILE_BODY_BYTES, MAX_JSON_BYTES
 from shared.kit.http.response import JSON, PROBLEM
-
-PREFIX = "/api/"
 
 type Json = dict[str, Any]
 type Kind = type[Refusal | EdgeProblem]
@@ -141,11 +140,15 @@ class _Schemas(GenerateJsonSchema):
 
 @dataclass(frozen=True, slots=True)
 class _Components:
-    """What operations share; `models` has the schema of each (model, mode), `gate` what the gate may refuse."""
+    """What operations share.
+
+    `models` has the schema of each (model, mode), `gate` what the gate may refuse, `links` where each route leads.
+    """
 
     models: Mapping[Any, Json]
     schemas: Json
     gate: Sequence[type[Refusal]]
+    links: Mapping[str, Links]
     responses: Json = field(default_factory=dict)
 
 
@@ -188,7 +191,7 @@ def _components(routes: Sequence[Route], gate: Sequence[type[Refusal]]) -> _Comp
     used: dict[tuple[type[BaseModel], Mode], None] = {(Problem, "validation"): None}
     for route in routes:
         used |= {(model, "validation"): None for model in (route.body, route.query) if model is not None}
-        used |= {(model, "serialization"): None for model in _models(route)}
+        used |= {(model, "serialization"): None for model in models_in(route.result)}
     models, made = models_json_schema(list(used), schema_generator=_Schemas, ref_template=_SCHEMAS + "{model}")
     schemas = made["$defs"]
     for name, schema in schemas.items():
@@ -196,19 +199,7 @@ def _components(routes: Sequence[Route], gate: Sequence[type[Refusal]]) -> _Comp
         if "__" in name:
             raise ValueError(f"Two schemas share a name ({name}); give each a name of its own.")
         schema.pop("title", None)
-    return _Components(models, schemas, gate)
-
-
-def _alternatives(hint: Any) -> tuple[Any, ...]:
-    if isinstance(hint, TypeAliasType):
-        return _alternatives(hint.__value__)
-    if get_origin(hint) in {Answer, Rendered}:
-        return get_args(hint)
-    return get_args(hint) if get_origin(hint) in {Union, UnionType} else (NoneType if hint is None else hint,)
-
-
-def _models(route: Route) -> list[type[BaseModel]]:
-    return [kind for kind in _alternatives(route.result) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return _Components(models, schemas, gate, {route.name: links_of(route, routes) for route in routes})
 
 
 def _operation(route: Route, shared: _Components) -> Json:
@@ -289,7 +280,7 @@ def _header_parameters(route: Route) -> Iterator[Json]:
     taken = {
         "IdempotencyKey": route.replay is not None,
         "IfMatch": _takes_version(route),
-        "IfNoneMatch": not route.writes and bool(_models(route)),
+        "IfNoneMatch": not route.writes and bool(models_in(route.result)),
     }
     for name, takes in taken.items():
         if takes:
@@ -300,15 +291,17 @@ def _header_parameters(route: Route) -> Iterator[Json]:
 
 def _responses(route: Route, shared: _Components) -> dict[int, Json]:
     answers: dict[int, Json] = {}
-    models = [shared.models[model, "serialization"] for model in _models(route)]
-    kinds = _alternatives(route.result)
+    models = [shared.models[model, "serialization"] for model in models_in(route.result)]
+    kinds = alternatives_in(route.result)
     replayed = ["Idempotent-Replayed"] if route.replay else []
     if models:
         polling = ["X-Polling-Interval"] if route.polling_ms else []
         headers = ["ETag", *(["Location"] if route.location else []), *polling, *replayed]
         schema = models[0] if len(models) == 1 else {"anyOf": models}
         for status in (route.status, *route.also):
-            answers[status] = _response(reason_phrase(status), headers) | {"content": {JSON: {"schema": schema}}}
+            links = {"links": shared.links[route.name]} if shared.links[route.name] else {}
+            content = {"content": {JSON: {"schema": schema}}}
+            answers[status] = _response(reason_phrase(status), headers) | content | links
         if not route.writes:
             shared.responses["NotModified"] = _response("What you have is still current", ["ETag"])
             answers[304] = {"$ref": "#/components/responses/NotModified"}

@@ -116,6 +116,7 @@ def _operation(document: Json, method: str, path: str, operation: Json) -> Html:
         _parameters(document, parameters),
         _body(document, operation),
         _answers(document, operation),
+        _then(document, operation),
     )
     shown = _html(
         _tag("h4", "Example"),
@@ -188,6 +189,20 @@ def _answers(document: Json, operation: Json) -> Html:
             )
         )
     return _table("Answers", ("Status", "Meaning and codes", "Body and headers"), rows)
+
+
+def _then(document: Json, operation: Json) -> Html:
+    """Return links to the operations that the answers' own links lead to."""
+    summaries = {
+        told["operationId"]: told["summary"] for methods in document["paths"].values() for told in methods.values()
+    }
+    names = dict.fromkeys(
+        link["operationId"]
+        for answer in operation["responses"].values()
+        for link in _resolve(document, answer).get("links", {}).values()
+    )
+    links = [_tag("a", summaries[name], href=f"#{name}") for name in names]
+    return _tag("p", _tag("strong", "Then"), ": ", *_joined(links, " · ")) if links else Html()
 
 
 def _table(title: str, columns: tuple[str, ...], rows: list[Html]) -> Html:

@@ -45,6 +45,7 @@ RENT: dict[str, Any] = {
             "description": "Created",
             "headers": {"ETag": {}, "X-Request-Id": {}},
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Stall"}}},
+            "links": {"show_map": {"operationId": "show_map"}, "rent_stall": {"operationId": "rent_stall"}},
         },
         "409": {"$ref": "#/components/responses/Full"},
     },
@@ -224,6 +225,12 @@ def test_answers_show_their_codes_bodies_and_headers(read):
     assert "200OK*/*" in read.text["show_map"]
 
 
+def test_an_operation_says_where_its_answers_lead(html, read):
+    assert f"Then: The map · Rent a stall {EVIL}" in read.text["rent_stall"]
+    assert '<a href="#show_map">The map</a>' in html
+    assert "Then" not in read.text["show_map"]
+
+
 def test_the_example_can_be_pasted_into_a_shell(read):
     assert read.text["rent_stall"].count("curl") == 1
     assert """curl -X POST "https://fair.example/api/v1/events/$EVENT_ID/stalls?sunny=true" \\
@@ -258,5 +265,5 @@ def test_an_apostrophe_does_not_end_the_shells_quotes():
 def test_a_file_is_sent_as_a_form():
     form = {"type": "object", "properties": {"sign": {"type": "string", "format": "binary"}}}
     operation = {**RENT, "requestBody": {"content": {"multipart/form-data": {"schema": form}}}}
-    read = Reader(page({**DOCUMENT, "paths": {"/sign": {"put": operation}}}))
+    read = Reader(page({**DOCUMENT, "paths": {"/sign": {"put": operation}, "/map": {"get": MAP}}}))
     assert "-F 'sign=@sign.png'" in read.text["rent_stall"]
