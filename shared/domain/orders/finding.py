@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.searching import Conditions, conditions_of, corrected_conditions, says_anything
+from shared.domain.orders.sorting import SORTS
 from shared.domain.orders.team_schemas import OrderList, OrderListQuery, OrderRow, OrderRowItem
 from shared.domain.orders.words import meant_by
 from shared.kit import cursors
@@ -83,46 +84,6 @@ SELECT o.id, i.items, coalesce(i.tickets, 0) AS tickets,
                        ORDER BY position) AS items, sum(quantity * seats_per_package)::bigint AS tickets
          FROM order_items WHERE event_id = %(event_id)s AND order_id = o.id) AS i ON true
 """
-
-_KEY_OF_LAST = "SELECT {key} FROM orders l WHERE l.event_id = %(event_id)s AND l.id = %(last_id)s"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sort:
-    """An order of the list; `key` stands before the id, which makes it one without ties.
-
-    `by_time` says whether many orders in a row are in the order of ids, so that bounds of ids lead to a part of it.
-    """
-
-    key: str | None
-    descending: bool
-    by_time: bool = True
-
-    @property
-    def direction(self) -> str:
-        return "DESC" if self.descending else "ASC"
-
-    @property
-    def order(self) -> str:
-        keys = [self.key, "o.id"] if self.key else ["o.id"]
-        return ", ".join(f"{key} {self.direction}" for key in keys)
-
-    @property
-    def after(self) -> str:
-        """What comes after the order with which the page before ended."""
-        sign = "<" if self.descending else ">"
-        if self.key is None:
-            return f"o.id {sign} %(last_id)s::uuid"
-        its = _KEY_OF_LAST.format(key=self.key.replace("o.", "l."))
-        return f"({self.key}, o.id) {sign} (({its}), %(last_id)s::uuid)"
-
-
-_SORTS = {
-    "newest": _Sort(None, descending=True),
-    "oldest": _Sort(None, descending=False),
-    "total": _Sort("o.total_cents", descending=True),
-    "name": _Sort("lower(o.customer_name)", descending=False, by_time=False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +156,7 @@ def _find(
     place: _Place | None,
 ) -> _Found:
     """The page's rows, and one more where there is a next page."""
-    sort = _SORTS[query.sort]
+    sort = SORTS[query.sort]
     parameters: dict[str, Any] = {"event_id": event_id, "package_id": query.package_id, "size": query.page_size + 1}
     if place is not None:
         parameters["last_id"] = place.id
@@ -229,7 +190,7 @@ def _page(
     connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
 ) -> _Looked | None:
     """Read the page straight from an index; None where no single one leads to it."""
-    sort = _SORTS[query.sort]
+    sort = SORTS[query.sort]
     if asked.others or query.package_id or (asked.indexed and sort.key):
         return None
     parameters["walk"] = 0 if asked.after else COUNTED_AT_MOST + 1  # counted once, with the first page
@@ -242,7 +203,7 @@ def _walk(
     connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
 ) -> _Looked:
     """Look at the next orders one by one, from the page's beginning on."""
-    sort = _SORTS[query.sort]
+    sort = SORTS[query.sort]
     bounds = asked.bounds if sort.by_time else []
     source, walk = "orders o", ["o.event_id = %(event_id)s", *asked.after, *bounds]
     if sort.key is not None:  # what is asked for may be rare in this order, whatever index leads to it in another
