@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.orders.searching import TEXT
-from shared.domain.sales.queries import FRESH
+from shared.domain.sales.queries import FRESH, SOLD_ITEMS
 from shared.domain.sales.schemas import DetailsQuery, SalesDetails
 from shared.kit import cursors
 from shared.kit.cache import cache
@@ -37,12 +37,7 @@ SELECT e.currency, s.xmin::text FROM events e
   LEFT JOIN package_stock s ON s.event_id = e.id AND s.package_id = %(package_id)s
  WHERE e.id = %(event_id)s
 """
-# What is no purchase is rare, and an index names it: so no order has to be looked at for each of those that are.
-_SOLD = """
-  FROM order_items i WHERE i.event_id = %(event_id)s AND i.package_id = %(package_id)s
-   AND NOT EXISTS (SELECT FROM orders o WHERE o.event_id = %(event_id)s AND o.id = i.order_id
-                      AND o.status IN ('pending', 'failed', 'expired', 'cancelled'))
-"""
+_SOLD = f" FROM {SOLD_ITEMS} AND i.package_id = %(package_id)s"
 _SOLD_TO = """
   FROM order_items i JOIN orders o ON o.event_id = i.event_id AND o.id = i.order_id
  WHERE i.event_id = %(event_id)s AND i.package_id = %(package_id)s
