@@ -31,7 +31,7 @@ SOLD_ITEMS = """order_items i
                       AND o.status IN ('pending', 'failed', 'expired', 'cancelled'))"""
 """The event's purchases. What is none is rare, and an index names it: so orders are looked at for that alone."""
 
-# Each part names the event itself: only then those who plan it know how large that one is.
+# Each part names the event itself: only then the planner knows how large it is.
 _SUMMARY = """
     SELECT e.currency,
            coalesce(sold.revenue, 0) AS total_revenue_cents, coalesce(sold.discount, 0) AS total_discount_cents,
