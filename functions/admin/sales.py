@@ -26,7 +26,7 @@ def get_sales_summary(call: Call, query: SummaryQuery) -> SalesSummary:
 @bp.get(f"{_PACKAGE}/sales-details", permission=Permission.SALES_READ, refusals=(NoSuchPackage,))
 def get_sales_details(call: Call, package_id: UUID, query: DetailsQuery) -> SalesDetails:
     """List a package's purchases, the newest first: who, when, the guests, the promo code, the final price."""
-    return get_details(call.session, call.event_id, package_id, query)
+    return get_details(call.session, call.event_id, package_id, query, now=call.now)
 
 
 @bp.get(f"{_PACKAGE}/sales-count", permission=Permission.SALES_READ, polling_ms=3000, refusals=(NoSuchPackage,))

@@ -11,7 +11,7 @@ AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").
 # What one area shows to the others: what it can do, read and refuse, and in which terms; and its use cases by name.
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
 SHOWN |= {"placing", "paying", "releasing", "redeeming", "issuing", "refunds", "facts", "sending"}
-SHOWN |= {"provider", "providers", "placeholders", "removal", "words"}
+SHOWN |= {"provider", "providers", "placeholders", "removal", "searching", "words"}
 # Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
 # whoever has the books kept says in the ledger's own terms what has happened.
 EXCEPTIONS = {

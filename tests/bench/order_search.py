@@ -98,6 +98,7 @@ def _kinds(connection: psycopg.Connection[Any], event: Scenery) -> dict[str, Cal
     ).fetchall()
     people = chance.sample(some, VARIETY)
     first, last = first_names(), last_names()
+    cash = {"payment_method": "cash"}
     now = datetime.now(UTC)
 
     def day(number: int) -> Parameters:
@@ -110,7 +111,7 @@ def _kinds(connection: psycopg.Connection[Any], event: Scenery) -> dict[str, Cal
         "by name": lambda _: {"sort": "name"},
         "of a rare status": lambda _: {"status": "refunded"},
         "of a package sold early": lambda _: {"package_id": event.package_ids[1]},
-        "paid in cash": lambda _: {"payment_method": "cash"},
+        "paid in cash": lambda _: cash,
         "of one day": day,
         "a frequent word": lambda number: {"q": (first[:10] + last[:6])[number % 16]},
         "a rarer word": lambda number: {"q": last[200 + 37 * number]},
@@ -120,6 +121,11 @@ def _kinds(connection: psycopg.Connection[Any], event: Scenery) -> dict[str, Cal
         "a ticket's number": lambda number: {"q": people[number][3]},
         "a word of a rare status": lambda number: {"q": last[number % 6], "status": "refunded"},
         "a name with a slip": lambda number: {"q": _slip(people[number][0], chance)},
+        "a frequent word, by name": lambda number: {"q": (first[:10] + last[:6])[number % 16], "sort": "name"},
+        "a frequent word in cash, by total": lambda number: {"q": last[number % 6], "sort": "total"} | cash,
+        "of one day, by total": lambda number: day(number) | {"sort": "total"},
+        "of a package sold early, by total": lambda _: {"package_id": event.package_ids[1], "sort": "total"},
+        "signs": lambda number: {"q": ("%", "...", "@", "o'n")[number % 4]},
     }
 
 

@@ -92,19 +92,22 @@ def test_days_and_hours_are_those_of_the_events_own_clock(database_url, app_envi
     try:
         package = desk.package()
         now = datetime(2026, 11, 20, 18, tzinfo=UTC)  # 07:00 on the 21st there
-        for before in (timedelta(hours=1), timedelta(hours=8), timedelta(days=6), timedelta(days=7)):
+        midnight = timedelta(hours=7)
+        ago = (timedelta(hours=1), midnight, midnight + timedelta(microseconds=1), timedelta(days=6), timedelta(days=7))
+        for before in ago:
             desk.place({package: 1}, by="test", now=now - before)
+        desk.place({package: 1}, now=now - timedelta(days=1))  # not paid
         with desk.session() as session:
             found = module.get_dashboard(session, desk.event_id, now=now)
-        assert [(each.hour, each.orders) for each in found.hours] == [(6, 1)]
-        days = {str(day.day): day.orders for day in found.days}
+        assert [(each.hour, each.orders) for each in found.hours] == [(0, 1), (6, 1)]
+        days = {str(day.day): (day.orders, day.revenue_cents) for day in found.days}
         assert (min(days), max(days), len(days)) == ("2026-11-15", "2026-11-21", 7)
-        assert {day: orders for day, orders in days.items() if orders} == {
-            "2026-11-21": 1,
-            "2026-11-20": 1,
-            "2026-11-15": 1,
+        assert {day: sold for day, sold in days.items() if sold != (0, 0)} == {
+            "2026-11-21": (2, 2_000),
+            "2026-11-20": (1, 1_000),
+            "2026-11-15": (1, 1_000),
         }
-        assert (found.today.orders, found.last_7_days.orders) == (1, 3)
+        assert (found.today.orders, found.last_7_days.orders) == (2, 4)
     finally:
         desk.close()
         load("shared.kit.db.engine", app_environment).engine().dispose()

@@ -1,13 +1,43 @@
 """Purchases of a package one by one, and how many there are (R-SALES-2)."""
 
-import pytest
+import re
+import tempfile
+from datetime import timedelta
 
+import psycopg
+import pytest
+import redis
+
+from shared.domain.sales.schemas import DetailsQuery
+from tests.architecture.application import load
 from tests.factories import UNKNOWN_ID, assert_problem, new_key, open_evening, pointers
+from tests.harness.desk import NOW, Desk, know_settings
 
 
 @pytest.fixture
 def evening(client, issuer):
     return open_evening(client, issuer)
+
+
+@pytest.fixture
+def desk(database_url, app_environment):
+    know_settings(app_environment)
+    desk = Desk(database_url)
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def module(app_environment):
+    yield load("shared.domain.sales.details", app_environment)
+    load("shared.kit.db.engine", app_environment).engine().dispose()
+
+
+def total(module, desk, package, *, now=NOW, **query):
+    """As a page says it of which there are more."""
+    with desk.session() as session:
+        found = module.get_details(session, desk.event_id, package, DetailsQuery(page_size=1, **query), now=now)
+    return found.total
 
 
 def details(evening, package, status=200, **parameters):
@@ -58,6 +88,94 @@ def test_pages_by_cursor_neither_repeat_nor_miss_a_purchase_while_others_buy(eve
         seen += [item["order_id"] for item in page["items"]]
     assert seen == bought[::-1]
     assert [item["order_id"] for item in details(evening, package, page_size=2, page=2)["items"]] == seen[:2]
+
+
+def test_pages_by_number_are_those_by_cursor_even_where_an_order_has_the_package_twice(evening):
+    package = evening.package()
+    for number in range(3):
+        buy(evening, package, f"Buyer {number}")
+        evening.order((package["id"], 1), (package["id"], 2))
+    page = details(evening, package, page_size=2)
+    seen = [[(item["order_id"], item["quantity"]) for item in page["items"]]]
+    while page["next_cursor"]:
+        page = details(evening, package, page_size=2, cursor=page["next_cursor"])
+        seen.append([(item["order_id"], item["quantity"]) for item in page["items"]])
+    assert sorted(quantity for items in seen for _, quantity in items) == [1] * 6 + [2] * 3
+    by_number = [details(evening, package, page_size=2, page=number) for number in range(1, 7)]
+    assert [[(item["order_id"], item["quantity"]) for item in page["items"]] for page in by_number] == [*seen, []]
+    assert [page["total"] for page in by_number] == [9] * 6
+    searched = details(evening, package, page_size=2, page=2, q="buyer")
+    assert ([item["name"] for item in searched["items"]], searched["total"]) == (["Buyer 0"], 3)
+
+
+def test_the_total_is_right_at_once_after_whatever_makes_a_purchase_or_ends_one(desk, module):
+    package, free = desk.package(), desk.package(price_cents=0)
+    desk.place({package: 1}, by="test")
+    desk.place({package: 1}, by="test")
+    assert total(module, desk, package) == 2
+    held = desk.place({package: 1})
+    lost = desk.place({package: 1})
+    assert total(module, desk, package) == 2
+    desk.pay(held)
+    assert total(module, desk, package) == 3
+    desk.expire(now=NOW + timedelta(hours=1))
+    assert total(module, desk, package) == 3
+    desk.pay(lost, now=NOW + timedelta(hours=2))  # late, and taken again
+    assert total(module, desk, package) == 4
+    desk.refund(held.id)
+    assert total(module, desk, package) == 4
+    for _ in range(3):
+        order = desk.place({free: 1}, by="test")
+    assert total(module, desk, free) == 3
+    desk.cancel(order.id)
+    assert total(module, desk, free) == 2
+
+
+def test_a_large_total_may_be_two_seconds_old_and_no_older(desk, module, monkeypatch):
+    monkeypatch.setattr(module, "_COUNTED_AT_ONCE", 1)
+    package = desk.package()
+    for _ in range(2):
+        desk.place({package: 1}, by="test")
+    assert total(module, desk, package) == 2
+    desk.place({package: 1}, by="test")
+    assert total(module, desk, package, now=NOW + timedelta(seconds=1.9)) == 2
+    assert total(module, desk, package, now=NOW + timedelta(seconds=2)) == 3
+
+
+def test_nonsense_in_the_cache_is_counted_anew(desk, module, redis_url):
+    package = desk.package()
+    for _ in range(2):
+        desk.place({package: 1}, by="test")
+    assert total(module, desk, package) == 2
+    server = redis.Redis.from_url(redis_url)
+    [key] = [key for key in server.keys("sales-purchases:*") if str(package).encode() in key]
+    server.set(key, b'{"no": "count"}')
+    assert total(module, desk, package) == 2
+
+
+def test_a_page_takes_three_statements_and_a_total_is_counted_once(desk, module):
+    package = desk.package()
+    for _ in range(4):
+        desk.place({package: 2}, by="test")
+    assert statements(module, desk, package) == 4
+    assert [statements(module, desk, package, page=page) for page in (1, 2, 4)] == [3, 4, 4]
+    assert statements(module, desk, package, q="bo") == 4
+    desk.place({package: 1}, by="test")
+    assert [statements(module, desk, package) for _ in range(2)] == [4, 3]
+
+
+def statements(module, desk, package, **query):
+    """Counted as the server is asked."""
+    with desk.session() as session, tempfile.TemporaryFile("w+") as trace:
+        driver = session.connection().connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        driver.execute("SELECT 1")  # opens the transaction
+        driver.pgconn.trace(trace.fileno())
+        found = module.get_details(session, desk.event_id, package, DetailsQuery(page_size=1, **query), now=NOW)
+        driver.pgconn.untrace()
+        assert len(found.items) == 1
+        trace.seek(0)
+        return len(re.findall(r"\tF\t\d+\t(?:Execute|Query)\t", trace.read()))
 
 
 def test_names_and_addresses_are_searched_as_they_are_written(evening):

@@ -1,11 +1,15 @@
 """What was sold, in sum (R-SALES-1): never stale for long."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
 
+from shared.domain.payments.refund_rules import Wish
+from tests.architecture.application import load
 from tests.factories import Evening, cancel_event, open_evening
+from tests.harness.desk import NOW, Desk, know_settings
 
 
 @pytest.fixture
@@ -53,6 +57,44 @@ def test_the_summary_adds_up_what_was_sold(evening):
     assert found["packages_sold_out"] == 1
     assert (sponsors["total_revenue_cents"], sponsors["tickets_sold"], sponsors["orders"]) == (100_000, 10, 1)
     assert (sponsors["packages_sold"], sponsors["packages_sold_out"]) == (1, 0)
+
+
+def test_the_summary_counts_what_was_sold_whatever_became_of_other_orders(database_url, app_environment):
+    know_settings(app_environment)
+    module = load("shared.domain.sales.queries", app_environment)
+    desk = Desk(database_url, fee_percent=10)
+    try:
+        seat, free = desk.package(price_cents=1_000), desk.package(price_cents=0)
+        gold = desk.package(price_cents=5_000, seats_per_package=2, is_sponsorship=True)
+        silver = desk.package(price_cents=3_000, is_sponsorship=True)
+        part = desk.place({seat: 2, gold: 1, silver: 1}, by="test")
+        whole = desk.place({gold: 1}, by="test")
+        desk.place({free: 1}, by="test")
+        desk.cancel(desk.place({free: 1}, by="test").id)
+        desk.cancel(desk.place({seat: 1}).id)
+        desk.place({silver: 1})
+        desk.expire(now=NOW + timedelta(hours=1))
+        desk.place({seat: 1, gold: 1}, now=NOW + timedelta(hours=1))
+        [item] = [item.id for item in part.items if item.package_id == seat]
+        desk.refund(part.id, Wish(items={item: 1}))
+        desk.refund(whole.id)
+        with desk.session() as session:
+            every, sponsors = (
+                module.refresh_summary(session, desk.event_id, sponsorships_only=only, now=NOW).model_dump()
+                for only in (False, True)
+            )
+            counts = {
+                package: module.get_count(session, desk.event_id, package, now=NOW) for package in (seat, gold, silver)
+            }
+        names = ("orders", "total_revenue_cents", "total_fee_cents", "total_refunded_cents", "tickets_sold")
+        assert [every[name] for name in names] == [3, 15_000, 1_500, 6_600, 5]
+        assert [sponsors[name] for name in names] == [2, 13_000, 1_300, 6_600, 3]
+        assert (every["packages_sold"], sponsors["packages_sold"]) == (4, 2)
+        found = {package: (count.sold_count, count.tickets_sold) for package, count in counts.items()}
+        assert found == {seat: (1, 1), gold: (1, 2), silver: (1, 1)}
+    finally:
+        desk.close()
+        load("shared.kit.db.engine", app_environment).engine().dispose()
 
 
 def test_the_summary_says_how_often_to_ask(evening):

@@ -16,7 +16,8 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
-from shared.domain.orders.searching import Conditions, conditions_of, corrected_conditions
+from shared.domain.orders.searching import Conditions, conditions_of, corrected_conditions, says_anything
+from shared.domain.orders.sorting import SORTS
 from shared.domain.orders.team_schemas import OrderList, OrderListQuery, OrderRow, OrderRowItem
 from shared.domain.orders.words import meant_by
 from shared.kit import cursors
@@ -56,6 +57,12 @@ _OF_PACKAGE = """(
    WHERE i.event_id = %(event_id)s AND i.package_id = %(package_id)s AND {bounds}
    ORDER BY i.order_id {direction} LIMIT %(walk)s
   ) AS p JOIN orders o ON o.event_id = %(event_id)s AND o.id = p.order_id"""
+_SPAN_OF_PACKAGE = """
+WITH sold AS NOT MATERIALIZED (
+  SELECT order_id FROM order_items WHERE event_id = %(event_id)s AND package_id = %(package_id)s
+)
+SELECT (SELECT order_id FROM sold ORDER BY order_id LIMIT 1), (SELECT order_id FROM sold ORDER BY order_id DESC LIMIT 1)
+"""
 _ALL = """
 WITH matching AS MATERIALIZED (SELECT o.id, o.total_cents, o.customer_name FROM orders o WHERE {every})
 SELECT (SELECT count(*) FROM matching) AS matching, {o_columns}
@@ -63,9 +70,10 @@ SELECT (SELECT count(*) FROM matching) AS matching, {o_columns}
   JOIN orders o ON o.event_id = %(event_id)s AND o.id = page.id
  ORDER BY {order}
 """
+# Fenced, it is looked up order by order; else PostgreSQL may read all that the package has.
 _HAS_PACKAGE = (
-    "EXISTS (SELECT FROM order_items i WHERE i.event_id = o.event_id AND i.order_id = o.id"
-    " AND i.package_id = %(package_id)s)"
+    "EXISTS (SELECT FROM order_items i WHERE i.event_id = %(event_id)s AND i.order_id = o.id"
+    " AND i.package_id = %(package_id)s {fence})"
 )
 _INSIDE = """
 SELECT o.id, i.items, coalesce(i.tickets, 0) AS tickets,
@@ -76,42 +84,6 @@ SELECT o.id, i.items, coalesce(i.tickets, 0) AS tickets,
                        ORDER BY position) AS items, sum(quantity * seats_per_package)::bigint AS tickets
          FROM order_items WHERE event_id = %(event_id)s AND order_id = o.id) AS i ON true
 """
-
-_KEY_OF_LAST = "SELECT {key} FROM orders l WHERE l.event_id = %(event_id)s AND l.id = %(last_id)s"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sort:
-    """An order of the list; `key` stands before the id, which makes it one without ties."""
-
-    key: str | None
-    descending: bool
-
-    @property
-    def direction(self) -> str:
-        return "DESC" if self.descending else "ASC"
-
-    @property
-    def order(self) -> str:
-        keys = [self.key, "o.id"] if self.key else ["o.id"]
-        return ", ".join(f"{key} {self.direction}" for key in keys)
-
-    @property
-    def after(self) -> str:
-        """What comes after the order with which the page before ended."""
-        sign = "<" if self.descending else ">"
-        if self.key is None:
-            return f"o.id {sign} %(last_id)s::uuid"
-        its = _KEY_OF_LAST.format(key=self.key.replace("o.", "l."))
-        return f"({self.key}, o.id) {sign} (({its}), %(last_id)s::uuid)"
-
-
-_SORTS = {
-    "newest": _Sort(None, descending=True),
-    "oldest": _Sort(None, descending=False),
-    "total": _Sort("o.total_cents", descending=True),
-    "name": _Sort("lower(o.customer_name)", descending=False),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +96,15 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of the orders: what an index leads to in the order of ids, all else, and where the page begins."""
+    """What is asked of the orders: what an index leads to in the order of ids, all else, where the page begins.
+
+    `bounds` are the ids between which everything is.
+    """
 
     indexed: list[str]
     others: list[str]
     after: list[str]
+    bounds: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +123,13 @@ class _Found:
 
 
 def list_orders(session: Session, event_id: UUID, query: OrderListQuery) -> OrderList:
-    """A page of the event's orders, in at most seven statements however many there are."""
+    """A page of the event's orders, in at most eight statements however many there are."""
     connection = driver_connection(session)
     place = _place(query)
     searched_for = None
     found = _Found([], 0)
+    if query.q and not says_anything(query.q):
+        return OrderList(items=[], page_size=query.page_size, total=0, searched_for=None, next_cursor=None)
     if place is None or not place.corrected:
         found = _find(connection, event_id, query, conditions_of(query.q or ""), place)
     if query.q and not found.rows and (place is None or place.corrected):
@@ -178,7 +156,7 @@ def _find(
     place: _Place | None,
 ) -> _Found:
     """The page's rows, and one more where there is a next page."""
-    sort = _SORTS[query.sort]
+    sort = SORTS[query.sort]
     parameters: dict[str, Any] = {"event_id": event_id, "package_id": query.package_id, "size": query.page_size + 1}
     if place is not None:
         parameters["last_id"] = place.id
@@ -187,12 +165,17 @@ def _find(
     others += looked_for[1]
     for _, more in indexed + others:
         parameters |= more
-    asked = _Asked([each for each, _ in indexed], [each for each, _ in others], [sort.after] if place else [])
+    asked = _Asked(
+        [each for each, _ in indexed],
+        [each for each, _ in others],
+        [sort.after] if place else [],
+        _id_bounds(connection, query, parameters),
+    )
     page = _page(connection, query, parameters, asked) or _walk(connection, query, parameters, asked)
     if page.is_enough:
         return _Found(page.rows, page.total if place is None else None)
-    every = ["o.event_id = %(event_id)s", *asked.indexed, *asked.others]
-    every += [_HAS_PACKAGE] if query.package_id else []
+    every = ["o.event_id = %(event_id)s", *asked.indexed, *asked.others, *asked.bounds]
+    every += [_HAS_PACKAGE.format(fence="")] if query.package_id else []
     statement = _ALL.format(
         every=" AND ".join(every),
         after=" AND ".join(asked.after) or "true",
@@ -207,7 +190,7 @@ def _page(
     connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
 ) -> _Looked | None:
     """Read the page straight from an index; None where no single one leads to it."""
-    sort = _SORTS[query.sort]
+    sort = SORTS[query.sort]
     if asked.others or query.package_id or (asked.indexed and sort.key):
         return None
     parameters["walk"] = 0 if asked.after else COUNTED_AT_MOST + 1  # counted once, with the first page
@@ -220,16 +203,18 @@ def _walk(
     connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
 ) -> _Looked:
     """Look at the next orders one by one, from the page's beginning on."""
-    sort = _SORTS[query.sort]
-    by_id = sort.key is None
-    bounds = _id_bounds(query, parameters) if by_id else []
-    source, walk, rest = "orders o", ["o.event_id = %(event_id)s", *asked.indexed, *asked.after, *bounds], asked.others
-    if query.package_id and by_id:
+    sort = SORTS[query.sort]
+    bounds = asked.bounds if sort.by_time else []
+    source, walk = "orders o", ["o.event_id = %(event_id)s", *asked.after, *bounds]
+    if sort.key is not None:  # what is asked for may be rare in this order, whatever index leads to it in another
+        rest = [*asked.indexed, *asked.others]
+        rest += [_HAS_PACKAGE.format(fence="OFFSET 0")] if query.package_id else []
+    elif query.package_id:
         inside = " AND ".join([*asked.after, *bounds]).replace("o.id", "i.order_id")
         source = _OF_PACKAGE.format(bounds=inside or "true", direction=sort.direction)
-        walk, rest = ["true"], [*asked.indexed, *rest]
-    elif query.package_id:
-        rest = [_HAS_PACKAGE.replace("o.event_id", "%(event_id)s"), *rest]
+        walk, rest = ["true"], [*asked.indexed, *asked.others]
+    else:
+        walk, rest = [*walk, *asked.indexed], asked.others
     parameters["walk"] = _LOOKED_AT if rest else COUNTED_AT_MOST + 1
     statement = _WALK.format(
         columns=_O_COLUMNS,
@@ -271,15 +256,22 @@ def _filters(query: OrderListQuery) -> tuple[Conditions, Conditions]:
     return indexed, others
 
 
-def _id_bounds(query: OrderListQuery, parameters: dict[str, Any]) -> list[str]:
-    """Where the ids of a span of time begin and end, with a margin; the times themselves are compared as well."""
+def _id_bounds(connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any]) -> list[str]:
+    """Between which ids everything is that was sold in the span of time (with a margin), or of the package.
+
+    What was sold at one time lies together in the order of ids, and thereby among orders of the same total. The
+    conditions themselves are checked as well.
+    """
     bounds = []
     if query.since is not None:
-        parameters["first_id"] = _earliest_id(query.since - _ID_MARGIN)
-        bounds.append("o.id >= %(first_id)s::uuid")
+        parameters["since_id"] = _earliest_id(query.since - _ID_MARGIN)
+        bounds.append("o.id >= %(since_id)s::uuid")
     if query.until is not None:
-        parameters["end_id"] = _earliest_id(query.until + _ID_MARGIN)
-        bounds.append("o.id < %(end_id)s::uuid")
+        parameters["until_id"] = _earliest_id(query.until + _ID_MARGIN)
+        bounds.append("o.id < %(until_id)s::uuid")
+    if query.package_id:
+        [(parameters["first_id"], parameters["end_id"])] = connection.execute(_SPAN_OF_PACKAGE, parameters)
+        bounds.append("o.id BETWEEN %(first_id)s::uuid AND %(end_id)s::uuid")
     return bounds
 
 

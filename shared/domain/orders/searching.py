@@ -1,7 +1,8 @@
 """What the team types into the search, as conditions on orders (R-SALES-6). Pure.
 
 The index `ix_orders_search` holds the trigrams of `TEXT`. Each word that was typed must be in it: anywhere, or at the
-beginning of a name where the word is too short to have a trigram of its own. Numbers are found as they are printed.
+beginning of a name where the word has no trigram of its own (no three letters or digits together). Numbers are found as
+they are printed.
 """
 
 import re
@@ -15,10 +16,16 @@ WORDS_AT_MOST = 6
 # As orders and tickets are numbered: both end in the same six letters, a ticket in its own number after them.
 _NUMBER = re.compile(r"(ORD|TKT)-(\d{8})(?:-([0-9A-Z]{1,6}))?(?:-(\d*))?")
 _LETTERS = 6
+_TRIGRAM = re.compile(r"[^\W_]{3}")
 _RUN = re.compile(r"[^\W\d_]{3,}")
 _RUN_AT_MOST = 40
 
 type Conditions = list[tuple[str, dict[str, Any]]]
+
+
+def says_anything(q: str) -> bool:
+    """Whether there is a letter or a digit in it; signs alone are in no index, and find nothing."""
+    return any(character.isalnum() for character in q)
 
 
 def conditions_of(q: str) -> tuple[Conditions, Conditions]:
@@ -65,9 +72,9 @@ _OF_TICKET = (
 
 
 def pattern(word: str) -> str:
-    """A pattern of LIKE for a word, its own signs as they stand."""
+    """A pattern of LIKE for a word, its own signs as they stand; without a trigram, only where a word begins."""
     plain = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{plain}%" if len(word) > 2 else f"% {plain}%"
+    return f"%{plain}%" if _TRIGRAM.search(word) else f"% {plain}%"
 
 
 def runs_of(text: str) -> list[str]:

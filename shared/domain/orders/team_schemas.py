@@ -19,7 +19,8 @@ class OrderListQuery(Input):
     q: Name | None = Field(
         None,
         description="Words of the name or e-mail address, an order's or a ticket's number; each word or its beginning"
-        " must be there. Where none is, words that are spelt almost so are searched for (`searched_for`).",
+        " must be there, and signs alone find nothing. Where there is none, words that are spelt almost so are searched"
+        " for (`searched_for`).",
     )
     status: OrderStatus | None = None
     package_id: UUID | None = Field(None, description="Orders with at least one of this package.")

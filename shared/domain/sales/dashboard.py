@@ -40,16 +40,15 @@ DAYS_FRESH = timedelta(hours=1)
 DAYS = 7
 _COMPUTED_WITHIN_SECONDS = 15.0  # as long as a statement may take
 
-_BY_DAY = text(
-    """
-    SELECT (o.created_at AT TIME ZONE :zone)::date AS day, count(*) AS orders,
-           sum(o.subtotal_cents - o.discount_cents)::bigint AS revenue_cents,
-           sum(o.discount_cents)::bigint AS discount_cents
-      FROM orders o WHERE o.event_id = :event_id AND o.created_at >= :since AND o.created_at < :until
+# A part for each day: so PostgreSQL reads them side by side where it can, and no moment has to be turned into a date.
+_OF_A_DAY = """
+    SELECT CAST(:day_{n} AS date) AS day, count(*) AS orders,
+           coalesce(sum(o.subtotal_cents - o.discount_cents), 0)::bigint AS revenue_cents,
+           coalesce(sum(o.discount_cents), 0)::bigint AS discount_cents
+      FROM orders o WHERE o.event_id = :event_id AND o.created_at >= :begin_{n} AND o.created_at < :begin_{next}
        AND o.status IN ('paid', 'partially_refunded', 'refunded')
-     GROUP BY 1
-    """
-)
+"""
+_BY_DAY = text(" UNION ALL ".join(_OF_A_DAY.format(n=n, next=n + 1) for n in range(DAYS - 1)))
 _BY_HOUR = text(
     """
     SELECT extract(hour FROM o.created_at AT TIME ZONE :zone)::int AS hour, count(*) AS orders,
@@ -154,14 +153,12 @@ def _cached[Part: (DaysPart, SumsPart, Dashboard)](
 
 
 def _days(session: Session, event_id: UUID, zone: str, today: date, now: datetime) -> DaysPart:
-    first = today - timedelta(days=DAYS - 1)
-    span = {"event_id": event_id, "zone": zone, "since": _midnight(first, zone), "until": _midnight(today, zone)}
-    sold = {row["day"]: row for row in _rows(session, _BY_DAY, span)}
-    days = [first + timedelta(days=number) for number in range(DAYS - 1)]
-    none = {"orders": 0, "revenue_cents": 0, "discount_cents": 0}
-    return DaysPart(
-        days=[DaySales.model_validate(none | {"day": day} | dict(sold.get(day, {}))) for day in days], as_of=now
-    )
+    days = [today - timedelta(days=DAYS - 1 - number) for number in range(DAYS)]
+    which = {f"day_{n}": day for n, day in enumerate(days[:-1])}
+    begins = {f"begin_{n}": _midnight(day, zone) for n, day in enumerate(days)}
+    sold = _rows(session, _BY_DAY, {"event_id": event_id} | which | begins)
+    sold.sort(key=lambda row: row["day"])
+    return DaysPart(days=[DaySales.model_validate(row) for row in sold], as_of=now)
 
 
 def _sums(session: Session, event_id: UUID, zone: str, today: date, now: datetime) -> SumsPart:

@@ -47,7 +47,7 @@ class DetailsQuery(PageQuery):
 
     page_size: int = Field(50, ge=1, le=100)
     q: str | None = Field(None, min_length=1, max_length=100, description="A part of the name or the e-mail address.")
-    cursor: str | None = Field(None, max_length=100)
+    cursor: str | None = Field(None, max_length=200)
 
 
 class GuestOut(Output):
