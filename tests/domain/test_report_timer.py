@@ -183,7 +183,7 @@ def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
 
 @pytest.mark.parametrize("attempts", [24, 1])
 def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(attempts, reports, monkeypatch):
-    def change_entity(*_: object) -> None:
+    def change_entity(*_: object, **__: object) -> None:
         raise HttpResponseError("away")
 
     reports.schedule()
@@ -235,11 +235,11 @@ def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(report
     asleep, wake_up = threading.Event(), threading.Event()
     finish = catalogue.finish
 
-    def finish_late(run: Any, **facts: Any) -> bool:
+    def finish_late(run: Any, *begun: Any, **facts: Any) -> bool:
         if run.attempts == 1:
             asleep.set()
             assert wake_up.wait(20)
-        return bool(finish(run, **facts))
+        return bool(finish(run, *begun, **facts))
 
     monkeypatch.setattr(catalogue, "finish", finish_late)
     first = threading.Thread(target=reports.tick)
@@ -261,9 +261,9 @@ def test_an_attempt_that_wakes_up_after_its_report_was_removed_leaves_nothing(re
     reports.now += timedelta(hours=13)
     finish = catalogue.finish
 
-    def finish_late(run: Any, **facts: Any) -> bool:
+    def finish_late(run: Any, *begun: Any, **facts: Any) -> bool:
         removal.remove(run.event_id, run.id)
-        return bool(finish(run, **facts))
+        return bool(finish(run, *begun, **facts))
 
     monkeypatch.setattr(catalogue, "finish", finish_late)
     reports.tick()
