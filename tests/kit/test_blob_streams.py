@@ -24,8 +24,16 @@ def name():
 
 
 def sends(blobs):
-    """The class whose methods send, in place of those that an instance is made of."""
+    """The class of the clients that send."""
     return type(blobs.blob_service().get_blob_client(blobs.REPORTS, "any"))
+
+
+def noting(sent, method, send):
+    def note_and_send(*what, **how):
+        sent.append(method)
+        return send(*what, **how)
+
+    return note_and_send
 
 
 @pytest.mark.parametrize(
@@ -45,8 +53,7 @@ def test_what_fits_into_a_block_goes_by_one_request_and_the_rest_in_order(sizes,
     sent: list[str] = []
     client = sends(blobs)
     for method in ("upload_blob", "stage_block", "commit_block_list"):
-        send = getattr(client, method)
-        monkeypatch.setattr(client, method, lambda *a, _m=method, _s=send, **k: (sent.append(_m), _s(*a, **k))[1])
+        monkeypatch.setattr(client, method, noting(sent, method, getattr(client, method)))
     blobs.put_blob(blobs.REPORTS, name, b"older", content_type=TEXT)
     chunks = [bytes([65 + number]) * size for number, size in enumerate(sizes)]
     sent.clear()
