@@ -71,7 +71,7 @@ def write(run: ReportRun, *, clock: Callable[[], datetime] = utc_now) -> None:
 
 def _write_file(run: ReportRun, begun: tables.Seen, clock: Callable[[], datetime]) -> None:
     name = f"{blob_prefix(run.event_id, run.id)}{run.attempts}.csv"
-    with raw_connection() as connection:
+    with raw_connection(longest_seconds=LONGEST_SECONDS) as connection:
         export = CsvExport(connection, KINDS[run.kind], run.event_id, with_bom=run.with_bom)
         measured = blobs.Measured(export)
         blobs.put_stream(blobs.REPORTS, name, measured, content_type=CONTENT_TYPE)
