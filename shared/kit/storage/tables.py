@@ -89,7 +89,7 @@ def change_entity(
     client = table_service().get_table_client(table)
     while True:
         seen = last_seen or _see(client, partition, row)
-        changed = change(seen.properties)
+        changed = change(dict(seen.properties))
         if changed is None and last_seen is None:
             return seen
         try:
