@@ -177,16 +177,19 @@ type Currency = Annotated[
 ]
 
 
+# Validators are built when they are first used (`defer_build`): nobody who waits for a start needs all of them.
+
+
 class Input(BaseModel):
     """What a client sends: strict types, no unknown fields."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class Output(BaseModel):
     """What a client gets."""
 
-    model_config = ConfigDict(frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 
     unchanged_by: ClassVar[frozenset[str]] = frozenset()
     """Fields that make no news: a change of these alone leaves the ETag as it is."""

@@ -1,5 +1,6 @@
 """What the timer does about reports (R-SALES-4): what is due, once, whatever happens; each on a database of its own."""
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.domain.reports import catalogue, removal, upkeep, writing
 from shared.domain.reports.kinds.all import KINDS
+from shared.kit.db import unit_of_work
 from shared.kit.errors import InvalidInput
 from shared.kit.storage import blobs, tables
 from tests.factories import at_once
@@ -183,7 +185,7 @@ def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
 
 @pytest.mark.parametrize("attempts", [24, 1])
 def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(attempts, reports, monkeypatch):
-    def change_entity(*_: object) -> None:
+    def change_entity(*_: object, **__: object) -> None:
         raise HttpResponseError("away")
 
     reports.schedule()
@@ -195,6 +197,23 @@ def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(
     assert reports.shown() == [("sales", "failed")]
     reports.tick(timedelta(minutes=1))
     assert reports.shown() == [("sales", "ready" if attempts > 1 else "failed")]
+
+
+def test_a_report_that_the_server_works_on_for_long_is_no_outage(reports, monkeypatch):
+    """The first row comes later than the answer to any other statement has to."""
+    slow = dataclasses.replace(
+        KINDS["orders"], condition="o.event_id = %(event_id)s AND (SELECT true FROM pg_sleep(1))"
+    )
+    monkeypatch.setitem(KINDS, "orders", slow)
+    reports.desk.place({reports.desk.package(): 1}, by="test")
+    reports.schedule(kinds=["orders"])
+    with unit_of_work.raw_connection() as connection:
+        pass
+    connection.patience = 0.3  # type: ignore[attr-defined]  # the pool lends the same one again
+    reports.tick(timedelta(hours=13))
+    assert [(report.status, report.rows) for report in reports.listed()] == [("ready", 1)]
+    with unit_of_work.raw_connection() as connection:
+        assert connection.patience == 0.3, "and no longer"  # type: ignore[attr-defined]
 
 
 def test_one_report_that_fails_does_not_hold_up_the_others(reports, monkeypatch):
@@ -235,11 +254,11 @@ def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(report
     asleep, wake_up = threading.Event(), threading.Event()
     finish = catalogue.finish
 
-    def finish_late(run: Any, **facts: Any) -> bool:
+    def finish_late(run: Any, *begun: Any, **facts: Any) -> bool:
         if run.attempts == 1:
             asleep.set()
             assert wake_up.wait(20)
-        return bool(finish(run, **facts))
+        return bool(finish(run, *begun, **facts))
 
     monkeypatch.setattr(catalogue, "finish", finish_late)
     first = threading.Thread(target=reports.tick)
@@ -261,9 +280,9 @@ def test_an_attempt_that_wakes_up_after_its_report_was_removed_leaves_nothing(re
     reports.now += timedelta(hours=13)
     finish = catalogue.finish
 
-    def finish_late(run: Any, **facts: Any) -> bool:
+    def finish_late(run: Any, *begun: Any, **facts: Any) -> bool:
         removal.remove(run.event_id, run.id)
-        return bool(finish(run, **facts))
+        return bool(finish(run, *begun, **facts))
 
     monkeypatch.setattr(catalogue, "finish", finish_late)
     reports.tick()

@@ -162,7 +162,7 @@ type Change = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
 def _change(upload: Upload, change: Change) -> UploadOut:
-    return _out(upload, tables.change_entity(_STATES, *upload.state_keys, change))
+    return _out(upload, tables.change_entity(_STATES, *upload.state_keys, change).properties)
 
 
 def _out(upload: Upload, state: dict[str, Any]) -> UploadOut:

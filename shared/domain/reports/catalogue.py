@@ -28,7 +28,7 @@ def find(event_id: UUID, report_id: UUID) -> Entry | None:
     return None if entity is None else {**entity, "id": report_id}
 
 
-def begin(run: ReportRun) -> Entry:
+def begin(run: ReportRun) -> tables.Seen:
     """Note that an attempt has begun, unless the file is there already; returns the entry as it is now."""
     began = {
         "kind": run.kind,
@@ -39,14 +39,17 @@ def begin(run: ReportRun) -> Entry:
         "status": "running",
         "attempt": run.attempts,
     }
-    return _change(run, lambda entry: None if _is_settled(entry, run) else began)
+    expected = tables.ABSENT if run.attempts == 1 else None
+    return _change(run, lambda entry: None if _is_settled(entry, run) else began, last_seen=expected)
 
 
-def finish(run: ReportRun, *, blob: str, rows: int, size: int, sha256: str, now: datetime) -> bool:
-    """Show the file; False where a later attempt has the row, or where it was removed meanwhile."""
+def finish(run: ReportRun, begun: tables.Seen, *, blob: str, rows: int, size: int, sha256: str, now: datetime) -> bool:
+    """Show the file of an attempt that has begun; False where a later one has the row, or where it was removed."""
     facts = {"status": "ready", "blob": blob, "rows": rows, "bytes": size, "sha256": sha256, "finished_at": now}
-    entry = _change(run, lambda entry: {**entry, **facts} if entry and not _is_settled(entry, run) else None)
-    return entry.get("blob") == blob
+    shown = _change(
+        run, lambda entry: {**entry, **facts} if entry and not _is_settled(entry, run) else None, last_seen=begun
+    )
+    return shown.properties.get("blob") == blob
 
 
 def fail(run: ReportRun, *, error: str, now: datetime) -> None:
@@ -64,9 +67,9 @@ def _is_settled(entry: Mapping[str, Any], run: ReportRun) -> bool:
     return entry.get("status") == "ready" or entry.get("attempt", 0) > run.attempts
 
 
-def _change(run: ReportRun, change: Any) -> Entry:
+def _change(run: ReportRun, change: Any, *, last_seen: tables.Seen | None = None) -> tables.Seen:
     def changed(entry: Entry) -> Entry | None:
         new = change(entry)
         return None if new is None else {name: value for name, value in new.items() if value is not None}
 
-    return tables.change_entity(_TABLE, str(run.event_id), str(run.id), changed)
+    return tables.change_entity(_TABLE, str(run.event_id), str(run.id), changed, last_seen=last_seen)

@@ -25,7 +25,7 @@ from shared.domain.reports.rules import ATTEMPTS_AT_MOST, pause_after
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
 from shared.kit.settings import settings
-from shared.kit.storage import blobs
+from shared.kit.storage import blobs, tables
 from shared.kit.storage.account import StorageDown, storage_errors
 
 log = logging.getLogger(__name__)
@@ -57,9 +57,9 @@ def write(run: ReportRun, *, clock: Callable[[], datetime] = utc_now) -> None:
     """Write the report of a run that was taken; what fails is noted with its cause, and tried again later."""
     try:
         with storage_errors():
-            entry = catalogue.begin(run)
-            if entry["status"] != "ready":
-                _write_file(run, clock)
+            begun = catalogue.begin(run)
+            if begun.properties["status"] != "ready":
+                _write_file(run, begun, clock)
                 _remove_others(run)
     except Exception as error:
         cause = _told(error)
@@ -69,13 +69,15 @@ def write(run: ReportRun, *, clock: Callable[[], datetime] = utc_now) -> None:
         _strike_off(run, "ready", now=clock())
 
 
-def _write_file(run: ReportRun, clock: Callable[[], datetime]) -> None:
+def _write_file(run: ReportRun, begun: tables.Seen, clock: Callable[[], datetime]) -> None:
     name = f"{blob_prefix(run.event_id, run.id)}{run.attempts}.csv"
-    with raw_connection() as connection:
+    with raw_connection(longest_seconds=LONGEST_SECONDS) as connection:
         export = CsvExport(connection, KINDS[run.kind], run.event_id, with_bom=run.with_bom)
         measured = blobs.Measured(export)
         blobs.put_stream(blobs.REPORTS, name, measured, content_type=CONTENT_TYPE)
-    shown = catalogue.finish(run, blob=name, rows=export.rows, size=measured.bytes, sha256=measured.sha256, now=clock())
+    shown = catalogue.finish(
+        run, begun, blob=name, rows=export.rows, size=measured.bytes, sha256=measured.sha256, now=clock()
+    )
     if not shown:
         blobs.delete_blob(blobs.REPORTS, name)
 

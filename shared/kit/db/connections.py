@@ -5,6 +5,8 @@ keeps none of them.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -34,6 +36,17 @@ class WatchedConnection(psycopg.Connection[Any]):
             if self.breaker is not None:
                 self.breaker.trip(error)
             raise psycopg.OperationalError("the server does not answer") from error
+
+    @contextmanager
+    def patient_for(self, *, seconds: float | None) -> Iterator[None]:
+        """Let the server work that long before its silence means anything; None, or less than usual, is as usual."""
+        usual = self.patience
+        if seconds is not None:
+            self.patience = max(usual, seconds + _GRACE_SECONDS)
+        try:
+            yield
+        finally:
+            self.patience = usual
 
     def ask(self, *, seconds: float) -> None:
         """Raise `psycopg.OperationalError` unless the server answers within `seconds`; about this connection alone."""

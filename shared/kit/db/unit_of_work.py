@@ -64,14 +64,18 @@ def driver_connection(session: Session) -> psycopg.Connection[Any]:
 
 
 @contextmanager
-def raw_connection() -> Iterator[psycopg.Connection[Any]]:
-    """Lend a psycopg connection of the pool, in autocommit, for statements that are faster without the ORM."""
+def raw_connection(*, longest_seconds: float | None = None) -> Iterator[psycopg.Connection[Any]]:
+    """Lend a psycopg connection of the pool, in autocommit, for statements that are faster without the ORM.
+
+    Who lets the server work on one for longer than it may usually says so, or its silence counts as an outage.
+    """
     with closing(engine().raw_connection()) as pooled:
         driver = pooled.driver_connection
-        assert isinstance(driver, psycopg.Connection)
+        assert isinstance(driver, WatchedConnection)
         driver.autocommit = True
         try:
-            yield driver
+            with driver.patient_for(seconds=longest_seconds):
+                yield driver
         except psycopg.Error as error:
             if driver.broken:  # its neighbours in the pool have met the same end: begin with a new pool
                 pooled.invalidate(error)

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ UPLOADS = "uploads"
 REPORTS = "reports"
 ARCHIVE = "archive"
 
-_BLOCK_BYTES = 4 * 1024 * 1024
+_BLOCK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,31 +87,49 @@ def put_blob(
 
 
 def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_type: str) -> None:
-    """Write a blob from chunks in bounded memory, as blocks of 4 MiB; it appears whole, at the end, or not at all.
+    """Write a blob from chunks in bounded memory; it appears whole, at the end, or not at all.
 
-    Writers of the same bytes may meet: blocks are numbered, so that each finds its own in what the other committed.
+    What fits into one block goes by a single request. A larger one goes as blocks, each sent by a thread while the next
+    is gathered, so that two lie in memory. Writers of the same bytes may meet: blocks are numbered, so that each finds
+    its own in what the other committed.
     """
     from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
     ensure_container(container)
     client = blob_service().get_blob_client(container, name)
-    blocks: list[BlobBlock] = []
+    content_settings = ContentSettings(content_type=content_type)
+    staged: list[BlobBlock] = []
 
     def stage(block: BytesIO) -> None:
-        blocks.append(BlobBlock(block_id=f"{len(blocks):08d}"))
+        staged.append(BlobBlock(block_id=f"{len(staged):08d}"))
         size = block.tell()
         block.seek(0)
-        client.stage_block(blocks[-1].id, block, length=size)  # sent from where it lies, without a copy
+        client.stage_block(staged[-1].id, block, length=size)  # sent from where it lies, without a copy
 
-    block = BytesIO()
+    with ThreadPoolExecutor(max_workers=1) as sender:
+        sending: Future[None] | None = None
+        for block in _blocks(chunks):
+            if sending is not None:
+                sending.result()
+            elif block.tell() < _BLOCK_BYTES:  # the first and the last
+                client.upload_blob(block.getvalue(), overwrite=True, content_settings=content_settings)
+                return
+            sending = sender.submit(stage, block)
+        assert sending is not None
+        sending.result()
+    client.commit_block_list(staged, content_settings=content_settings)
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[BytesIO]:
+    """Gather chunks into blocks, at least one; only the last may be short, and only the first empty."""
+    block, is_first = BytesIO(), True
     for chunk in chunks:
         block.write(chunk)
         if block.tell() >= _BLOCK_BYTES:
-            stage(block)
-            block = BytesIO()
-    if block.tell():
-        stage(block)
-    client.commit_block_list(blocks, content_settings=ContentSettings(content_type=content_type))
+            yield block
+            block, is_first = BytesIO(), False
+    if block.tell() or is_first:
+        yield block
 
 
 def get_blob(container: str, name: str) -> bytes | None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.kit.storage.account import table_service
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableClient
 
 
 @lru_cache(maxsize=16)
@@ -50,47 +54,76 @@ def list_entities(table: str, partition: str) -> list[dict[str, Any]]:
         return []
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An entity as it was when it was last read or written; without an etag there was none."""
+
+    properties: dict[str, Any]
+    etag: str | None
+
+
+ABSENT = Seen({}, None)
+
+
 def change_entity(
-    table: str, partition: str, row: str, change: Callable[[dict[str, Any]], Mapping[str, Any] | None]
-) -> dict[str, Any]:
+    table: str,
+    partition: str,
+    row: str,
+    change: Callable[[dict[str, Any]], Mapping[str, Any] | None],
+    *,
+    last_seen: Seen | None = None,
+) -> Seen:
     """Replace an entity's properties by what `change` makes of them, and return them as they are now.
 
     `change` gets {} when there is no entity; it returns None to leave everything as it is. When somebody else was
-    faster it is asked again, so it must have no effects of its own.
+    faster it is asked again, so it must have no effects of its own. Who saw the entity a moment ago, or has reason to
+    believe that it is `ABSENT`, saves reading it; where that is not so any more, it is read.
     """
-    from azure.core import MatchConditions  # noqa: PLC0415
     from azure.core.exceptions import (  # noqa: PLC0415
         ResourceExistsError,
         ResourceModifiedError,
         ResourceNotFoundError,
     )
-    from azure.data.tables import UpdateMode  # noqa: PLC0415
 
     _ensure_table(table)
     client = table_service().get_table_client(table)
-    keys = {"PartitionKey": partition, "RowKey": row}
     while True:
+        seen = last_seen or _see(client, partition, row)
+        changed = change(dict(seen.properties))
+        if changed is None and last_seen is None:
+            return seen
         try:
-            found = client.get_entity(partition, row)
-        except ResourceNotFoundError:
-            found = None
-        properties = {name: value for name, value in (found or {}).items() if name not in keys}
-        changed = change(properties)
-        if changed is None:
-            return properties
-        try:
-            if found is None:
-                client.create_entity({**changed, **keys})
-            else:
-                client.update_entity(
-                    {**changed, **keys},
-                    mode=UpdateMode.REPLACE,
-                    etag=str(found.metadata["etag"]),
-                    match_condition=MatchConditions.IfNotModified,
-                )
+            if changed is not None:
+                return _replace(client, partition, row, seen, changed)
         except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
-            continue
-        return dict(changed)
+            pass
+        last_seen = None
+
+
+def _see(client: "TableClient", partition: str, row: str) -> Seen:
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
+
+    try:
+        found = client.get_entity(partition, row)
+    except ResourceNotFoundError:
+        return ABSENT
+    properties = {name: value for name, value in found.items() if name not in {"PartitionKey", "RowKey"}}
+    return Seen(properties, str(found.metadata["etag"]))
+
+
+def _replace(client: "TableClient", partition: str, row: str, seen: Seen, properties: Mapping[str, Any]) -> Seen:
+    """Write an entity that is still as it was seen; otherwise raise what the client raises."""
+    from azure.core import MatchConditions  # noqa: PLC0415
+    from azure.data.tables import UpdateMode  # noqa: PLC0415
+
+    entity = {**properties, "PartitionKey": partition, "RowKey": row}
+    if seen.etag is None:
+        written = client.create_entity(entity)
+    else:
+        written = client.update_entity(
+            entity, mode=UpdateMode.REPLACE, etag=seen.etag, match_condition=MatchConditions.IfNotModified
+        )
+    return Seen(dict(properties), str(written["etag"]))
 
 
 def delete_entity(table: str, partition: str, row: str) -> None:
