@@ -51,3 +51,10 @@ def test_a_belief_alone_leaves_nothing_as_it_is(tables, key):
     seen = tables.change_entity(*key, lambda entity: count_up(entity) if entity else None, last_seen=tables.ABSENT)
     assert seen.properties == {"count": 7}
     assert tables.change_entity(*key, lambda _: None, last_seen=tables.ABSENT).properties == {"count": 7}
+
+
+def test_a_table_that_somebody_deleted_is_made_again(tables):
+    tables.change_entity("deletedtests", "one", "row", count_up)
+    tables.table_service().delete_table("deletedtests")
+    assert tables.change_entity("deletedtests", "one", "row", count_up).properties == {"count": 1}
+    assert tables.get_entity("deletedtests", "one", "row")["count"] == 1

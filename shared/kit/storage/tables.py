@@ -85,9 +85,9 @@ def change_entity(
         ResourceNotFoundError,
     )
 
-    _ensure_table(table)
     client = table_service().get_table_client(table)
     while True:
+        _ensure_table(table)
         seen = last_seen or _see(client, partition, row)
         changed = change(dict(seen.properties))
         if changed is None and last_seen is None:
@@ -95,8 +95,10 @@ def change_entity(
         try:
             if changed is not None:
                 return _replace(client, partition, row, seen, changed)
-        except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError):
+        except (ResourceExistsError, ResourceModifiedError):
             pass
+        except ResourceNotFoundError:  # the entity is gone, or the whole table
+            _ensure_table.cache_clear()
         last_seen = None
 
 
