@@ -12,6 +12,7 @@ Settings come from the environment, then from `Values` in local.settings.json. B
 - `FUNCTIONS_KEYS_FILE`: the keys, else `.local/functions-keys.json`, made at the first start: `master` opens all,
   `default` every function, and `functions` may hold a key for each name;
 - `FUNCTIONS_BLOB_POLL_SECONDS`: how often containers are scanned, 0.5 by default;
+- `FUNCTIONS_BACKGROUND_NICENESS`: how far the background process stands back, 10 by default;
 - `FUNCTIONS_LOG_LEVEL`: INFO by default; DEBUG shows each triggered run;
 - `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`: bytes, 100 MB by default.
 

@@ -108,7 +108,8 @@ async def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     recycling = loop.create_task(_stop_after_timeout(app, stop))
     if options.role == "background":
-        os.nice(10)  # on Azure these functions run on other instances; here they must not slow the answers to people
+        # On Azure these functions run on other instances; here they must not slow the answers to people.
+        os.nice(int(os.environ.get("FUNCTIONS_BACKGROUND_NICENESS", "10")))
     if options.role == "http":
         await _serve(config, app, socket.socket(fileno=options.listen), reporter, stop)
     else:
