@@ -7,8 +7,9 @@ import platform
 import signal
 import sys
 import time
+import traceback
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -58,19 +59,25 @@ def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
+    results: dict[str, Any] = {"machine": _machine(), "workers": default_workers(), "load": {}, "rushes": {}}
+    failed = False
     try:
         with running_system(lambda step: say(f"  [{time.monotonic() - started:5.1f} s] {step}")) as system:
-            results = _measure(system, options)
+            results.update(_measure(system, options, results["rushes"]))  # part by part
     except KeyboardInterrupt:
         return 130
     except ServiceFailed as failure:
         print(failure, file=sys.stderr)
         return 1
+    except Exception:  # noqa: BLE001 - what was measured before is not lost for it
+        traceback.print_exc()
+        say("  A part of the benchmark has failed; these are the figures until then.")
+        failed = True
     results["seconds"] = round(time.monotonic() - started)
     _show(results)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
-    return 0 if _all_as_expected(results) else 1
+    return 0 if _all_as_expected(results) and not failed else 1
 
 
 def _options() -> argparse.Namespace:
@@ -85,73 +92,71 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _measure(system: System, options: argparse.Namespace) -> dict[str, Any]:
+type Part = tuple[str, Any]
+
+
+def _measure(system: System, options: argparse.Namespace, rushes: dict[str, Any]) -> Iterator[Part]:
+    """Measure what was asked for, and yield it part by part; the figures of each rush go into `rushes`."""
     wanted: list[str] = options.only
     pace = QUICK if options.quick else FULL
-    results: dict[str, Any] = {"machine": _machine(), "pace": vars(pace), "workers": default_workers()}
-    memory: dict[str, Any] = {}
-    if "memory" in wanted and processes.AVAILABLE:
-        memory["at rest"] = _memory(system)
+    yield "pace", vars(pace)
+    memory = "memory" in wanted and processes.AVAILABLE
+    at_rest = _memory(system) if memory else []
     scenery = set_scene(system)
-    results["load"] = _load(system, scenery, [name for name in CASES if name in wanted], pace)
-    results |= _sell(system, scenery, options)
+    yield "load", _load(system, scenery, [name for name in CASES if name in wanted], pace)
+    yield from _sell(system, scenery, options, rushes)
     if memory:
-        memory["after load"] = _memory(system)
-        results["memory"] = memory
+        yield "memory", {"at rest": at_rest, "after load": _memory(system)}
     if "polling" in wanted:
         say("  a thousand pollers")
-        results["polling"] = measure_polling(system, scenery, pace)
+        yield "polling", measure_polling(system, scenery, pace)
     if "past-orders" in wanted:  # the last that need the host, for they make the database large
         most = PAST_ORDERS_QUICK if options.quick else PAST_ORDERS
-        results["past-orders"] = measure_past_orders(system, scenery, pace, most=most)
+        yield "past-orders", measure_past_orders(system, scenery, pace, most=most)
     if "order-search" in wanted:
         most = FOUND_AMONG_QUICK if options.quick else FOUND_AMONG
-        results["order-search"] = measure_order_search(system, scenery, pace, most=most)
+        yield "order-search", measure_order_search(system, scenery, pace, most=most)
     system.host.stop()
     strike_off_mail(system)
-    return results | _measure_at_rest(system, scenery, options)
+    yield from _measure_at_rest(system, scenery, options)
 
 
-def _sell(system: System, scenery: Scenery, options: argparse.Namespace) -> dict[str, Any]:
+def _sell(system: System, scenery: Scenery, options: argparse.Namespace, rushes: dict[str, Any]) -> Iterator[Part]:
     """Sell in other ways than at an even pace."""
     wanted: list[str] = options.only
-    results: dict[str, Any] = {"rushes": {}}
     if "mail" in wanted:
         say("  confirmations")
-        results["mail"] = send_confirmations(system, scenery, orders=ORDERS_CONFIRMED)
+        yield "mail", send_confirmations(system, scenery, orders=ORDERS_CONFIRMED)
     for name in (name for name in RUSHES if name in wanted):
         say(f"  {RUSHES[name].buyers:,} buyers for the last {RUSHES[name].last:,}")
-        results["rushes"][name] = run_rush(system, scenery, RUSHES[name])
+        rushes[name] = run_rush(system, scenery, RUSHES[name])
         strike_off_mail(system)
     if "money" in wanted:
         say("  payments and refunds")
-        results["money"] = measure_money(system, scenery, orders=100 if options.quick else ORDERS_PAID)
-    return results
+        yield "money", measure_money(system, scenery, orders=100 if options.quick else ORDERS_PAID)
 
 
-def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespace) -> dict[str, Any]:
+def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespace) -> Iterator[Part]:
     """Measure what starts hosts of its own, or none."""
     wanted: list[str] = options.only
-    results: dict[str, Any] = {}
     if "statements" in wanted:
         say("  counting statements")
-        results["statements"] = count_statements(system, scenery, orders=ORDERS_COUNTED)
+        yield "statements", count_statements(system, scenery, orders=ORDERS_COUNTED)
     if "images" in wanted:
         say("  images")
-        results["images"] = check_images(times=1 if options.quick else 5)
+        yield "images", check_images(times=1 if options.quick else 5)
     if "import" in wanted:
         say("  imports")
-        results["import"] = _imports(system, listed=options.imports)
+        yield "import", _imports(system, listed=options.imports)
     if "cold" in wanted:
         say("  cold starts")
-        results["cold"] = cold_starts(system, scenery, times=1 if options.quick else 3)
+        yield "cold", cold_starts(system, scenery, times=1 if options.quick else 3)
     if "outage" in wanted:
         say("  Redis out of reach")
-        results["outage"] = measure_outage(system, scenery)
+        yield "outage", measure_outage(system, scenery)
     if "reports" in wanted:
         say("  reports")
-        results["reports"] = measure_exports(system, scenery, rounds=1 if options.quick else EXPORTS)
-    return results
+        yield "reports", measure_exports(system, scenery, rounds=1 if options.quick else EXPORTS)
 
 
 def _load(system: System, scenery: Scenery, names: list[str], pace: Pace) -> dict[str, Any]:

@@ -26,7 +26,8 @@ def measure_exports(system: "System", scenery: "Scenery", *, rounds: int) -> dic
     """Write the report of an event with so many orders, and copy the same rows to nowhere, in turn; medians."""
     from tests.bench.past_orders import add_past_orders
 
-    scenery = replace(scenery, event_id=scenery.wide_id, package_ids=scenery.wide_package_ids)  # the other has a past
+    # The other events have a past.
+    scenery = replace(scenery, event_id=scenery.reported_id, package_ids=scenery.reported_package_ids)
     found: dict[str, Any] = {}
     before = 0
     for count in COUNTS:

@@ -32,6 +32,8 @@ class Scenery:
     catalogue_package_ids: list[str]
     wide_id: str
     wide_package_ids: list[str]
+    reported_id: str
+    reported_package_ids: list[str]
 
     @property
     def list_path(self) -> str:
@@ -64,12 +66,23 @@ def set_scene(system: System) -> Scenery:
         code = {"code": PROMO_CODE, "discount_type": "percentage", "discount_value": 12.5}
         _ok(api.post(f"/admin/events/{event_id}/promo-codes", json=code))
         wide_id, wide = _add_event(api, "Wide", packages=WIDE_PACKAGES)
+        reported_id, reported = _add_event(api, "Reported", packages=WIDE_PACKAGES)
         catalogue_id, catalogue = _add_event(api, "Catalogue", packages=CATALOGUE_PACKAGES)
         for package_id in catalogue:
             for number in range(CATALOGUE_OPTIONS):
                 _add_option(api, catalogue_id, package_id, f"Question {number + 1}?")
     _copy_rows(system)
-    return Scenery(event_id, packages, system.issuer.token(COORDINATOR), catalogue_id, catalogue, wide_id, wide)
+    return Scenery(
+        event_id=event_id,
+        package_ids=packages,
+        token=system.issuer.token(COORDINATOR),
+        catalogue_id=catalogue_id,
+        catalogue_package_ids=catalogue,
+        wide_id=wide_id,
+        wide_package_ids=wide,
+        reported_id=reported_id,
+        reported_package_ids=reported,
+    )
 
 
 def _add_event(api: httpx.Client, title: str, *, packages: int) -> tuple[str, list[str]]:
