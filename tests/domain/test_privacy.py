@@ -31,7 +31,9 @@ from shared.domain.privacy.placeholders import ERASED, ERASED_EMAIL
 from shared.domain.promotions.errors import PromoCodeUsedByCustomer
 from shared.domain.promotions.redeeming import customer_of
 from shared.kit.actor import GUEST, Actor
+from shared.kit.db.engine import make_engine
 from shared.kit.db.idempotency import Idempotency
+from shared.kit.settings import load_settings
 from tests.factories import at_once
 from tests.harness.desk import NOW, ONLINE, Desk, know_settings
 
@@ -474,13 +476,14 @@ def retained(fresh_database, app_environment, monkeypatch):
     """A desk on whose database the timer works, too."""
     know_settings(app_environment)
     desk = Desk(fresh_database)
-    engine = desk.engine
+    engine = make_engine(load_settings({**app_environment, "DATABASE_URL": fresh_database}))
     monkeypatch.setattr("shared.kit.db.unit_of_work.engine", lambda: engine)
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     monkeypatch.setattr("shared.kit.db.unit_of_work.autocommit_engine", lambda: autocommit)
     monkeypatch.setattr(retention, "remove_finished_by", lambda *_: None)
     yield desk
     desk.close()
+    engine.dispose()
 
 
 def test_the_data_of_an_event_long_over_is_erased_by_itself_once(retained, monkeypatch):
