@@ -58,8 +58,8 @@ type Parameters = dict[str, str]
 
 
 def measure_order_search(system: System, scenery: Scenery, pace: Pace, *, most: int) -> dict[str, Any]:
-    """Fill the event with sixty-four packages, then measure lists, searches, the dashboard, and placing."""
-    event = replace(scenery, event_id=scenery.wide_id, package_ids=scenery.wide_package_ids)
+    """Fill an event with sixty-four packages, then measure lists, searches, the dashboard, and placing."""
+    event = replace(scenery, event_id=scenery.searched_id, package_ids=scenery.searched_package_ids)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         definitions: dict[str, str] = dict(connection.execute(_INDEXES, [NEW_INDEXES]).fetchall())
         _drop(connection, definitions)  # a million rows are indexed faster at once

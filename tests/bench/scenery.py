@@ -34,6 +34,8 @@ class Scenery:
     wide_package_ids: list[str]
     reported_id: str
     reported_package_ids: list[str]
+    searched_id: str
+    searched_package_ids: list[str]
 
     @property
     def list_path(self) -> str:
@@ -67,6 +69,7 @@ def set_scene(system: System) -> Scenery:
         _ok(api.post(f"/admin/events/{event_id}/promo-codes", json=code))
         wide_id, wide = _add_event(api, "Wide", packages=WIDE_PACKAGES)
         reported_id, reported = _add_event(api, "Reported", packages=WIDE_PACKAGES)
+        searched_id, searched = _add_event(api, "Searched", packages=WIDE_PACKAGES)
         catalogue_id, catalogue = _add_event(api, "Catalogue", packages=CATALOGUE_PACKAGES)
         for package_id in catalogue:
             for number in range(CATALOGUE_OPTIONS):
@@ -82,6 +85,8 @@ def set_scene(system: System) -> Scenery:
         wide_package_ids=wide,
         reported_id=reported_id,
         reported_package_ids=reported,
+        searched_id=searched_id,
+        searched_package_ids=searched,
     )
 
 
