@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import NoSuchPackage
 from shared.domain.messaging.queries import events_with_news
+from shared.domain.orders.states import SOLD, State
 from shared.domain.sales.schemas import SalesCount, SalesSummary
 from shared.kit.cache import cache
 from shared.kit.clock import utc_now
@@ -25,10 +26,11 @@ _LATELY = timedelta(seconds=150)
 _SEEN_AT_MOST = 500
 _seen: dict[tuple[UUID, bool], SalesSummary] = {}
 
-SOLD_ITEMS = """order_items i
+_UNSOLD = ", ".join(f"'{state}'" for state in State if state not in SOLD | {State.REFUNDED})
+SOLD_ITEMS = f"""order_items i
  WHERE i.event_id = %(event_id)s
    AND NOT EXISTS (SELECT FROM orders o WHERE o.event_id = %(event_id)s AND o.id = i.order_id
-                      AND o.status IN ('pending', 'failed', 'expired', 'cancelled'))"""
+                      AND o.status IN ({_UNSOLD}))"""
 """The event's purchases. What is none is rare, and an index names it: so orders are looked at for that alone."""
 
 # Each part names the event itself: only then the planner knows how large it is.
