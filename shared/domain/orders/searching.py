@@ -73,8 +73,12 @@ _OF_TICKET = (
 
 def pattern(word: str) -> str:
     """A pattern of LIKE for a word, its own signs as they stand; without a trigram, only where a word begins."""
-    plain = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{plain}%" if _TRIGRAM.search(word) else f"% {plain}%"
+    return f"%{literal(word)}%" if _TRIGRAM.search(word) else f"% {literal(word)}%"
+
+
+def literal(text: str) -> str:
+    """The text as a part of a LIKE pattern: its own signs stand for themselves."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def runs_of(text: str) -> list[str]:

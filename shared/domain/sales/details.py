@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import NoSuchPackage
-from shared.domain.orders.searching import TEXT
+from shared.domain.orders.searching import TEXT, literal
 from shared.domain.sales.queries import FRESH, SOLD_ITEMS
 from shared.domain.sales.schemas import DetailsQuery, SalesDetails
 from shared.kit import cursors
@@ -77,7 +77,9 @@ def get_details(
 ) -> SalesDetails:
     """The package's purchases, in five statements at most however many; raises `NoSuchEvent`, `NoSuchPackage`."""
     connection = driver_connection(session)
-    which: dict[str, Any] = {"event_id": event_id, "package_id": package_id, "pattern": _pattern(query.q)}
+    which: dict[str, Any] = {"event_id": event_id, "package_id": package_id}
+    if query.q:
+        which["pattern"] = f"%{literal(query.q.strip())}%"
     package = connection.execute(_PACKAGE, which).fetchone()
     if package is None:
         raise NoSuchEvent
@@ -156,14 +158,6 @@ def _rows(
 ) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement.encode(), parameters, prepare=prepare).fetchall()
-
-
-def _pattern(q: str | None) -> str | None:
-    """Match `q` anywhere, its own signs as they stand."""
-    if q is None:
-        return None
-    plain = q.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{plain}%"
 
 
 def _read(cursor: str) -> tuple[UUID, UUID]:
