@@ -5,7 +5,7 @@ import azure.functions as func
 from shared.domain.audit import upkeep
 from shared.domain.ledger.reconciling import reconcile_all
 from shared.domain.orders.releasing import release_all_overdue
-from shared.domain.orders.words import learn_words, tidy_index
+from shared.domain.orders.search.words import learn_words, tidy_index
 from shared.domain.privacy import retention
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection

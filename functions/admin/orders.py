@@ -6,13 +6,15 @@ from shared.domain.access.permissions import Permission
 from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import outbox
-from shared.domain.orders import cancelling, caring, errors, queries
-from shared.domain.orders.drafting import Counter
-from shared.domain.orders.finding import list_orders as find_orders
-from shared.domain.orders.placing import REFUSALS, place_order
+from shared.domain.orders import cancelling, errors, queries
+from shared.domain.orders.placing.commands import REFUSALS, place_order
+from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
-from shared.domain.orders.team_schemas import NoteIn, NoteOut, OrderList, OrderListQuery, ResendOut, TeamOrderOut
-from shared.domain.orders.timeline import with_history
+from shared.domain.orders.search.queries import list_orders as find_orders
+from shared.domain.orders.search.schemas import OrderList, OrderListQuery
+from shared.domain.orders.team import commands as team
+from shared.domain.orders.team.schemas import NoteIn, NoteOut, ResendOut, TeamOrderOut
+from shared.domain.orders.team.timeline import with_history
 from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.domain.payments.queries import get_refund, refunds_of
@@ -135,11 +137,11 @@ def cancel_order(call: Call, order_id: UUID) -> OrderOut:
 )
 def add_order_note(call: Call, order_id: UUID, body: NoteIn) -> NoteOut:
     """Write a note about an order for the team; it stays as it is, and buyers never see it."""
-    return caring.add_note(call.session, call.event_id, order_id, body.text, actor=call.actor, now=call.now)
+    return team.add_note(call.session, call.event_id, order_id, body.text, actor=call.actor, now=call.now)
 
 
 def _replay_resend(call: Call, message_id: UUID) -> ResendOut:
-    return caring.get_resend(call.session, call.event_id, message_id)
+    return team.get_resend(call.session, call.event_id, message_id)
 
 
 @bp.post(
@@ -151,9 +153,9 @@ def _replay_resend(call: Call, message_id: UUID) -> ResendOut:
 )
 def resend_confirmation(call: Call, order_id: UUID) -> ResendOut:
     """Send the buyer the confirmation with the tickets once more; three times an hour at most."""
-    message_id = caring.resend(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
+    message_id = team.resend(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
     call.idempotency.remember(call.session, message_id, now=call.now)
     made = {"resent": (None, "order_confirmation")}
     record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
     call.unit_of_work.after_commit(outbox.nudge)
-    return caring.get_resend(call.session, call.event_id, message_id)
+    return team.get_resend(call.session, call.event_id, message_id)

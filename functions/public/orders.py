@@ -5,8 +5,8 @@ from functions.edge import ORDER_LINKS, drop_what_buyers_change, endpoints, forg
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
-from shared.domain.orders.drafting import Counter
-from shared.domain.orders.placing import REFUSALS, place_order
+from shared.domain.orders.placing.commands import REFUSALS, place_order
+from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
 from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors

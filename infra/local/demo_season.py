@@ -22,11 +22,11 @@ from shared.domain.catalog import commands
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
 from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
-from shared.domain.orders.drafting import Counter
-from shared.domain.orders.placing import place_order
+from shared.domain.orders.placing.commands import place_order
+from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
-from shared.domain.orders.words import learn_words
+from shared.domain.orders.search.words import learn_words
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.promotions.commands import create_promo_code

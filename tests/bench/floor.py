@@ -20,9 +20,9 @@ from uuid import UUID
 
 import psycopg
 
-from shared.domain.orders import drafting, statements
-from shared.domain.orders.placed import order_row
-from shared.domain.orders.rules import Line, Offer
+from shared.domain.orders.placing import drafting, statements
+from shared.domain.orders.placing.placed import order_row
+from shared.domain.orders.placing.rules import Line, Offer
 from shared.domain.orders.schemas import OrderPlace
 from shared.kit.actor import GUEST
 from shared.kit.db.idempotency import Idempotency

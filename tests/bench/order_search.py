@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import psycopg
 
 from infra.local.console import say
-from shared.domain.orders.words import learn_words
+from shared.domain.orders.search.words import learn_words
 from tests.bench.cases import Pace, authorised
 from tests.bench.leftovers import strike_off_mail
 from tests.bench.names import first_names, last_names

@@ -43,8 +43,8 @@ def sale(fresh_database):
 
 
 def test_an_order_whose_number_is_taken_draws_another_one(sale, app_environment, monkeypatch):
-    placing = load("shared.domain.orders.placing", app_environment)
-    drafting = load("shared.domain.orders.drafting", app_environment)
+    placing = load("shared.domain.orders.placing.commands", app_environment)
+    drafting = load("shared.domain.orders.placing.drafting", app_environment)
     connection, event_id, package_id = sale
     words = chain(repeat("SAMEAA", 3), repeat("FRESHB"))
     monkeypatch.setattr(drafting, "random_word", lambda length: next(words))

@@ -14,7 +14,7 @@ from shared.domain.orders.errors import (
     TooManyTickets,
     UnknownPackage,
 )
-from shared.domain.orders.rules import Offer, price_lines, quantities
+from shared.domain.orders.placing.rules import Offer, price_lines, quantities
 from shared.domain.orders.schemas import OrderItemIn
 
 NOW = datetime(2027, 4, 17, 18, tzinfo=UTC)

@@ -17,7 +17,7 @@ from infra.local.schema import MIGRATIONS
 from shared.domain.audit.queries import verify_chain
 from shared.domain.ledger.reconciling import check_books
 from shared.domain.orders.errors import TooManyForCustomer
-from shared.domain.orders.placing import place_order
+from shared.domain.orders.placing.commands import place_order
 from shared.domain.orders.schemas import OrderPlace
 from shared.domain.payments.commands import note_message
 from shared.domain.payments.provider import Facts, Message, PaymentStatus

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from shared.domain.catalog import commands as catalog
 from shared.domain.catalog.schemas import EventCreate, EventPatch, PackageCreate, PackagePatch
 from shared.domain.orders import cancelling
-from shared.domain.orders.drafting import Counter
-from shared.domain.orders.placing import place_order
+from shared.domain.orders.placing.commands import place_order
+from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import OrderPlace, PlacedOrderOut
 from shared.domain.payments.facts import take_note

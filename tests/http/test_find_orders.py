@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
-from shared.domain.orders.finding import list_orders
-from shared.domain.orders.searching import nearest, runs_of, slips_between
-from shared.domain.orders.team_schemas import OrderListQuery
-from shared.domain.orders.words import forget_words, learn_words, tidy_index
+from shared.domain.orders.search.conditions import nearest, runs_of, slips_between
+from shared.domain.orders.search.queries import list_orders
+from shared.domain.orders.search.schemas import OrderListQuery
+from shared.domain.orders.search.words import forget_words, learn_words, tidy_index
 from tests.factories import (
     UNKNOWN_ID,
     Evening,

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from shared.domain.orders.queries import get_order_for_team
-from shared.domain.orders.timeline import with_history
+from shared.domain.orders.team.timeline import with_history
 from tests.factories import (
     UNKNOWN_ID,
     Evening,

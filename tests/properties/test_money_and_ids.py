@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.domain.orders.errors import QuantityOutOfRange, SoldOut, TooManyTickets
-from shared.domain.orders.rules import MAX_TICKETS, Offer, price_lines, quantities
+from shared.domain.orders.placing.rules import MAX_TICKETS, Offer, price_lines, quantities
 from shared.domain.orders.schemas import OrderItemIn
 from shared.domain.tickets.codes import PREFIX, TicketCode, read_code, sign_code
 from shared.kit.clock import utc_now

@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import Amounts, sale_pairs
-from shared.domain.orders.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
+from shared.domain.orders.placing.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
 from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again

@@ -17,6 +17,7 @@ from shared.domain.tickets.schemas import TicketOut
 from shared.kit.fields import Email, Input, Moment, Name, Output, Phone, normal_text, readable_text
 
 type OrderStatus = Literal["pending", "paid", "failed", "expired", "cancelled", "partially_refunded", "refunded"]
+type Channel = Literal["online", "box_office"]
 
 
 class CustomerIn(Input):

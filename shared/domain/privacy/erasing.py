@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from shared.domain.audit.commands import Entity, record
 from shared.domain.orders.releasing import release
+from shared.domain.orders.search.words import forget_words
 from shared.domain.orders.states import State
-from shared.domain.orders.words import forget_words
 from shared.domain.payments.commands import give_up_later
 from shared.domain.privacy.errors import CustomerActive
 from shared.domain.privacy.finding import find_subject

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import NoSuchPackage
-from shared.domain.orders.searching import TEXT, literal
+from shared.domain.orders.search.conditions import TEXT, literal
 from shared.domain.sales.queries import FRESH, SOLD_ITEMS
 from shared.domain.sales.schemas import DetailsQuery, SalesDetails
 from shared.kit import cursors

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from shared.domain.orders.errors import NoSuchOrder, NothingToSend, ResentTooOften
 from shared.domain.orders.models import Order, OrderNote
 from shared.domain.orders.states import SOLD
-from shared.domain.orders.team_schemas import NoteOut, ResendOut
-from shared.domain.orders.timeline import note_of
+from shared.domain.orders.team.schemas import NoteOut, ResendOut
+from shared.domain.orders.team.timeline import note_of
 from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from shared.domain.orders.searching import nearest, runs_of
+from shared.domain.orders.search.conditions import nearest, runs_of
 
 log = logging.getLogger(__name__)
 

@@ -14,8 +14,6 @@ import psycopg
 
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import EventCancelled
-from shared.domain.orders import statements
-from shared.domain.orders.drafting import Counter, Draft, draft_order
 from shared.domain.orders.errors import (
     InvalidAnswers,
     PackageNotOnSale,
@@ -27,9 +25,11 @@ from shared.domain.orders.errors import (
     TooManyTickets,
     UnknownPackage,
 )
-from shared.domain.orders.placed import answer_rows, order_row, placed_order
+from shared.domain.orders.placing import statements
+from shared.domain.orders.placing.drafting import Counter, Draft, draft_order
+from shared.domain.orders.placing.placed import answer_rows, order_row, placed_order
+from shared.domain.orders.placing.rules import quantities
 from shared.domain.orders.releasing import release_overdue
-from shared.domain.orders.rules import quantities
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
 from shared.domain.promotions.errors import REFUSALS as PROMO_REFUSALS
 from shared.domain.promotions.errors import PromoCodeUsedByCustomer, PromoCodeUsedUp

@@ -6,8 +6,8 @@ import orjson
 from psycopg.types.json import Jsonb
 
 from shared.domain.ledger.rules import sale_pairs
-from shared.domain.orders.drafting import Counter, Draft, DraftItem
 from shared.domain.orders.links import access_token, token_hash
+from shared.domain.orders.placing.drafting import Counter, Draft, DraftItem
 from shared.domain.orders.schemas import (
     AnswerOut,
     BoxOfficeOrder,

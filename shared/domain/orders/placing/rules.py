@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from shared.domain.orders.answers import Answer, Option, check_answers
-from shared.domain.orders.charges import NO_RATES, NOTHING, Charges, Rates
 from shared.domain.orders.errors import (
     InvalidAnswers,
     PackageNotOnSale,
@@ -15,6 +13,8 @@ from shared.domain.orders.errors import (
     TooManyTickets,
     UnknownPackage,
 )
+from shared.domain.orders.placing.answers import Answer, Option, check_answers
+from shared.domain.orders.placing.charges import NO_RATES, NOTHING, Charges, Rates
 from shared.domain.orders.schemas import OrderItemIn
 from shared.kit.errors import InputFault
 

@@ -16,10 +16,10 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
-from shared.domain.orders.searching import Conditions, conditions_of, corrected_conditions, says_anything
-from shared.domain.orders.sorting import SORTS
-from shared.domain.orders.team_schemas import OrderList, OrderListQuery, OrderRow, OrderRowItem
-from shared.domain.orders.words import meant_by
+from shared.domain.orders.search.conditions import Conditions, conditions_of, corrected_conditions, says_anything
+from shared.domain.orders.search.schemas import OrderList, OrderListQuery, OrderRow, OrderRowItem
+from shared.domain.orders.search.sorting import SORTS
+from shared.domain.orders.search.words import meant_by
 from shared.kit import cursors
 from shared.kit.db.unit_of_work import driver_connection
 

@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.schemas import OrderOut
-from shared.domain.orders.team_schemas import NoteOut, Person, TeamOrderOut, TimelineEntry
+from shared.domain.orders.team.schemas import NoteOut, Person, TeamOrderOut, TimelineEntry
 from shared.kit.db.unit_of_work import driver_connection
 
 TRIED_AT_MOST = 5

@@ -15,11 +15,11 @@ from psycopg.rows import dict_row
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.ledger.rules import Amounts
-from shared.domain.orders import statements
-from shared.domain.orders.answers import Answer, Option
-from shared.domain.orders.charges import Rates, charges_on
 from shared.domain.orders.errors import PaymentMethodUnavailable
-from shared.domain.orders.rules import Line, Offer, price_lines
+from shared.domain.orders.placing import statements
+from shared.domain.orders.placing.answers import Answer, Option
+from shared.domain.orders.placing.charges import Rates, charges_on
+from shared.domain.orders.placing.rules import Line, Offer, price_lines
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace
 from shared.domain.orders.states import State
 from shared.domain.promotions.redeeming import Promo, customer_of, discounts, read_promo

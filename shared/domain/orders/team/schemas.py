@@ -1,0 +1,75 @@
+"""What the event's team sees of orders beyond what their buyers see."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.domain.orders.schemas import Channel, OrderOut
+from shared.kit.fields import Input, Moment, Output, Paragraphs
+
+
+class Person(Output):
+    """Somebody of the team."""
+
+    id: UUID | None
+    name: str | None
+    email: str | None
+
+
+class NoteIn(Input):
+    """What to write down about an order; buyers never see it."""
+
+    text: Paragraphs
+
+
+class NoteOut(Output):
+    """A note of the team."""
+
+    id: UUID
+    text: str
+    author: Person
+    created_at: Moment
+
+
+class ResendOut(Output):
+    """The confirmation is on its way again; how far it is tells the order's timeline."""
+
+    message_id: UUID
+    to: str
+    queued_at: Moment
+
+
+class TimelineEntry(Output):
+    """Something that has happened to an order."""
+
+    at: Moment
+    kind: Literal[
+        "placed",
+        "paid",
+        "ended",
+        "payment_begun",
+        "payment_requires_action",
+        "payment_processing",
+        "payment_failed",
+        "payment_cancelled",
+        "payment_succeeded",
+        "payment_disputed",
+        "refund_decided",
+        "refund_pending",
+        "refund_succeeded",
+        "refund_failed",
+        "email",
+        "note",
+        "changed",
+    ]
+    actor: Person | None = Field(description="Who of the team did it; null where the buyer or the system did.")
+    detail: dict[str, Any] = Field(description="What is known of it: amounts in cents, reasons, states.")
+
+
+class TeamOrderOut(OrderOut):
+    """An order with what only the team sees."""
+
+    channel: Channel
+    notes: list[NoteOut] = Field(description="The oldest first.")
+    timeline: list[TimelineEntry] = Field(description="All that has happened, in the order in which it did.")
