@@ -10,6 +10,7 @@ from shared.domain.payments import models as payments
 from shared.domain.privacy import models as privacy
 from shared.domain.promotions import models as promotions
 from shared.domain.reports import models as reports
+from shared.domain.stock import models as stock
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
 
@@ -25,5 +26,6 @@ __all__ = [
     "privacy",
     "promotions",
     "reports",
+    "stock",
     "tickets",
 ]

@@ -194,7 +194,7 @@ _TABLES = {
     "events": "id",
     "event_members": "event_id",
     "ticket_packages": "event_id",
-    "package_stock": "event_id",
+    "stock": "event_id",
     "custom_options": "event_id",
     "promo_codes": "event_id",
     "promo_code_packages": "event_id",

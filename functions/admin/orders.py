@@ -7,8 +7,8 @@ from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, errors, queries
+from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import REFUSALS, place_order
-from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
 from shared.domain.orders.search.queries import list_orders as find_orders
 from shared.domain.orders.search.schemas import OrderList, OrderListQuery
@@ -50,8 +50,8 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
     call.unit_of_work.commit()  # as for buyers: the session's connection is given back
     call.unit_of_work.after_commit(outbox.nudge)
     forget_promo_code(call, body.promo_code)
-    counter = Counter(
-        channel="box_office",
+    counter = SalesChannel(
+        name="box_office",
         paid_at_once=frozenset({"cash", "cheque", "card_terminal", "comp"}),
         seller=call.actor.user_id,
     )
@@ -61,7 +61,7 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
             call.event_id,
             body,
             actor=call.actor,
-            counter=counter,
+            channel=counter,
             idempotency=call.idempotency,
             now=call.now,
         )

@@ -5,8 +5,8 @@ from functions.edge import ORDER_LINKS, drop_what_buyers_change, endpoints, forg
 from shared.domain.access.permissions import Permission
 from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
+from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import REFUSALS, place_order
-from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
 from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
@@ -24,9 +24,9 @@ PROMO_GUESSES = RateLimit("promo_guesses")
 ORDERS = RateLimit("orders")
 
 
-def _online() -> Counter:
+def _online() -> SalesChannel:
     """How buyers can pay here."""
-    return Counter(
+    return SalesChannel(
         paid_at_once=frozenset({"test"} if settings().is_local else ()),
         paid_later=frozenset({"card"} if online_provider() else ()),
     )
@@ -66,7 +66,7 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
             body,
             actor=call.actor,
             idempotency=call.idempotency,
-            counter=_online(),
+            channel=_online(),
             now=call.now,
         )
 

@@ -22,8 +22,8 @@ from shared.domain.catalog import commands
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
 from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
+from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import place_order
-from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
 from shared.domain.orders.search.words import learn_words
@@ -78,7 +78,7 @@ _BASKETS = (
     {"Friends of the studio": 1},
 )
 _BASKET_WEIGHTS = (6, 5, 4, 5, 2, 2, 1, 1)
-_ONLINE = Counter(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"}))
+_ONLINE = SalesChannel(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"}))
 # What is told by e-mail was told long ago.
 _TOLD = """
 UPDATE outbox SET published_at = created_at, done_at = created_at, attempts = 1
@@ -129,7 +129,7 @@ def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UU
     Some orders were never paid, one is still waiting for it, and two were refunded. `connection` is in autocommit.
     """
     random = Random(7)  # noqa: S311 - the same season for everybody, with nothing to guess
-    box_office = Counter(channel="box_office", paid_at_once=frozenset({"cash"}), seller=seller)
+    box_office = SalesChannel(name="box_office", paid_at_once=frozenset({"cash"}), seller=seller)
     placed: list[PlacedOrderOut] = []
     moments = _moments(random, now)
     for number, moment in enumerate(moments):
@@ -143,7 +143,7 @@ def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UU
                 showcase.event_id,
                 BoxOfficeOrder(**body) if at_box_office else OrderPlace(**body),
                 actor=GUEST,
-                counter=box_office if at_box_office else _ONLINE,
+                channel=box_office if at_box_office else _ONLINE,
                 idempotency=Idempotency(showcase.event_id, secrets.token_bytes(32), bytes(32)),
                 now=moment,
             )

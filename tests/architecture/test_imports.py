@@ -10,18 +10,32 @@ DOMAIN = REPOSITORY / "shared" / "domain"
 AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").exists()}
 # What one area shows to the others: what it can do, read and refuse, and in which terms; and its use cases by name.
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
-SHOWN |= {"paying", "releasing", "redeeming", "issuing", "refunds", "facts", "sending"}
-SHOWN |= {"provider", "providers", "placeholders", "removal", "conditions", "words"}
+SHOWN |= {"paying", "releasing", "redeeming", "refunds", "facts", "sending"}
+SHOWN |= {
+    "provider",
+    "providers",
+    "placeholders",
+    "removal",
+    "conditions",
+    "words",
+    "kinds",
+    "offers",
+    "returning",
+    "mending",
+}
 # Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
-# whoever has the books kept says in the ledger's own terms what has happened.
+# whoever has the books kept says in the ledger's own terms what has happened; a package is read with its stock.
 EXCEPTIONS = {
     ("messaging.delivery", "orders.links"),
-    ("orders.placing.placed", "tickets.codes"),
+    ("orders.placing.drafting", "tickets.rules"),
     ("orders.placing.drafting", "ledger.rules"),
-    ("orders.placing.placed", "ledger.rules"),
+    ("orders.placing.records", "ledger.rules"),
     ("orders.paying", "ledger.rules"),
     ("payments.facts", "ledger.rules"),
     ("payments.refunds", "ledger.rules"),
+    ("catalog.commands", "stock.models"),
+    ("catalog.options", "stock.models"),
+    ("catalog.queries", "stock.models"),
 }
 
 

@@ -1,7 +1,7 @@
 """The raw floor: what the order's own SQL costs when nothing but psycopg stands before the server.
 
 `python -m tests.bench.floor` reads a plan as `tests.bench.load` does. Each connection is a forked process in a closed
-loop that runs INSERT_ORDER and CLAIM_STOCK as one pipeline, which is one transaction with the hot row last; or, without
+loop that runs INSERT_ORDER and the claim as one pipeline, which is one transaction with the hot row last; or, without
 packages, inserts one short row, which is a commit and hardly more.
 """
 
@@ -20,11 +20,13 @@ from uuid import UUID
 
 import psycopg
 
+from shared.domain.orders.lines.offers import EventTerms, Offer
+from shared.domain.orders.lines.packages import PACKAGE
 from shared.domain.orders.placing import drafting, statements
-from shared.domain.orders.placing.placed import order_row
-from shared.domain.orders.placing.rules import Line, Offer
-from shared.domain.orders.schemas import OrderPlace
-from shared.kit.actor import GUEST
+from shared.domain.orders.placing.basket import Customer, SalesChannel
+from shared.domain.orders.placing.records import order_parameters, record_of
+from shared.domain.orders.placing.rules import Line
+from shared.domain.stock.commands import Claim, claim
 from shared.kit.db.idempotency import Idempotency
 from shared.kit.ids import new_id
 from tests.bench.plans import FloorPlan, outcome
@@ -88,39 +90,42 @@ def _orders(connection: psycopg.Connection[Any], plan: FloorPlan, number: int) -
 
     def place() -> None:
         nonlocal turn
-        order, claim = templates[turn % len(templates)]
+        order, claimed = templates[turn % len(templates)]
         items, entries = order["items"], json.loads(order["entries"])
         turn += 1
         item_id, word = new_id(), secrets.token_hex(6)
         order = order | {
-            "id": new_id(),
+            "id": (order_id := new_id()),
+            "order_id": order_id,
+            "cause": order_id,
             "number": f"ORD-{word}",
             "items": items.replace(ITEM_ID, str(item_id)),
-            "tickets": json.dumps([{"id": str(new_id()), "item_id": str(item_id), "number": f"TKT-{word}-01"}]),
+            "tickets": json.dumps(
+                [{"id": str(new_id()), "order_item_id": str(item_id), "number": f"TKT-{word}-01", "status": "valid"}]
+            ),
             "entries": json.dumps([entry | {"id": str(new_id())} for entry in entries]),
             "message_id": new_id(),
             "key_hash": secrets.token_bytes(32),
         }
         with connection.pipeline():
             connection.execute(statements.INSERT_ORDER, order, prepare=True)
-            connection.execute(statements.CLAIM_STOCK, claim, prepare=True)
+            claim(connection, event_id, [claimed], only_hold=False)
 
     return place
 
 
-def _template(
-    connection: psycopg.Connection[Any], event_id: UUID, package_id: UUID
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _template(connection: psycopg.Connection[Any], event_id: UUID, package_id: UUID) -> tuple[dict[str, Any], Claim]:
     """The parameters of an order for one of the package: its unique values are then written over."""
     terms = connection.execute(
-        "SELECT terms FROM package_stock WHERE event_id = %s AND package_id = %s", (event_id, package_id)
+        "SELECT terms FROM stock WHERE event_id = %s AND id = %s", (event_id, package_id)
     ).fetchone()
     assert terms is not None
     offer = Offer(
-        package_id=package_id,
+        kind=PACKAGE,
+        id=package_id,
         name="Package",
         price_cents=2500,
-        seats_per_package=1,
+        tickets_each=1,
         is_enabled=True,
         min_per_order=1,
         max_per_order=None,
@@ -131,37 +136,21 @@ def _template(
         options_per="item",
         options=(),
     )
-    body = OrderPlace.model_validate_json(
-        json.dumps(
-            {
-                "customer": {"name": "Bea Buyer", "email": "bea@demo.test"},
-                "items": [{"package_id": str(package_id), "quantity": 1}],
-                "payment_method": "test",
-            }
-        )
-    )
     idempotency = Idempotency(event_id, secrets.token_bytes(32), secrets.token_bytes(32))
-    evening = drafting.Evening("USD", None, timedelta(minutes=15))
     draft = drafting.draft_of(
         event_id,
-        evening,
+        EventTerms("published", "USD", None, timedelta(minutes=15)),
         [Line(offer, 1)],
+        channel=SalesChannel(),
+        customer=Customer("Bea Buyer", "bea@demo.test", None, None, "email:bea@demo.test"),
         method="test",
         is_paid=True,
         promo=None,
-        customer="email:bea@demo.test",
         now=datetime.now(UTC),
     )
-    order = order_row(draft, body, GUEST, drafting.Counter(), idempotency)
-    order["items"] = order["items"].replace(str(draft.items[0].id), ITEM_ID)
-    claim = {
-        "event_id": event_id,
-        "package_ids": [package_id],
-        "quantities": [1],
-        "terms": [offer.terms],
-        "only_hold": False,
-    }
-    return order, claim
+    order = order_parameters(draft, record_of(draft), idempotency)
+    order["items"] = order["items"].replace(str(draft.lines[0].id), ITEM_ID)
+    return order, draft.claims[0]
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ _INSERTS = (
     """,
 )
 _COUNT_SOLD = """
-UPDATE package_stock SET sold = sold + %(count)s WHERE event_id = %(event)s AND package_id = %(package)s
+UPDATE stock SET sold = sold + %(count)s WHERE event_id = %(event)s AND id = %(package)s
 """
 
 

@@ -29,10 +29,10 @@ RUSHES = {
 
 _COUNTED = """
 SELECT s.sold, count(DISTINCT i.order_id), count(t.id)
-  FROM package_stock s
-  LEFT JOIN order_items i ON i.event_id = s.event_id AND i.package_id = s.package_id
+  FROM stock s
+  LEFT JOIN order_items i ON i.event_id = s.event_id AND i.package_id = s.id
   LEFT JOIN tickets t ON t.event_id = i.event_id AND t.order_item_id = i.id
- WHERE s.event_id = %s AND s.package_id = %s
+ WHERE s.event_id = %s AND s.id = %s
  GROUP BY s.sold
 """
 

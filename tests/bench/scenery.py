@@ -18,7 +18,7 @@ CATALOGUE_OPTIONS = 4
 PROMO_CODE = "MEASURED"
 ADMIN = "admin@demo.test"
 COORDINATOR = "coordinator@demo.test"
-_COPIED = ("users", "events", "ticket_packages", "package_stock")  # in the order of their foreign keys
+_COPIED = ("users", "events", "stock", "ticket_packages")  # in the order of their foreign keys
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ def counts(database_url: str, event_id: str) -> dict[str, int]:
     return _one(
         database_url,
         """
-        SELECT (SELECT sum(sold)::int FROM package_stock WHERE event_id = %(event)s) AS sold,
-               (SELECT sum(held)::int FROM package_stock WHERE event_id = %(event)s) AS held,
+        SELECT (SELECT sum(sold)::int FROM stock WHERE event_id = %(event)s) AS sold,
+               (SELECT sum(held)::int FROM stock WHERE event_id = %(event)s) AS held,
                (SELECT count(*)::int FROM orders WHERE event_id = %(event)s) AS orders,
                (SELECT coalesce(sum(quantity), 0)::int FROM order_items WHERE event_id = %(event)s) AS packages,
                (SELECT count(*)::int FROM tickets WHERE event_id = %(event)s) AS tickets
@@ -70,14 +70,14 @@ def _one(database_url: str, query: str, event_id: str) -> dict[str, int]:
 # Each finds what contradicts it.
 _RULES = {
     "a package has held what pending orders ask for, sold what paid ones keep, and no more than there is": """
-        SELECT s.package_id, s.held, s.sold, s.quantity_limit, o.pending, o.kept
-          FROM package_stock s
+        SELECT s.id, s.held, s.sold, s.quantity_limit, o.pending, o.kept
+          FROM stock s
           CROSS JOIN LATERAL (
                SELECT coalesce(sum(i.quantity) FILTER (WHERE o.status = 'pending'), 0) AS pending,
                       coalesce(sum(i.quantity - i.returned)
                                FILTER (WHERE o.status IN ('paid', 'partially_refunded')), 0) AS kept
                  FROM order_items i JOIN orders o ON o.event_id = i.event_id AND o.id = i.order_id
-                WHERE i.event_id = s.event_id AND i.package_id = s.package_id) AS o
+                WHERE i.event_id = s.event_id AND i.package_id = s.id) AS o
          WHERE s.event_id = %(event)s
            AND (s.held <> o.pending OR s.sold <> o.kept OR s.held + s.sold > s.quantity_limit)
     """,

@@ -161,14 +161,14 @@ def test_cards_and_cash_codes_and_twenty_packages_in_any_combination(evening, ho
     assert set(codes) <= {200, 201, 409}
     assert findings(evening) == []
 
-    sold = "SELECT sum(sold)::int, sum(held)::int FROM package_stock WHERE event_id = %s"
+    sold = "SELECT sum(sold)::int, sum(held)::int FROM stock WHERE event_id = %s"
     lives = """
         SELECT coalesce(sum(i.quantity - i.returned), 0)::int FROM orders o JOIN order_items i ON i.order_id = o.id
          WHERE o.event_id = %s AND o.paid_at IS NOT NULL
     """
     ((still_sold, still_held),) = query(database_url, sold, evening.id)
     assert (still_sold, still_held) == (query(database_url, lives, evening.id)[0][0], 0)
-    over = "SELECT count(*) FROM package_stock WHERE event_id = %s AND sold + held > quantity_limit"
+    over = "SELECT count(*) FROM stock WHERE event_id = %s AND sold + held > quantity_limit"
     assert query(database_url, over, evening.id) == [(0,)]
 
 

@@ -23,7 +23,7 @@ SELECT 1 FROM events WHERE id = %(event)s FOR KEY SHARE
 """
 CLAIM = """
 SELECT claim_stock(event_id, ARRAY[package_id], ARRAY[1]::bigint[], ARRAY[terms], false)
-  FROM package_stock WHERE package_id = %s
+  FROM stock WHERE id = %s
 """
 
 

@@ -89,7 +89,7 @@ def test_a_limit_that_rises_and_sinks_while_fifty_buy_is_kept_at_every_moment(ev
     def watch() -> None:
         with psycopg.connect(database_url, autocommit=True) as connection:
             while not done.is_set():
-                now = "SELECT quantity_limit, held + sold FROM package_stock WHERE package_id = %s"
+                now = "SELECT quantity_limit, held + sold FROM stock WHERE id = %s"
                 seen.extend(connection.execute(now, [package["id"]]).fetchall())
 
     def edit() -> None:

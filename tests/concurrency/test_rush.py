@@ -140,16 +140,16 @@ def test_positive_control_it_is_the_guard_that_keeps_the_crowd_from_overselling(
     Dawdling makes sure that several buyers have read the same stock before the first of them claims.
     """
     with psycopg.connect(fresh_database, autocommit=True) as connection:
-        connection.execute("ALTER TABLE package_stock DROP CONSTRAINT ck_package_stock_never_oversold")
+        connection.execute("ALTER TABLE stock DROP CONSTRAINT ck_stock_never_oversold")
         connection.execute(
             f"""
-            CREATE OR REPLACE FUNCTION claim_stock(
+            CREATE OR REPLACE FUNCTION stock_claim(
               the_event uuid, packages uuid[], quantities bigint[], known_terms bigint[], only_hold boolean
             ) RETURNS void LANGUAGE plpgsql AS $$
             BEGIN
               PERFORM pg_sleep(0.1);
-              UPDATE package_stock SET sold = sold + 1
-               WHERE event_id = the_event AND package_id = packages[1] {condition};
+              UPDATE stock SET sold = sold + 1
+               WHERE event_id = the_event AND id = ids[1] {condition};
               IF NOT FOUND THEN RAISE EXCEPTION 'short' USING ERRCODE = 'BX001'; END IF;
             END $$
             """.encode()

@@ -29,15 +29,15 @@ def sale(fresh_database):
             [event_id, NOW, NOW, user_id, NOW, NOW],
         )
         connection.execute(
+            "INSERT INTO stock (event_id, id, held, sold, terms) VALUES (%s, %s, 0, 0, 1)",
+            [event_id, package_id],
+        )
+        connection.execute(
             """INSERT INTO ticket_packages (event_id, id, name, description, price_cents, seats_per_package,
                                             display_order, is_enabled, is_sponsorship, min_per_order, is_transferable,
                                             created_by, created_at, updated_at, version)
                VALUES (%s, %s, 'Seat', 'A seat', 1000, 2, 0, true, false, 1, true, %s, %s, %s, 1)""",
             [event_id, package_id, user_id, NOW, NOW],
-        )
-        connection.execute(
-            "INSERT INTO package_stock (event_id, package_id, held, sold, terms) VALUES (%s, %s, 0, 0, 1)",
-            [event_id, package_id],
         )
         yield connection, event_id, package_id
 
@@ -62,12 +62,12 @@ def test_an_order_whose_number_is_taken_draws_another_one(sale, app_environment,
             ),
             actor=placing.Actor(user_id=None, email=None, name=None),
             idempotency=placing.Idempotency(event_id, uuid.uuid4().bytes * 2, bytes(32)),
-            counter=placing.Counter(paid_at_once=frozenset({"test"})),
+            channel=placing.SalesChannel(paid_at_once=frozenset({"test"})),
             now=NOW,
         ).number
         for _ in range(2)
     ]
 
     assert numbers == ["ORD-20261120-SAMEAA", "ORD-20261120-FRESHB"]
-    assert connection.execute("SELECT sold FROM package_stock").fetchone() == (2,)
+    assert connection.execute("SELECT sold FROM stock").fetchone() == (2,)
     assert connection.execute("SELECT count(*) FROM tickets").fetchone() == (4,)

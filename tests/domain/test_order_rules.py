@@ -14,16 +14,19 @@ from shared.domain.orders.errors import (
     TooManyTickets,
     UnknownPackage,
 )
-from shared.domain.orders.placing.rules import Offer, price_lines, quantities
-from shared.domain.orders.schemas import OrderItemIn
+from shared.domain.orders.lines.offers import Offer
+from shared.domain.orders.lines.packages import PACKAGE
+from shared.domain.orders.placing.basket import Wanted
+from shared.domain.orders.placing.rules import price_lines, quantities
 
 NOW = datetime(2027, 4, 17, 18, tzinfo=UTC)
 ONE, TWO = UUID(int=1), UUID(int=2)
 SEAT = Offer(
-    package_id=ONE,
+    kind=PACKAGE,
+    id=ONE,
     name="Seat",
     price_cents=2_500,
-    seats_per_package=1,
+    tickets_each=1,
     is_enabled=True,
     min_per_order=1,
     max_per_order=None,
@@ -34,17 +37,17 @@ SEAT = Offer(
     options_per="item",
     options=(),
 )
-TABLE = replace(SEAT, package_id=TWO, name="Table", price_cents=40_000, seats_per_package=10, remaining=3)
+TABLE = replace(SEAT, id=TWO, name="Table", price_cents=40_000, tickets_each=10, remaining=3)
 
 
 def lines(*items: tuple[UUID, int], now: datetime = NOW, **changed: Any) -> Any:
-    asked = [OrderItemIn(package_id=package_id, quantity=quantity) for package_id, quantity in items]
+    asked = [Wanted(PACKAGE, package_id, quantity) for package_id, quantity in items]
     return price_lines(asked, {ONE: replace(SEAT, **changed), TWO: TABLE}, now=now)
 
 
 def test_lines_are_priced_in_the_order_of_the_request():
     priced = lines((TWO, 2), (ONE, 3))
-    assert [(line.offer.name, line.quantity, line.total_cents, line.seats) for line in priced] == [
+    assert [(line.offer.name, line.quantity, line.total_cents, line.ticket_count) for line in priced] == [
         ("Table", 2, 80_000, 20),
         ("Seat", 3, 7_500, 3),
     ]
@@ -91,9 +94,9 @@ def test_least_and_most_count_as_inside(quantity, fits):
 
 
 def test_a_thousand_tickets_are_the_most():
-    assert sum(line.seats for line in lines((ONE, 10), seats_per_package=100)) == 1_000
+    assert sum(line.ticket_count for line in lines((ONE, 10), tickets_each=100)) == 1_000
     with pytest.raises(TooManyTickets):
-        lines((ONE, 10), (TWO, 1), seats_per_package=100)
+        lines((ONE, 10), (TWO, 1), tickets_each=100)
 
 
 def test_what_is_not_for_sale_is_refused_before_what_is_sold_out():

@@ -62,7 +62,7 @@ def buy(desk, package, *, quantity=1, by="test", email=EMAIL, actor=GUEST, answe
         | fields
     )
     key = Idempotency(desk.event_id, uuid.uuid4().bytes * 2, bytes(32))
-    return place_order(desk.connection, desk.event_id, body, actor=actor, counter=ONLINE, idempotency=key, now=now)
+    return place_order(desk.connection, desk.event_id, body, actor=actor, channel=ONLINE, idempotency=key, now=now)
 
 
 def erased(desk, *, email=EMAIL, everywhere=False, force=False, now=AFTER):
@@ -112,7 +112,7 @@ def question(desk, package, **fields):
         " display_order, created_at) VALUES (%s, %s, %s, 'Diet', 'text_input', '{}', false, true, 0, %s)",
         [desk.event_id, option, package, NOW],
     )
-    desk.connection.execute("UPDATE package_stock SET terms = terms + 1 WHERE package_id = %s", [package])
+    desk.connection.execute("UPDATE stock SET terms = terms + 1 WHERE id = %s", [package])
     return option
 
 

@@ -81,7 +81,7 @@ def test_stock_that_orders_do_not_account_for(desk, change):
     package = desk.package()
     desk.place({package: 2}, by="test")
     desk.place({desk.package(): 1})
-    harm(desk, f"UPDATE package_stock SET {change} WHERE package_id = %s", package)
+    harm(desk, f"UPDATE stock SET {change} WHERE id = %s", package)
     assert found(desk) == [("stock_drift", str(package), False)]
     assert check_books(desk.connection, desk.event_id, now=NOW).stock_drift == change.count("=")
     with pytest.raises(NotRepairable):

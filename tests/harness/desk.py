@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 from shared.domain.catalog import commands as catalog
 from shared.domain.catalog.schemas import EventCreate, EventPatch, PackageCreate, PackagePatch
 from shared.domain.orders import cancelling
+from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import place_order
-from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import OrderPlace, PlacedOrderOut
 from shared.domain.payments.facts import take_note
@@ -31,7 +31,7 @@ from shared.kit.db.idempotency import Idempotency
 from shared.kit.settings import settings
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
-ONLINE = Counter(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"}))
+ONLINE = SalesChannel(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"}))
 
 
 class Desk:
@@ -111,7 +111,7 @@ class Desk:
             }
         )
         key = Idempotency(self.event_id, uuid.uuid4().bytes * 2, bytes(32))
-        return place_order(self.connection, self.event_id, body, actor=GUEST, counter=ONLINE, idempotency=key, now=now)
+        return place_order(self.connection, self.event_id, body, actor=GUEST, channel=ONLINE, idempotency=key, now=now)
 
     def begin_payment(self, order: PlacedOrderOut, *, now: datetime = NOW, **differing: Any) -> str:
         """Begin a payment and return its reference."""
@@ -166,7 +166,7 @@ class Desk:
 
     def stock(self, package_id: UUID) -> tuple[int, int]:
         """Held and sold."""
-        ((held, sold),) = self.rows("SELECT held, sold FROM package_stock WHERE package_id = %s", package_id)
+        ((held, sold),) = self.rows("SELECT held, sold FROM stock WHERE id = %s", package_id)
         return held, sold
 
 

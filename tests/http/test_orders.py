@@ -34,7 +34,7 @@ def sold(database_url: str, *package_ids: str) -> list[int]:
     """How many of each are sold, by the stock and by the orders, which must agree."""
     counts = []
     for package_id in package_ids:
-        stock = query(database_url, "SELECT sold, held FROM package_stock WHERE package_id = %s", package_id)
+        stock = query(database_url, "SELECT sold, held FROM stock WHERE id = %s", package_id)
         items = query(
             database_url, "SELECT coalesce(sum(quantity), 0)::int FROM order_items WHERE package_id = %s", package_id
         )

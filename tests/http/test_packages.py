@@ -221,9 +221,7 @@ def test_a_limit_that_sinks_while_tickets_are_sold_is_never_broken(evening, clie
         return send_order(client, evening.id, [(package["id"], 2)]).status_code
 
     lowered, *sold = at_once(8, act)
-    (limit, count), *_ = query(
-        database_url, "SELECT quantity_limit, sold FROM package_stock WHERE package_id = %s", package["id"]
-    )
+    (limit, count), *_ = query(database_url, "SELECT quantity_limit, sold FROM stock WHERE id = %s", package["id"])
     assert limit == (5 if lowered == 200 else 40)
     assert lowered in {200, 409}
     assert count == 2 * sold.count(201)
@@ -367,7 +365,7 @@ def test_an_unsold_package_is_deleted_once_it_is_confirmed(evening, client, data
     assert_problem(client.get(path, headers=evening.headers), 404, "package_not_found")
     assert_problem(client.delete(f"{path}?confirm=true", headers=evening.headers), 404, "package_not_found")
     assert names(client.get(evening.packages, headers=evening.headers)) == ["Keep"]
-    assert query(database_url, "SELECT 1 FROM package_stock WHERE package_id = %s", package["id"]) == []
+    assert query(database_url, "SELECT 1 FROM stock WHERE id = %s", package["id"]) == []
     assert evening.package(name="Next")["display_order"] > keep["display_order"]
 
 
@@ -393,7 +391,7 @@ def test_a_package_bought_and_deleted_at_once_is_one_or_the_other(evening, clien
             return send_order(client, evening.id, [(package["id"], 1)]).status_code
 
         deleted, bought = at_once(2, act)
-        stock = query(database_url, "SELECT sold FROM package_stock WHERE package_id = %s", package["id"])
+        stock = query(database_url, "SELECT sold FROM stock WHERE id = %s", package["id"])
         outcomes = {(204, 422): [], (409, 201): [(1,)]}
         assert (deleted, bought) in outcomes
         assert stock == outcomes[deleted, bought]

@@ -111,7 +111,7 @@ def test_ten_repairs_at_once_send_the_money_back_once(evening, database_url, pol
 def test_what_only_people_can_decide_is_refused(evening, database_url):
     package = evening.package()
     evening.order((package["id"], 1))
-    harm(database_url, "UPDATE package_stock SET sold = 2 WHERE package_id = %s", package["id"])
+    harm(database_url, "UPDATE stock SET sold = 2 WHERE id = %s", package["id"])
     (finding,) = findings(evening)
     assert (finding["kind"], finding["repairable"], finding["package_id"]) == ("stock_drift", False, package["id"])
     before = event_state(database_url, evening.id)
@@ -151,7 +151,7 @@ def test_what_the_timer_finds_is_in_the_metrics_until_it_is_gone(evening, client
     order = evening.order((package["id"], 1))
     reconcile()
     drift, not_issued = gauges()
-    harm(database_url, "UPDATE package_stock SET sold = sold + 3, held = 1 WHERE package_id = %s", package["id"])
+    harm(database_url, "UPDATE stock SET sold = sold + 3, held = 1 WHERE id = %s", package["id"])
     lose_tickets(database_url, order)
     assert gauges() == (drift, not_issued)  # as of the last check
     caplog.clear()
@@ -168,7 +168,7 @@ def test_what_the_timer_finds_is_in_the_metrics_until_it_is_gone(evening, client
         * 2
     )
     assert order["customer"]["email"] not in caplog.text
-    harm(database_url, "UPDATE package_stock SET sold = 1, held = 0 WHERE package_id = %s", package["id"])
+    harm(database_url, "UPDATE stock SET sold = 1, held = 0 WHERE id = %s", package["id"])
     repair(evening, f"paid_not_issued:{order['id']}")
     reconcile()
     assert gauges() == (drift, not_issued)

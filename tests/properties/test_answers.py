@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.orders.placing.answers import Option, check_answers
+from shared.domain.orders.lines.answers import Option, check_answers
 from shared.domain.orders.schemas import AnswerIn
 
 POINTER = "/items/3/answers"

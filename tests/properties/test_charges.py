@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.orders.placing.charges import Rates, charges_on
+from shared.domain.orders.lines.charges import Rates, charges_on
 
 percent = st.decimals(0, 100, places=3)
 cents = st.integers(0, 10**10)

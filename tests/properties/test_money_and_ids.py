@@ -8,8 +8,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.domain.orders.errors import QuantityOutOfRange, SoldOut, TooManyTickets
-from shared.domain.orders.placing.rules import MAX_TICKETS, Offer, price_lines, quantities
-from shared.domain.orders.schemas import OrderItemIn
+from shared.domain.orders.lines.offers import Offer
+from shared.domain.orders.lines.packages import PACKAGE
+from shared.domain.orders.placing.basket import Wanted
+from shared.domain.orders.placing.rules import MAX_TICKETS, price_lines, quantities
 from shared.domain.tickets.codes import PREFIX, TicketCode, read_code, sign_code
 from shared.kit.clock import utc_now
 from shared.kit.ids import UNAMBIGUOUS, new_id, random_word
@@ -42,10 +44,11 @@ def test_amounts_are_written_as_people_write_them():
 offers = st.lists(
     st.builds(
         Offer,
-        package_id=st.uuids(),
+        kind=st.just(PACKAGE),
+        id=st.uuids(),
         name=st.just("Package"),
         price_cents=st.integers(0, 100_000_000),
-        seats_per_package=st.integers(1, 100),
+        tickets_each=st.integers(1, 100),
         is_enabled=st.just(True),
         min_per_order=st.integers(1, 3),
         max_per_order=st.one_of(st.none(), st.integers(3, 100)),
@@ -58,41 +61,39 @@ offers = st.lists(
     ),
     min_size=1,
     max_size=5,
-    unique_by=lambda offer: offer.package_id,
+    unique_by=lambda offer: offer.id,
 )
 
 
 @given(data=st.data(), known=offers)
 def test_an_order_adds_up_and_keeps_to_every_limit_or_is_refused(data, known):
-    by_id = {offer.package_id: offer for offer in known}
+    by_id = {offer.id: offer for offer in known}
     items = data.draw(
         st.lists(
-            st.builds(
-                OrderItemIn, package_id=st.sampled_from(list(by_id)), quantity=st.integers(1, 8), answers=st.just([])
-            ),
+            st.builds(Wanted, kind=st.just(PACKAGE), id=st.sampled_from(list(by_id)), quantity=st.integers(1, 8)),
             min_size=1,
             max_size=8,
         )
     )
     wanted = {
-        package_id: sum(item.quantity for item in items if item.package_id == package_id)
-        for package_id in {item.package_id for item in items}
+        package_id: sum(item.quantity for item in items if item.id == package_id)
+        for package_id in {item.id for item in items}
     }
     fits = all(
         offer.min_per_order <= quantity <= (offer.max_per_order or quantity)
         and quantity <= (quantity if offer.remaining is None else offer.remaining)
         for offer, quantity in ((by_id[package_id], quantity) for package_id, quantity in wanted.items())
     )
-    seats = sum(by_id[package_id].seats_per_package * quantity for package_id, quantity in wanted.items())
+    tickets = sum(by_id[package_id].tickets_each * quantity for package_id, quantity in wanted.items())
     try:
         lines = price_lines(items, by_id, now=utc_now())
     except (QuantityOutOfRange, SoldOut, TooManyTickets):
-        assert not fits or seats > MAX_TICKETS
+        assert not fits or tickets > MAX_TICKETS
         return
     assert fits
-    assert sum(line.seats for line in lines) == seats <= MAX_TICKETS
+    assert sum(line.ticket_count for line in lines) == tickets <= MAX_TICKETS
     assert quantities(lines) == wanted
-    assert [(line.offer.package_id, line.quantity) for line in lines] == [(i.package_id, i.quantity) for i in items]
+    assert [(line.offer.id, line.quantity) for line in lines] == [(i.id, i.quantity) for i in items]
     total = sum(by_id[package_id].price_cents * quantity for package_id, quantity in wanted.items())
     assert sum(line.total_cents for line in lines) == sum(line.subtotal_cents for line in lines) == total
 

@@ -56,7 +56,7 @@ class Catalogue:
         with self.session() as session:
             return [
                 session.execute(text(f"SELECT to_jsonb(t) FROM {table} t ORDER BY to_jsonb(t)::text")).all()
-                for table in ("ticket_packages", "package_stock", "custom_options", "audit_log", "audit_heads")
+                for table in ("ticket_packages", "stock", "custom_options", "audit_log", "audit_heads")
             ]
 
 

@@ -28,8 +28,17 @@ from shared.domain.catalog.errors import (
     ReorderMismatch,
     SlugTaken,
 )
-from shared.domain.catalog.models import Event, PackageStock, TicketPackage
+from shared.domain.catalog.models import Event, TicketPackage
 from shared.domain.catalog.schemas import EventCreate, EventPatch, PackageCreate, PackagePatch
+from shared.domain.stock.commands import (
+    add_stock,
+    change_all_terms,
+    change_terms,
+    lock_stock,
+    remove_unsold,
+    set_limit,
+)
+from shared.domain.stock.models import Stock
 from shared.kit.actor import Actor
 from shared.kit.db.faults import violated_constraint
 from shared.kit.ids import new_id, random_word
@@ -77,7 +86,7 @@ def update_event(
     made = _apply(event, changes, now)
     _flush_event(session)
     if changes.keys() & rules.EVENT_TERMS:
-        _change_terms(session, event_id)
+        change_all_terms(session, event_id)
     record(session, event_id, Entity.EVENT, event_id, made, actor=actor, now=now)
     return event
 
@@ -103,14 +112,14 @@ def _set_status(
         raise EventCancelled
     made = _apply(event, {"status": status}, now)
     session.flush()
-    _change_terms(session, event_id)
+    change_all_terms(session, event_id)
     record(session, event_id, Entity.EVENT, event_id, made, actor=actor, now=now)
     return event
 
 
 def create_package(
     session: Session, event_id: UUID, body: PackageCreate, *, actor: Actor, now: datetime
-) -> tuple[TicketPackage, PackageStock, str]:
+) -> tuple[TicketPackage, Stock, str]:
     """Add a package to the event, shown last and enabled; returns it with its stock and the event's currency."""
     rules.check_sale_rules(
         min_per_order=body.min_per_order,
@@ -131,12 +140,8 @@ def create_package(
         version=1,
         **body.model_dump(exclude={"quantity_limit"}),
     )
-    stock = PackageStock(
-        event_id=event_id, package_id=package.id, quantity_limit=body.quantity_limit, held=0, sold=0, terms=1
-    )
     session.add(package)
-    session.flush()
-    session.add(stock)
+    stock = add_stock(session, event_id, package.id, kind="package", quantity_limit=body.quantity_limit)
     made = {"created": (None, body.model_dump())}
     record(session, event_id, Entity.PACKAGE, package.id, made, actor=actor, now=now)
     return package, stock, event.currency
@@ -159,7 +164,7 @@ def update_package(
     """
     package = _lock_package(session, event_id, package_id, if_match=if_match)
     given = body.model_dump(exclude_unset=True)
-    stock = _lock_stock(session, event_id, package_id)
+    stock = lock_stock(session, event_id, package_id)
     limit = given.pop("quantity_limit", stock.quantity_limit)
     old_limit = stock.quantity_limit
     changes = _changes(package, given)
@@ -179,8 +184,9 @@ def update_package(
         )
     if changes or limit != old_limit:
         made = _apply(package, changes, now) | {"quantity_limit": (old_limit, limit)}
-        stock.quantity_limit = limit
-        stock.terms += 1 if changes.keys() & rules.TERMS else 0
+        set_limit(stock, limit)
+        if changes.keys() & rules.TERMS:
+            change_terms(stock)
         record(session, event_id, Entity.PACKAGE, package_id, made, actor=actor, now=now)
     return bool(stock.sold)
 
@@ -192,7 +198,7 @@ def set_enabled(
     package = _lock_package(session, event_id, package_id, if_match=if_match)
     if package.is_enabled != enabled:
         made = _apply(package, {"is_enabled": enabled}, now)
-        _lock_stock(session, event_id, package_id).terms += 1
+        change_terms(lock_stock(session, event_id, package_id))
         record(session, event_id, Entity.PACKAGE, package_id, made, actor=actor, now=now)
 
 
@@ -214,18 +220,8 @@ def delete_package(
     was = {"name": package.name, "price_cents": package.price_cents}
     if not confirmed:
         raise ConfirmationRequired("Repeat the request with ?confirm=true.", pointer="/query/confirm")
-    untouched = session.execute(
-        delete(PackageStock)
-        .where(
-            PackageStock.event_id == event_id,
-            PackageStock.package_id == package_id,
-            PackageStock.sold == 0,
-            PackageStock.held == 0,
-        )
-        .returning(PackageStock.package_id)
-    ).all()
     refusal = PackageHasSales("Cannot delete packages with sales. Disable it instead: nobody can buy it then.")
-    if not untouched:
+    if not remove_unsold(session, event_id, package_id):
         raise refusal
     try:
         session.execute(delete(TicketPackage).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id))
@@ -299,15 +295,6 @@ def _lock_package(
     return package
 
 
-def _lock_stock(session: Session, event_id: UUID, package_id: UUID) -> PackageStock:
-    """Return the package's stock as it is once the claims under way are committed; no claim passes until we commit."""
-    return session.scalars(
-        select(PackageStock)
-        .where(PackageStock.event_id == event_id, PackageStock.package_id == package_id)
-        .with_for_update(key_share=True)
-    ).one()
-
-
 def _changes(row: Event | TicketPackage, given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if getattr(row, name) != value}
 
@@ -331,24 +318,9 @@ def _flush_event(session: Session) -> None:
         raise
 
 
-def _change_terms(session: Session, event_id: UUID) -> None:
-    """Make every claim computed before this commit start over; waits for the claims that are being committed."""
-    stocks = session.scalars(
-        select(PackageStock)
-        .where(PackageStock.event_id == event_id)
-        .order_by(PackageStock.package_id)  # in id order, as claims lock
-        .with_for_update(key_share=True)
-    )
-    for stock in stocks:
-        stock.terms += 1
-    session.flush()
-
-
 def _has_sales(session: Session, event_id: UUID) -> bool:
-    sold = select(func.coalesce(func.sum(PackageStock.sold + PackageStock.held), 0)).where(
-        PackageStock.event_id == event_id
-    )
-    return bool(session.scalar(sold))
+    taken = select(func.coalesce(func.sum(Stock.sold + Stock.held), 0)).where(Stock.event_id == event_id)
+    return bool(session.scalar(taken))
 
 
 def _locks_prices(session: Session, event_id: UUID) -> bool:

@@ -65,10 +65,12 @@ class Event(Base):
 
 
 class TicketPackage(Base):
-    """What coordinators edit of a package; how many are sold stands in `PackageStock`, apart."""
+    """What coordinators edit of a package; how many are sold stands in its stock, apart."""
 
     __tablename__ = "ticket_packages"
     __table_args__ = (
+        # The other way round than usual, so that no package is without its stock; checked when all is written.
+        ForeignKeyConstraint(["event_id", "id"], ["stock.event_id", "stock.id"], deferrable=True, initially="DEFERRED"),
         _one_a_place("event_id", "display_order"),
         CheckConstraint("length(name) BETWEEN 1 AND 100", name="name_length"),
         CheckConstraint("length(description) BETWEEN 1 AND 1000", name="description_length"),
@@ -146,32 +148,3 @@ class CustomOption(Base):
     is_active: Mapped[bool]
     display_order: Mapped[int]
     created_at: Mapped[datetime]
-
-
-class PackageStock(Base):
-    """How many of a package there are, are held and are sold: narrow, hot, and changed by guarded updates alone.
-
-    `terms` counts the changes of what a buyer agrees to (price, window, enabled, the event's state). A claim names the
-    terms it was computed under, so nothing is sold on terms that have been changed meanwhile.
-    """
-
-    __tablename__ = "package_stock"
-    __table_args__ = (
-        ForeignKeyConstraint(
-            ["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"], ondelete="CASCADE"
-        ),
-        CheckConstraint(
-            "held >= 0 AND sold >= 0 AND (quantity_limit IS NULL OR held + sold <= quantity_limit)",
-            name="never_oversold",
-        ),
-        CheckConstraint("quantity_limit BETWEEN 1 AND 10000", name="quantity_limit"),
-        # Room on the page for the row's next version: with no index on what changes, updates stay on their page (HOT).
-        {"postgresql_with": {"fillfactor": 40}},
-    )
-
-    event_id: Mapped[UUID] = mapped_column(primary_key=True)
-    package_id: Mapped[UUID] = mapped_column(primary_key=True)
-    quantity_limit: Mapped[int | None]
-    held: Mapped[int]
-    sold: Mapped[int]
-    terms: Mapped[int]

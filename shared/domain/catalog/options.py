@@ -16,8 +16,10 @@ from sqlalchemy.orm import Session
 from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog import rules
 from shared.domain.catalog.errors import NoSuchOption, NoSuchPackage, OptionHasAnswers, ReorderMismatch, TooManyOptions
-from shared.domain.catalog.models import CustomOption, PackageStock, TicketPackage
+from shared.domain.catalog.models import CustomOption, TicketPackage
 from shared.domain.catalog.schemas import OptionCreate, OptionOut, OptionPatch
+from shared.domain.stock.commands import change_terms, lock_stock
+from shared.domain.stock.models import Stock
 from shared.kit.actor import Actor
 from shared.kit.ids import new_id
 
@@ -157,7 +159,7 @@ def _get(session: Session, event_id: UUID, package_id: UUID, option_id: UUID) ->
     return option
 
 
-def _lock(session: Session, event_id: UUID, package_id: UUID, *, to_delete: UUID | None = None) -> PackageStock:
+def _lock(session: Session, event_id: UUID, package_id: UUID, *, to_delete: UUID | None = None) -> Stock:
     """Lock the package and its stock, and make every order computed before this commit start over.
 
     An option that is to be deleted is locked before the stock: orders under way, which answer it already, claim their
@@ -172,11 +174,7 @@ def _lock(session: Session, event_id: UUID, package_id: UUID, *, to_delete: UUID
         raise NoSuchPackage
     if to_delete is not None:
         session.execute(_of(event_id, package_id).where(CustomOption.id == to_delete).with_for_update())
-    stock = session.scalars(
-        select(PackageStock)
-        .where(PackageStock.event_id == event_id, PackageStock.package_id == package_id)
-        .with_for_update(key_share=True)
-    ).one()
-    stock.terms += 1
+    stock = lock_stock(session, event_id, package_id)
+    change_terms(stock)
     package.version += 1
     return stock

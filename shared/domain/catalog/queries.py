@@ -12,7 +12,7 @@ from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.queries import events_of
 from shared.domain.catalog import rules
 from shared.domain.catalog.errors import NoSuchPackage
-from shared.domain.catalog.models import Event, PackageStock, TicketPackage
+from shared.domain.catalog.models import Event, TicketPackage
 from shared.domain.catalog.options import active_options
 from shared.domain.catalog.schemas import (
     Availability,
@@ -24,6 +24,7 @@ from shared.domain.catalog.schemas import (
     PublicPackageListQuery,
     PublicPackageOut,
 )
+from shared.domain.stock.models import Stock
 from shared.kit.actor import Actor
 from shared.kit.cache import cache
 from shared.kit.pages import Page, PageQuery, cut, total_of
@@ -76,21 +77,19 @@ def get_published(session: Session, slug: str) -> PublicEventOut:
     return PublicEventOut.model_validate(event)
 
 
-def _packages(event_id: UUID) -> Select[TicketPackage, PackageStock, str]:
+def _packages(event_id: UUID) -> Select[TicketPackage, Stock, str]:
     return (
-        select(TicketPackage, PackageStock, Event.currency)
+        select(TicketPackage, Stock, Event.currency)
         .join(
-            PackageStock,
-            (PackageStock.event_id == TicketPackage.event_id) & (PackageStock.package_id == TicketPackage.id),
+            Stock,
+            (Stock.event_id == TicketPackage.event_id) & (Stock.id == TicketPackage.id),
         )
         .join(Event, Event.id == TicketPackage.event_id)
         .where(TicketPackage.event_id == event_id)
     )
 
 
-def package_fields(
-    package: TicketPackage, stock: PackageStock, currency: str, options: Sequence[OptionOut]
-) -> dict[str, Any]:
+def package_fields(package: TicketPackage, stock: Stock, currency: str, options: Sequence[OptionOut]) -> dict[str, Any]:
     """Everything that a package's representations show."""
     fields = {column.key: getattr(package, column.key) for column in TicketPackage.__table__.columns}
     left = rules.remaining(stock.quantity_limit, held=stock.held, sold=stock.sold)
@@ -107,15 +106,11 @@ def package_fields(
     }
 
 
-def _read(
-    session: Session, event_id: UUID, statement: Select[TicketPackage, PackageStock, str]
-) -> list[dict[str, Any]]:
+def _read(session: Session, event_id: UUID, statement: Select[TicketPackage, Stock, str]) -> list[dict[str, Any]]:
     """The packages' fields: two statements, however many packages."""
     rows = session.execute(statement).all()
     asked = active_options(session, event_id, [row.TicketPackage.id for row in rows]) if rows else {}
-    return [
-        package_fields(row.TicketPackage, row.PackageStock, row.currency, asked[row.TicketPackage.id]) for row in rows
-    ]
+    return [package_fields(row.TicketPackage, row.Stock, row.currency, asked[row.TicketPackage.id]) for row in rows]
 
 
 def get_package(session: Session, event_id: UUID, package_id: UUID) -> PackageOut:
@@ -135,7 +130,7 @@ def get_availability(
     ).one_or_none()
     if row is None or (for_public and row.status == "draft"):
         raise NoSuchPackage
-    package, stock = row.TicketPackage, row.PackageStock
+    package, stock = row.TicketPackage, row.Stock
     reason = rules.why_not_on_sale(
         event_status=row.status,
         is_enabled=package.is_enabled,

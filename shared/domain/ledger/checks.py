@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from shared.domain.orders.lines.kinds import sold_id, sold_name
 from shared.kit.money import MINOR_DIGITS, decimal_text
 
 STUCK_AFTER = timedelta(minutes=15)
@@ -33,20 +34,20 @@ class Check:
 
 
 # Sold: what was paid for and has not come back; an order that cost nothing is paid, too, and may be cancelled.
-STOCK_DRIFT = """
-SELECT s.package_id AS id, s.package_id, p.name, s.held, s.sold, coalesce(o.held, 0) AS held_by_orders,
-       coalesce(o.sold, 0) AS sold_by_orders,
+STOCK_DRIFT = f"""
+SELECT s.id, CASE WHEN s.kind = 'package' THEN s.id END AS package_id, {sold_name("s.event_id", "s.id")} AS name,
+       s.held, s.sold, coalesce(o.held, 0) AS held_by_orders, coalesce(o.sold, 0) AS sold_by_orders,
        abs(s.held - coalesce(o.held, 0)) + abs(s.sold - coalesce(o.sold, 0)) AS drift
-  FROM package_stock s
-  JOIN ticket_packages p ON p.event_id = s.event_id AND p.id = s.package_id
+  FROM stock s
   LEFT JOIN (
-       SELECT i.package_id, coalesce(sum(i.quantity) FILTER (WHERE o.status = 'pending'), 0)::bigint AS held,
+       SELECT {sold_id("i")} AS stock_id,
+              coalesce(sum(i.quantity) FILTER (WHERE o.status = 'pending'), 0)::bigint AS held,
               coalesce(sum(i.quantity - i.returned) FILTER (WHERE o.paid_at IS NOT NULL), 0)::bigint AS sold
          FROM order_items i JOIN orders o ON o.event_id = i.event_id AND o.id = i.order_id
-        WHERE i.event_id = %(event_id)s GROUP BY i.package_id) AS o ON o.package_id = s.package_id
- WHERE s.event_id = %(event_id)s AND (%(only)s::uuid IS NULL OR s.package_id = %(only)s)
+        WHERE i.event_id = %(event_id)s GROUP BY 1) AS o ON o.stock_id = s.id
+ WHERE s.event_id = %(event_id)s AND (%(only)s::uuid IS NULL OR s.id = %(only)s)
    AND (s.held <> coalesce(o.held, 0) OR s.sold <> coalesce(o.sold, 0))
-"""
+"""  # noqa: S608 - constants
 
 PROMO_DRIFT = """
 WITH used AS (
@@ -134,10 +135,10 @@ SELECT o.id, o.id AS order_id, o.number, o.currency, o.paid_at IS NOT NULL AS wa
 """
 
 PAID_NOT_ISSUED = """
-SELECT o.id, o.id AS order_id, o.number, i.seats, i.seats - i.issued AS missing
+SELECT o.id, o.id AS order_id, o.number, i.tickets, i.tickets - i.issued AS missing
   FROM orders o
   JOIN (
-       SELECT i.order_id, sum(i.quantity * i.seats_per_package)::bigint AS seats,
+       SELECT i.order_id, sum(i.quantity * i.seats_per_package)::bigint AS tickets,
               coalesce(sum(t.issued), 0)::bigint AS issued
          FROM order_items i
          LEFT JOIN (
@@ -147,7 +148,7 @@ SELECT o.id, o.id AS order_id, o.number, i.seats, i.seats - i.issued AS missing
         WHERE i.event_id = %(event_id)s AND (%(only)s::uuid IS NULL OR i.order_id = %(only)s)
         GROUP BY i.order_id) AS i ON i.order_id = o.id
  WHERE o.event_id = %(event_id)s AND (%(only)s::uuid IS NULL OR o.id = %(only)s)
-   AND o.status IN ('paid', 'partially_refunded') AND i.issued < i.seats
+   AND o.status IN ('paid', 'partially_refunded') AND i.issued < i.tickets
 """
 
 ISSUED_NOT_PAID = """
@@ -267,7 +268,7 @@ CHECKS = (
     Check(
         "paid_not_issued",
         PAID_NOT_ISSUED,
-        lambda row: f"{row['number']} is paid, but {row['missing']} of its {row['seats']} tickets are not issued.",
+        lambda row: f"{row['number']} is paid, but {row['missing']} of its {row['tickets']} tickets are not issued.",
         mendable=True,
     ),
     Check("issued_not_paid", ISSUED_NOT_PAID, _tell_issued, mendable=lambda row: row["used"] < row["tickets"]),

@@ -11,12 +11,17 @@ import psycopg
 from shared.domain.ledger.rules import Pair
 from shared.kit.ids import new_id
 
-_BOOK = """
-INSERT INTO ledger (event_id, id, order_id, kind, debit, credit, amount_cents, currency, cause, created_at)
-SELECT %(event_id)s, l.id, %(order_id)s, l.kind, l.debit, l.credit, l.amount_cents, %(currency)s, %(cause)s, %(now)s
-  FROM json_to_recordset(%(entries)s::json)
-    AS l(id uuid, kind text, debit text, credit text, amount_cents bigint)
-"""
+INSERT_ENTRIES = """
+  INSERT INTO ledger (event_id, id, order_id, kind, debit, credit, amount_cents, currency, cause, created_at)
+  SELECT %(event_id)s, l.id, %(order_id)s, l.kind, l.debit, l.credit, l.amount_cents, %(currency)s, %(cause)s, %(now)s
+    FROM json_to_recordset(%(entries)s::json)
+      AS l(id uuid, kind text, debit text, credit text, amount_cents bigint)"""
+"""For the one statement that writes an order; `entries` is what `entries_of` returns."""
+
+
+def entries_of(pairs: Sequence[Pair]) -> str:
+    """Return movements as the rows that `INSERT_ENTRIES` takes."""
+    return orjson.dumps([{"id": new_id(), **pair._asdict()} for pair in pairs]).decode()
 
 
 def book(
@@ -30,6 +35,5 @@ def book(
     now: datetime,
 ) -> None:
     """Write the movements that `cause` (a payment, a refund) has brought about for an order."""
-    entries = orjson.dumps([{"id": new_id(), **pair._asdict()} for pair in pairs]).decode()
     what = {"event_id": event_id, "order_id": order_id, "currency": currency, "cause": cause, "now": now}
-    connection.execute(_BOOK, what | {"entries": entries})
+    connection.execute(INSERT_ENTRIES, what | {"entries": entries_of(pairs)})

@@ -12,7 +12,7 @@ import psycopg
 
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
 from shared.domain.ledger.reconciling import BY_KIND, KINDS, PROVIDER_MISMATCH, look, look_again
-from shared.domain.orders.issuing import issue_missing, take_back
+from shared.domain.orders.mending import issue_missing, take_back
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
 from shared.domain.payments.facts import send_back, take_note
@@ -22,7 +22,7 @@ from shared.domain.payments.refunds import queue
 
 # What a finding of a kind is about, and the order to lock for it.
 _SUBJECTS = {
-    "stock_drift": "SELECT NULL::uuid FROM package_stock WHERE event_id = %(event_id)s AND package_id = %(id)s",
+    "stock_drift": "SELECT NULL::uuid FROM stock WHERE event_id = %(event_id)s AND id = %(id)s",
     "promo_drift": "SELECT NULL::uuid FROM promo_code_stock WHERE event_id = %(event_id)s AND promo_code_id = %(id)s",
     **dict.fromkeys(
         ("payment_mismatch", "payment_unused", "payment_disputed", PROVIDER_MISMATCH),

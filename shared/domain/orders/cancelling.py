@@ -6,25 +6,18 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.errors import NoSuchOrder, NotCancellable
+from shared.domain.orders.lines.queries import still_sold
 from shared.domain.orders.models import Order
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
 from shared.domain.promotions.redeeming import return_uses
+from shared.domain.stock.commands import give_back
+from shared.domain.tickets.commands import void_all
 from shared.kit.db.unit_of_work import driver_connection
 
 _CANCEL_FREE = """
 UPDATE orders SET status = 'cancelled', ended_at = %(now)s
  WHERE event_id = %(event_id)s AND id = %(order_id)s AND status = 'paid' AND total_cents = 0
-"""
-_VOID = """
-UPDATE tickets SET status = 'void'
- WHERE event_id = %(event_id)s AND status <> 'void' AND order_item_id IN (
-       SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
-"""
-_RETURN_STOCK = """
-SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(0::bigint), array_agg(-i.quantity))
-  FROM (SELECT package_id, sum(quantity - returned)::bigint AS quantity FROM order_items
-         WHERE event_id = %(event_id)s AND order_id = %(order_id)s GROUP BY package_id) AS i
 """
 _NOTE_RETURNED = """
 UPDATE order_items SET returned = quantity WHERE event_id = %(event_id)s AND order_id = %(order_id)s
@@ -43,8 +36,8 @@ def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -
     which = {"event_id": event_id, "order_id": order_id}
     if not connection.execute(_CANCEL_FREE, which | {"now": now}).rowcount:
         return cancel_pending(session, event_id, order_id, now=now)
-    connection.execute(_VOID, which)
-    connection.execute(_RETURN_STOCK, which)
+    void_all(connection, event_id, order_id)
+    give_back(connection, event_id, still_sold(connection, event_id, order_id), was="sold")
     connection.execute(_NOTE_RETURNED, which)
     return_uses(connection, event_id, [order_id], now=now)
     return True

@@ -149,14 +149,21 @@ class OptionAnswer(Base):
 
 
 class OrderItem(Base):
-    """A line of an order: so many of one package at the price of that moment."""
+    """A line of an order: so many of one thing, a package say, at the price of that moment.
+
+    `kind` says what it is (`orders/lines/kinds.py`); each kind has a column that refers to it. `seats_per_package` is
+    how many tickets one unit brings, 0 for what is no admission.
+    """
 
     __tablename__ = "order_items"
     __table_args__ = (
         ForeignKeyConstraint(["event_id", "order_id"], ["orders.event_id", "orders.id"]),
         ForeignKeyConstraint(["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"]),
-        CheckConstraint("kind = 'package'", name="kind"),
-        CheckConstraint("quantity > 0 AND seats_per_package > 0", name="quantity"),
+        CheckConstraint("kind ~ '^[a-z][a-z_]*$'", name="kind"),
+        CheckConstraint("(kind = 'package') = (package_id IS NOT NULL)", name="sells_a_package"),
+        CheckConstraint(
+            "quantity > 0 AND seats_per_package >= 0 AND (kind <> 'package' OR seats_per_package > 0)", name="quantity"
+        ),
         CheckConstraint("unit_price_cents >= 0 AND discount_cents >= 0 AND total_cents >= 0", name="amounts"),
         CheckConstraint("total_cents = quantity * unit_price_cents - discount_cents", name="total_adds_up"),
         CheckConstraint(
@@ -172,7 +179,7 @@ class OrderItem(Base):
     order_id: Mapped[UUID]
     position: Mapped[int]
     kind: Mapped[str]
-    package_id: Mapped[UUID]
+    package_id: Mapped[UUID | None]
     description: Mapped[str]
     quantity: Mapped[int]
     seats_per_package: Mapped[int]
@@ -184,4 +191,4 @@ class OrderItem(Base):
     included_fee_cents: Mapped[int] = mapped_column(server_default="0")
     included_tax_cents: Mapped[int] = mapped_column(server_default="0")
     fair_market_value_cents: Mapped[int | None]  # of one package, as it was when it was bought
-    returned: Mapped[int] = mapped_column(server_default="0")  # packages whose stock was given back by refunds
+    returned: Mapped[int] = mapped_column(server_default="0")  # units whose stock was given back by refunds

@@ -12,42 +12,36 @@ from psycopg.rows import class_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import Amounts, sale_pairs
-from shared.domain.orders.placing.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
+from shared.domain.orders.lines.queries import claimed
 from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again
+from shared.domain.stock.commands import (
+    CLAIM_REFUSED,
+    CUSTOMER_REFUSED,
+    claim_for_customer,
+    retake,
+    sell_held,
+)
+from shared.domain.tickets.commands import issue
 from shared.kit.ids import new_id
 from shared.kit.tracing import traceparent
 
 _LOCK = """
-SELECT status, erased_at IS NOT NULL AS erased, payment_reference, currency, subtotal_cents AS subtotal,
+SELECT status, erased_at IS NOT NULL AS erased, payment_reference, customer, currency, subtotal_cents AS subtotal,
        discount_cents AS discount, fee_cents AS fee, tax_cents AS tax, included_fee_cents AS included_fee,
        included_tax_cents AS included_tax
   FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
 """
-_PACKAGES = """
-SELECT package_id, sum(quantity)::bigint FROM order_items
- WHERE event_id = %(event_id)s AND order_id = %(order_id)s GROUP BY package_id
-"""
-_SELL_HELD = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(less)s::bigint[], %(more)s::bigint[])"
-_RETAKE = "SELECT retake_stock(%(event_id)s, %(packages)s::uuid[], %(more)s::bigint[])"
-_CLAIM_FOR_CUSTOMER = """
-SELECT claim_for_customer(e.id, o.id, o.customer, i.tickets, e.max_tickets_per_customer)
-  FROM events e
-  JOIN orders o ON o.event_id = e.id AND o.id = %(order_id)s
-  CROSS JOIN LATERAL (SELECT sum(quantity * seats_per_package)::bigint AS tickets FROM order_items
-                       WHERE event_id = o.event_id AND order_id = o.id) AS i
- WHERE e.id = %(event_id)s AND e.max_tickets_per_customer IS NOT NULL
+_TICKETS = """
+SELECT e.max_tickets_per_customer, sum(i.quantity * i.seats_per_package)::bigint
+  FROM order_items i JOIN events e ON e.id = i.event_id
+ WHERE i.event_id = %(event_id)s AND i.order_id = %(order_id)s GROUP BY e.id
 """
 _PAID = """
 UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment_method = %(method)s,
        payment_reference = %(reference)s
  WHERE event_id = %(event_id)s AND id = %(order_id)s
-"""
-_ISSUE = """
-UPDATE tickets SET status = 'valid'
- WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
-       SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
 """
 _CONFIRM = """
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
@@ -71,6 +65,7 @@ class _Order:
     status: State
     erased: bool
     payment_reference: str | None
+    customer: str
     currency: str
     subtotal: int
     discount: int
@@ -111,7 +106,7 @@ def mark_paid(
     if order.erased or not _take(connection, event_id, order_id, order):
         return Outcome.TOO_LATE
     connection.execute(_PAID, which | {"method": method, "reference": reference, "now": now})
-    connection.execute(_ISSUE, which)
+    issue(connection, event_id, order_id)
     pairs = sale_pairs(order.amounts, method=method)
     book(connection, event_id, order_id, pairs, currency=order.currency, cause=cause, now=now)
     payload = orjson.dumps({"order_id": order_id, "traceparent": traceparent()}).decode()
@@ -121,23 +116,25 @@ def mark_paid(
 
 def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, order: _Order) -> bool:
     """Sell what the order held; what it held no more is taken again, all of it or nothing."""
-    rows = connection.execute(_PACKAGES, {"event_id": event_id, "order_id": order_id}).fetchall()
-    stock = {
-        "event_id": event_id,
-        "packages": [package_id for package_id, _ in rows],
-        "less": [-quantity for _, quantity in rows],
-        "more": [quantity for _, quantity in rows],
-    }
+    has = claimed(connection, event_id, [order_id])
     if order.status == State.PENDING:
-        connection.execute(_SELL_HELD, stock)
+        sell_held(connection, event_id, has)
         return True
     try:
         with connection.transaction():  # a savepoint: nothing is kept of what was taken in vain
-            connection.execute(_RETAKE, stock)
+            retake(connection, event_id, has)
             redeem_again(connection, event_id, order_id)
-            connection.execute(_CLAIM_FOR_CUSTOMER, {"event_id": event_id, "order_id": order_id})
+            _take_for_customer(connection, event_id, order_id, order.customer)
     except psycopg.DatabaseError as error:
         if error.sqlstate in {CLAIM_REFUSED, PROMO_CLAIM_REFUSED, CUSTOMER_REFUSED}:
             return False
         raise
     return True
+
+
+def _take_for_customer(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, customer: str) -> None:
+    row = connection.execute(_TICKETS, {"event_id": event_id, "order_id": order_id}).fetchone()
+    assert row is not None
+    at_most, tickets = row
+    if at_most is not None:
+        claim_for_customer(connection, event_id, order_id, customer=customer, tickets=tickets, at_most=at_most)

@@ -1,7 +1,6 @@
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.errors import NoSuchOrder
@@ -14,12 +13,12 @@ from shared.kit.actor import Actor
 
 def get_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> OrderOut:
     """An order for whoever holds its secret or is its customer; everybody else gets `NoSuchOrder`."""
-    return order_out(_theirs(session, order_id, actor=actor, token=token))
+    return order_out(_theirs(session, order_id, actor=actor, token=token), OrderOut)
 
 
 def lock_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> UUID:
     """The event of an order that is theirs; the order's row is locked until the transaction ends."""
-    event_id: UUID = _theirs(session, order_id, actor=actor, token=token).event_id
+    event_id: UUID = _theirs(session, order_id, actor=actor, token=token)["event_id"]
     session.execute(
         select(Order.id).where(Order.event_id == event_id, Order.id == order_id).with_for_update(key_share=True)
     )
@@ -28,32 +27,35 @@ def lock_order(session: Session, order_id: UUID, *, actor: Actor, token: str | N
 
 def get_order_for_team(session: Session, event_id: UUID, order_id: UUID) -> OrderOut:
     """An order for the event's team; raises `NoSuchOrder`."""
-    order = read_order(session, order_id, event_id=event_id)
-    if order is None:
-        raise NoSuchOrder
-    return order_out(order)
+    return order_out(_of_event(session, event_id, order_id), OrderOut)
 
 
-def _theirs(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> Row[Any]:
+def _theirs(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> RowMapping:
     order = read_order(session, order_id)
     if order is None:
         raise NoSuchOrder
-    is_customer = actor.user_id is not None and order.customer_user_id == actor.user_id
-    if not is_customer and not (token and opens(token, order.access_token_hash)):
+    is_customer = actor.user_id is not None and order["customer_user_id"] == actor.user_id
+    if not is_customer and not (token and opens(token, order["access_token_hash"])):
         raise NoSuchOrder
     return order
 
 
 def get_placed_order(session: Session, event_id: UUID, order_id: UUID) -> PlacedOrderOut:
     """An order with its secret, for whoever repeats the request that placed it; as it stands now."""
-    order = get_order_for_team(session, event_id, order_id)
-    return PlacedOrderOut(**dict(order), access_token=access_token(order_id))
+    return order_out(_of_event(session, event_id, order_id), PlacedOrderOut, access_token=access_token(order_id))
+
+
+def _of_event(session: Session, event_id: UUID, order_id: UUID) -> RowMapping:
+    order = read_order(session, order_id, event_id=event_id)
+    if order is None:
+        raise NoSuchOrder
+    return order
 
 
 def get_order_for_mail(session: Session, event_id: UUID, order_id: UUID) -> OrderOut | None:
     """An order for our own messages about it, or None when it is gone."""
     order = read_order(session, order_id, event_id=event_id)
-    return None if order is None else order_out(order)
+    return None if order is None else order_out(order, OrderOut)
 
 
 def orders_by_id(session: Session, event_id: UUID, order_ids: list[UUID]) -> dict[UUID, Order]:

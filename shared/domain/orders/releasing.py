@@ -11,8 +11,10 @@ from uuid import UUID
 
 import psycopg
 
+from shared.domain.orders.lines.queries import claimed
 from shared.domain.orders.states import State
 from shared.domain.promotions.redeeming import return_uses
+from shared.domain.stock.commands import give_back
 
 _AT_ONCE = 100
 
@@ -30,12 +32,6 @@ _CLOSE = """
 UPDATE orders SET status = %(status)s, expires_at = NULL, ended_at = %(now)s
  WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s)
 """
-_FREE_STOCK = """
-SELECT settle_stock(%(event_id)s, array_agg(i.package_id), array_agg(-i.quantity), array_agg(0::bigint))
-  FROM (SELECT package_id, sum(quantity)::bigint AS quantity FROM order_items
-         WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) GROUP BY package_id) AS i
-HAVING count(*) > 0
-"""
 
 
 def release(
@@ -50,7 +46,7 @@ def release(
     if released:
         which = {"event_id": event_id, "order_ids": released}
         connection.execute(_CLOSE, which | {"status": to.value, "now": now})
-        connection.execute(_FREE_STOCK, which)
+        give_back(connection, event_id, claimed(connection, event_id, released), was="held")
         return_uses(connection, event_id, released, now=now)
     return released
 

@@ -1,43 +1,24 @@
 """How much of an order goes back, which tickets die with it, and what may be sold again (R-ORD-7). Pure.
 
-Each ticket of a line has its share of what the line cost with its charges, to the cent; a refund never exceeds what is
-left of the payment. Packages return to the stock when all of their seats have been given back.
+Each ticket of a line has its share of what the line cost with its charges, to the cent; of what has no tickets, each
+unit has. A refund never exceeds what is left of the payment. Units return to the stock when all of their tickets have
+been given back.
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from shared.domain.orders.returning import SoldLine
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.kit.errors import InvalidInput
 from shared.kit.money import split
 
 
 @dataclass(frozen=True, slots=True)
-class SoldLine:
-    """A line of a paid order."""
-
-    item_id: UUID
-    package_id: UUID
-    quantity: int
-    seats_per_package: int
-    gross_cents: int
-    """With the discount taken off and the charges added."""
-    returned: int
-    tickets: tuple[tuple[UUID, bool], ...]
-    """Each ticket in order, and whether it is void already."""
-
-    @property
-    def shares(self) -> dict[UUID, int]:
-        """What each ticket cost."""
-        parts = split(self.gross_cents, [1] * len(self.tickets)) if self.tickets else []
-        # `split` never gives a part more than its weight would allow; equal weights may exceed theirs here.
-        return {ticket_id: part for (ticket_id, _), part in zip(self.tickets, parts, strict=True)}
-
-
-@dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be refunded: an amount, some tickets, some packages; nothing of these is all that is left."""
+    """What is to be refunded: an amount, some tickets, some units of lines; nothing of these is all that is left."""
 
     amount_cents: int | None = None
     ticket_ids: Sequence[UUID] = ()
@@ -51,7 +32,7 @@ class Plan:
     amount_cents: int
     voided: list[UUID]
     returned: dict[UUID, int]
-    """Packages that may be sold again, by item."""
+    """Units that may be sold again, by line."""
     is_all: bool
 
 
@@ -61,14 +42,15 @@ def plan_refund(wish: Wish, lines: Sequence[SoldLine], *, total_cents: int, refu
     if left <= 0:
         raise NotRefundable("Everything that was paid has been refunded.")
     voided: list[UUID] = []
+    units: dict[UUID, int] = {}
     if wish.amount_cents is not None:
         if wish.amount_cents > left:
             raise RefundExceedsPaid(f"{left} is left of what was paid.", remaining_cents=left)
         amount = wish.amount_cents
     elif wish.ticket_ids or wish.items:
-        voided = _tickets(wish, lines)
-        shares = {ticket_id: share for line in lines for ticket_id, share in line.shares.items()}
-        amount = min(left, sum(shares[ticket_id] for ticket_id in voided))
+        voided, units = _chosen(wish, lines)
+        chosen = set(voided)
+        amount = min(left, sum(_cost(line, chosen, units.get(line.id, 0)) for line in lines))
         if amount == 0:
             raise NotRefundable("These tickets cost nothing.")
     else:
@@ -76,37 +58,56 @@ def plan_refund(wish: Wish, lines: Sequence[SoldLine], *, total_cents: int, refu
     is_all = amount == left
     if is_all:
         voided = [ticket_id for line in lines for ticket_id, void in line.tickets if not void]
-    return Plan(amount, voided, _returned(lines, set(voided), is_all=is_all), is_all)
+    return Plan(amount, voided, _returned(lines, set(voided), units, is_all=is_all), is_all)
 
 
-def _tickets(wish: Wish, lines: Sequence[SoldLine]) -> list[UUID]:
-    """The tickets that the wish names, by themselves or by their packages."""
+def _chosen(wish: Wish, lines: Sequence[SoldLine]) -> tuple[list[UUID], dict[UUID, int]]:
+    """The tickets that the wish names, by themselves or by their lines; and units of lines that have no tickets."""
     valid = {ticket_id for line in lines for ticket_id, void in line.tickets if not void}
     for index, ticket_id in enumerate(wish.ticket_ids):
         if ticket_id not in valid:
             raise InvalidInput("This order has no such valid ticket.", pointer=f"/ticket_ids/{index}")
     chosen = list(dict.fromkeys(wish.ticket_ids))
-    by_id = {line.item_id: line for line in lines}
-    for index, (item_id, quantity) in enumerate(wish.items.items()):
-        if item_id not in by_id:
+    units: dict[UUID, int] = {}
+    by_id = {line.id: line for line in lines}
+    for index, (line_id, quantity) in enumerate(wish.items.items()):
+        if line_id not in by_id:
             raise InvalidInput("This order has no such item.", pointer=f"/items/{index}/item_id")
-        line = by_id[item_id]
+        line = by_id[line_id]
         free = [ticket_id for ticket_id, void in reversed(line.tickets) if not void and ticket_id not in chosen]
-        seats = quantity * line.seats_per_package
-        if len(free) < seats:
-            most = len(free) // line.seats_per_package
+        most = len(free) // line.tickets_each if line.tickets_each else line.quantity - line.returned
+        if most < quantity:
             raise RefundExceedsPaid(
-                f"Only {most} of this item can be refunded.", item_id=str(item_id), remaining_quantity=most
+                f"Only {most} of this item can be refunded.", item_id=str(line_id), remaining_quantity=most
             )
-        chosen += free[:seats]
-    return chosen
+        chosen += free[: quantity * line.tickets_each]
+        if not line.tickets_each:
+            units[line_id] = quantity
+    return chosen, units
 
 
-def _returned(lines: Sequence[SoldLine], voided: set[UUID], *, is_all: bool) -> dict[UUID, int]:
+def _cost(line: SoldLine, voided: AbstractSet[UUID], units: int) -> int:
+    """What these tickets of a line, or so many units of it, have cost; of units, the last ones go back first."""
+    if line.tickets_each:
+        shares = split(line.gross_cents, [1] * len(line.tickets))
+        return sum(share for (ticket_id, _), share in zip(line.tickets, shares, strict=True) if ticket_id in voided)
+    end = line.quantity - line.returned
+    return sum(split(line.gross_cents, [1] * line.quantity)[end - units : end])
+
+
+def _returned(
+    lines: Sequence[SoldLine], voided: AbstractSet[UUID], units: Mapping[UUID, int], *, is_all: bool
+) -> dict[UUID, int]:
+    """How many units of each line come back by this refund."""
     returned = {}
     for line in lines:
         dead = sum(void or ticket_id in voided for ticket_id, void in line.tickets)
-        whole = line.quantity if is_all else dead // line.seats_per_package
+        if is_all:
+            whole = line.quantity
+        elif line.tickets_each:
+            whole = dead // line.tickets_each
+        else:
+            whole = line.returned + units.get(line.id, 0)
         if whole > line.returned:
-            returned[line.item_id] = whole - line.returned
+            returned[line.id] = whole - line.returned
     return returned

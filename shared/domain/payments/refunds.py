@@ -1,55 +1,27 @@
 """Refunds: decided, booked and queued in one transaction; the provider is told afterwards (R-ORD-7)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 import psycopg
-from psycopg.rows import class_row, dict_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import refund_pair
-from shared.domain.orders.errors import NoSuchOrder
-from shared.domain.orders.states import SOLD, State
+from shared.domain.orders.returning import PaidOrder, SoldLine, lock_paid, return_lines, sold_lines
+from shared.domain.orders.states import SOLD
 from shared.domain.payments.errors import NotRefundable
 from shared.domain.payments.provider import RefundStatus
-from shared.domain.payments.refund_rules import Plan, SoldLine, Wish, plan_refund
-from shared.domain.promotions.redeeming import return_uses
+from shared.domain.payments.refund_rules import Plan, Wish, plan_refund
 from shared.kit.ids import new_id
 from shared.kit.tracing import traceparent
 
-_LOCK_ORDER = """
-SELECT o.status, o.total_cents, o.refunded_cents, o.payment_method, o.payment_reference, o.currency, e.return_promo_uses
-  FROM orders o JOIN events e ON e.id = o.event_id
- WHERE o.event_id = %(event_id)s AND o.id = %(order_id)s FOR NO KEY UPDATE OF o
-"""
-_LINES = """
-SELECT i.id AS item_id, i.package_id, i.quantity, i.seats_per_package,
-       i.total_cents + i.fee_cents + i.tax_cents AS gross_cents, i.returned
-  FROM order_items i WHERE i.event_id = %(event_id)s AND i.order_id = %(order_id)s ORDER BY i.position
-"""
-_TICKETS = """
-SELECT t.order_item_id, t.id, t.status = 'void' AS void FROM tickets t
- WHERE t.event_id = %(event_id)s AND t.order_item_id = ANY(%(item_ids)s) ORDER BY t.number FOR NO KEY UPDATE
-"""
 _PAYMENT = """
 SELECT id FROM payments WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND status = 'succeeded'
    AND reference = %(reference)s
 """
-_UPDATE_ORDER = """
-UPDATE orders SET refunded_cents = refunded_cents + %(amount_cents)s, status = %(status)s
- WHERE event_id = %(event_id)s AND id = %(order_id)s
-"""
-_VOID = "UPDATE tickets SET status = 'void' WHERE event_id = %(event_id)s AND id = ANY(%(ticket_ids)s)"
-_NOTE_RETURNED = """
-UPDATE order_items i SET returned = i.returned + r.quantity
-  FROM unnest(%(item_ids)s::uuid[], %(quantities)s::bigint[]) AS r(item_id, quantity)
- WHERE i.event_id = %(event_id)s AND i.id = r.item_id
-"""
-_RETURN_STOCK = "SELECT settle_stock(%(event_id)s, %(packages)s::uuid[], %(none)s::bigint[], %(less)s::bigint[])"
 _ADD_REFUND = """
 INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_by, created_at,
                      updated_at)
@@ -60,17 +32,6 @@ _QUEUE = """
 INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
 VALUES (%(event_id)s, %(message_id)s, %(kind)s, %(payload)s::jsonb, %(now)s, 0)
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Order:
-    status: State
-    total_cents: int
-    refunded_cents: int
-    payment_method: str
-    payment_reference: str | None
-    currency: str
-    return_promo_uses: bool
 
 
 def refund_order(
@@ -88,15 +49,11 @@ def refund_order(
     Raises `NoSuchOrder`, `NotRefundable`, `RefundExceedsPaid`, `InvalidInput`. Locks the order first: refunds of one
     order happen one after the other, so together they never exceed what was paid.
     """
-    order = _lock(connection, event_id, order_id)
+    order = lock_paid(connection, event_id, order_id)
     if order.status not in SOLD:
         raise NotRefundable(f"The order is {order.status}.")
-    plan = plan_refund(
-        wish,
-        _lines(connection, event_id, order_id),
-        total_cents=order.total_cents,
-        refunded_cents=order.refunded_cents,
-    )
+    lines = sold_lines(connection, event_id, order_id)
+    plan = plan_refund(wish, lines, total_cents=order.total_cents, refunded_cents=order.refunded_cents)
     which = {"event_id": event_id, "order_id": order_id, "reference": order.payment_reference}
     payment = connection.execute(_PAYMENT, which).fetchone()
     refund_id = new_id()
@@ -115,7 +72,7 @@ def refund_order(
     if payment:
         told = {"order_id": order_id, "refund_id": refund_id}
         queue(connection, event_id, "provider_refund", told, now=now)
-    _carry_out(connection, event_id, order_id, order, plan, refund_id=refund_id, now=now)
+    _carry_out(connection, event_id, order_id, order, plan, lines=lines, refund_id=refund_id, now=now)
     return refund_id, plan
 
 
@@ -129,17 +86,14 @@ def book_refund_elsewhere(
     now: datetime,
 ) -> None:
     """Let a refund that was made without us have its effect on the order: as much of it as is left to refund."""
-    order = _lock(connection, event_id, order_id)
+    order = lock_paid(connection, event_id, order_id)
     amount_cents = min(amount_cents, order.total_cents - order.refunded_cents)
     if amount_cents <= 0 or order.status not in SOLD:
         return
-    plan = plan_refund(
-        Wish(amount_cents=amount_cents),
-        _lines(connection, event_id, order_id),
-        total_cents=order.total_cents,
-        refunded_cents=order.refunded_cents,
-    )
-    _carry_out(connection, event_id, order_id, order, plan, refund_id=refund_id, now=now)
+    lines = sold_lines(connection, event_id, order_id)
+    wish = Wish(amount_cents=amount_cents)
+    plan = plan_refund(wish, lines, total_cents=order.total_cents, refunded_cents=order.refunded_cents)
+    _carry_out(connection, event_id, order_id, order, plan, lines=lines, refund_id=refund_id, now=now)
 
 
 def add_refund(
@@ -161,67 +115,33 @@ def add_refund(
     connection.execute(_ADD_REFUND, what | how)
 
 
-def _lock(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> _Order:
-    with connection.cursor(row_factory=class_row(_Order)) as cursor:
-        order = cursor.execute(_LOCK_ORDER, {"event_id": event_id, "order_id": order_id}).fetchone()
-    if order is None:
-        raise NoSuchOrder
-    return order
-
-
-def _lines(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> list[SoldLine]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        items = cursor.execute(_LINES, {"event_id": event_id, "order_id": order_id}).fetchall()
-    tickets: dict[UUID, list[tuple[UUID, bool]]] = {item["item_id"]: [] for item in items}
-    rows = connection.execute(_TICKETS, {"event_id": event_id, "item_ids": list(tickets)})
-    for item_id, ticket_id, void in rows:
-        tickets[item_id].append((ticket_id, void))
-    return [SoldLine(**item, tickets=tuple(tickets[item["item_id"]])) for item in items]
-
-
 def _carry_out(
     connection: psycopg.Connection[Any],
     event_id: UUID,
     order_id: UUID,
-    order: _Order,
+    order: PaidOrder,
     plan: Plan,
     *,
+    lines: Sequence[SoldLine],
     refund_id: UUID,
     now: datetime,
 ) -> None:
-    which = {"event_id": event_id, "order_id": order_id}
-    status = State.REFUNDED if plan.is_all else State.PARTIALLY_REFUNDED
-    connection.execute(_UPDATE_ORDER, which | {"amount_cents": plan.amount_cents, "status": status.value})
-    connection.execute(_VOID, which | {"ticket_ids": plan.voided})
-    _give_back(connection, event_id, order_id, order, plan, now=now)
+    return_lines(
+        connection,
+        event_id,
+        order_id,
+        lines,
+        amount_cents=plan.amount_cents,
+        voided=plan.voided,
+        returned=plan.returned,
+        is_all=plan.is_all,
+        return_promo_uses=order.return_promo_uses,
+        now=now,
+    )
     pair = refund_pair(plan.amount_cents, method=order.payment_method)
     book(connection, event_id, order_id, [pair], currency=order.currency, cause=refund_id, now=now)
     told = {"order_id": order_id, "refund_id": refund_id}
     queue(connection, event_id, "refund_notice", told, now=now)
-
-
-def _give_back(
-    connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, order: _Order, plan: Plan, *, now: datetime
-) -> None:
-    """Let what was returned be bought by others: after the order, the stock, then the code."""
-    which = {"event_id": event_id, "order_id": order_id}
-    if plan.returned:
-        items = {"item_ids": list(plan.returned), "quantities": list(plan.returned.values())}
-        connection.execute(_NOTE_RETURNED, which | items)
-        by_package: dict[UUID, int] = {}
-        for item_id, package_id in connection.execute(
-            "SELECT id, package_id FROM order_items WHERE event_id = %(event_id)s AND id = ANY(%(item_ids)s)",
-            which | items,
-        ).fetchall():
-            by_package[package_id] = by_package.get(package_id, 0) + plan.returned[item_id]
-        stock = {
-            "packages": list(by_package),
-            "none": [0] * len(by_package),
-            "less": [-quantity for quantity in by_package.values()],
-        }
-        connection.execute(_RETURN_STOCK, which | stock)
-    if plan.is_all and order.return_promo_uses:
-        return_uses(connection, event_id, [order_id], now=now)
 
 
 def queue(

@@ -64,6 +64,7 @@ IMPERSONAL_COLUMNS: dict[str, set[str]] = {
     "report_runs": {"cause", "kind", "last_error", "outcome"},
     "report_schedules": {"frequency", "kinds", "reckoned_zone", "weekday"},
     "ticket_packages": {"description", "display_image", "name", "options_per", "thumbnail_image"},
+    "stock": {"kind"},
     "tickets": {"number", "status"},
     "users": {"issuer"},
 }

@@ -58,7 +58,7 @@ class PromoCodePackage(Base):
 
 
 class PromoCodeStock(Base):
-    """How often a code was used: narrow, hot, changed by guarded updates alone. `terms` as in `PackageStock`."""
+    """How often a code was used: narrow, hot, changed by guarded updates alone. `terms` as in `Stock`."""
 
     __tablename__ = "promo_code_stock"
     __table_args__ = (

@@ -64,7 +64,7 @@ _BY_PACKAGE = text(
     SELECT p.id AS package_id, p.name, s.sold AS sold_count, s.held AS held_count, s.quantity_limit,
            CASE WHEN s.quantity_limit IS NOT NULL THEN greatest(s.quantity_limit - s.held - s.sold, 0) END AS remaining
       FROM ticket_packages p
-      JOIN package_stock s ON s.event_id = p.event_id AND s.package_id = p.id
+      JOIN stock s ON s.event_id = p.event_id AND s.id = p.id
      WHERE p.event_id = :event_id ORDER BY p.display_order LIMIT 200
     """
 )

@@ -34,7 +34,7 @@ _COUNT_KEPT_SECONDS = 90
 # The stock's row has another `xmin` after every change of it.
 _PACKAGE = """
 SELECT e.currency, s.xmin::text FROM events e
-  LEFT JOIN package_stock s ON s.event_id = e.id AND s.package_id = %(package_id)s
+  LEFT JOIN stock s ON s.event_id = e.id AND s.id = %(package_id)s
  WHERE e.id = %(event_id)s
 """
 _SOLD = f" FROM {SOLD_ITEMS} AND i.package_id = %(package_id)s"
@@ -56,7 +56,7 @@ SELECT i.id, o.id AS order_id, o.number AS order_number, o.status, o.customer_na
 """
 _COUNT = """
 SELECT s.xmin::text, (SELECT count(*) {sold})
-  FROM package_stock s WHERE s.event_id = %(event_id)s AND s.package_id = %(package_id)s
+  FROM stock s WHERE s.event_id = %(event_id)s AND s.id = %(package_id)s
 """
 _GUESTS = """
 SELECT order_item_id, number AS ticket_number, status, holder_name AS name, holder_email AS email FROM tickets

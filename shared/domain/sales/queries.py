@@ -60,8 +60,8 @@ _SUMMARY = """
       CROSS JOIN (
         SELECT sum(s.sold)::bigint AS packages,
                count(*) FILTER (WHERE s.held + s.sold >= s.quantity_limit) AS sold_out
-          FROM package_stock s
-          JOIN ticket_packages p ON p.event_id = s.event_id AND p.id = s.package_id
+          FROM stock s
+          JOIN ticket_packages p ON p.event_id = s.event_id AND p.id = s.id
          WHERE s.event_id = %(event_id)s AND (p.is_sponsorship OR NOT %(sponsorships_only)s)
       ) AS stock
      WHERE e.id = %(event_id)s
@@ -129,11 +129,11 @@ def warm_summaries(*, now: datetime) -> int:
 
 
 _COUNTS = """
-    SELECT s.package_id, s.sold, coalesce(sold.tickets, 0)
-      FROM package_stock s
+    SELECT s.id, s.sold, coalesce(sold.tickets, 0)
+      FROM stock s
       LEFT JOIN (SELECT i.package_id, sum((i.quantity - i.returned) * i.seats_per_package)::bigint AS tickets
-                   FROM {sold_items} GROUP BY i.package_id) AS sold ON sold.package_id = s.package_id
-     WHERE s.event_id = %(event_id)s
+                   FROM {sold_items} GROUP BY i.package_id) AS sold ON sold.package_id = s.id
+     WHERE s.event_id = %(event_id)s AND s.kind = 'package'
 """
 _COUNTS_SECONDS = 5.0
 

@@ -6,9 +6,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.kit.db.base import Base
 
+FIRST_REVISION = 1
+
 
 class Ticket(Base):
-    """One seat bought; `reserved` until its order is paid, and shown to nobody before.
+    """One admission bought; `reserved` until its order is paid, and shown to nobody before.
 
     The QR code is not stored: it is signed anew from the id and the revision when it is shown.
     """

@@ -4,22 +4,24 @@ from typing import Any
 from uuid import UUID
 
 from shared.domain.tickets.codes import TicketCode, key_id, sign_code, signing_key, verifying_keys
+from shared.domain.tickets.models import FIRST_REVISION
 from shared.domain.tickets.schemas import HolderOut, TicketKeyOut, TicketKeysOut, TicketOut
 
 
 def tickets_out(event_id: UUID, tickets: Iterable[Mapping[str, Any]]) -> list[TicketOut]:
-    """What is shown of tickets as they were read: `id`, `number`, `status`, `name`, `email`, `revision`."""
+    """What is shown of tickets: `id`, `number`, `status`, and, where they have them, holder and `code_revision`."""
     return [_out(event_id, ticket) for ticket in tickets]
 
 
 def _out(event_id: UUID, ticket: Mapping[str, Any]) -> TicketOut:
-    id_, name, email = UUID(ticket["id"]), ticket["name"], ticket["email"]
+    id_ = ticket["id"] if isinstance(ticket["id"], UUID) else UUID(ticket["id"])
+    name, email = ticket.get("holder_name"), ticket.get("holder_email")
     return TicketOut(
         id=id_,
         number=ticket["number"],
         status=ticket["status"],
         holder=None if name is None and email is None else HolderOut(name=name, email=email),
-        code=sign_code(TicketCode(event_id, id_, ticket["revision"]), signing_key()),
+        code=sign_code(TicketCode(event_id, id_, ticket.get("code_revision", FIRST_REVISION)), signing_key()),
     )
 
 

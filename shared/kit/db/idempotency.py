@@ -35,6 +35,12 @@ class IdempotencyKey(Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+INSERT_KEY = """
+  INSERT INTO idempotency_keys (event_id, key_hash, fingerprint, resource_id, created_at)
+  VALUES (%(key_event_id)s, %(key_hash)s, %(fingerprint)s, %(id)s, %(now)s)"""
+"""For a statement that writes the effect as well; `id` is what it makes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Idempotency:
     """A request's key: its hash (scoped to the operation and the caller), and what the request says."""

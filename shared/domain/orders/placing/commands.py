@@ -5,7 +5,6 @@ terms that were read. Whoever loses a race reads again: then either the stock is
 claim.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,53 +15,59 @@ from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.orders.errors import (
     InvalidAnswers,
-    PackageNotOnSale,
     PaymentMethodUnavailable,
     QuantityOutOfRange,
     SoldOut,
     StockContended,
     TooManyForCustomer,
     TooManyTickets,
-    UnknownPackage,
 )
+from shared.domain.orders.lines.kinds import KINDS
 from shared.domain.orders.placing import statements
-from shared.domain.orders.placing.drafting import Counter, Draft, draft_order
-from shared.domain.orders.placing.placed import answer_rows, order_row, placed_order
-from shared.domain.orders.placing.rules import quantities
+from shared.domain.orders.placing.basket import Basket, SalesChannel, basket_of
+from shared.domain.orders.placing.drafting import Draft, draft_order
+from shared.domain.orders.placing.records import (
+    Record,
+    answer_parameters,
+    order_parameters,
+    placed_order,
+    record_of,
+)
 from shared.domain.orders.releasing import release_overdue
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
 from shared.domain.promotions.errors import REFUSALS as PROMO_REFUSALS
 from shared.domain.promotions.errors import PromoCodeUsedByCustomer, PromoCodeUsedUp
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import claim_promo
-from shared.kit.actor import GUEST, Actor
-from shared.kit.db.arrays import array
+from shared.domain.stock.commands import CLAIM_REFUSED, CUSTOMER_REFUSED, claim, claim_for_customer
+from shared.kit.actor import Actor
 from shared.kit.db.idempotency import Idempotency, IdempotencyKeyReused
+from shared.kit.errors import Refusal
 
 # Each further attempt means that somebody else got something, or that a coordinator has just changed the package.
 _ATTEMPTS = 20
-_LOST_RACES = {statements.CLAIM_REFUSED, PROMO_CLAIM_REFUSED}
+_LOST_RACES = {CLAIM_REFUSED, PROMO_CLAIM_REFUSED}
 _COMPUTE_ANEW = {
     # An order's number and its tickets' numbers share their random part, one of 700 million; which collides first is
     # not said.
     "uq_orders_event_id_number",
     "uq_tickets_event_id_number",
-    # A package, an option or a code that was deleted since it was read.
-    "fk_order_items_event_id_package_id",
+    # What is sold, an option or a code that was deleted since it was read.
+    *(f"fk_order_items_event_id_{kind.column}" for kind in KINDS),
     "fk_option_answers_event_id_option_id",
     "fk_promo_code_uses_event_id_promo_code_id",
 }
 # What an expired order that nobody has tidied away yet may be in the way of.
 _SHORT = (SoldOut, PromoCodeUsedUp, PromoCodeUsedByCustomer, TooManyForCustomer)
 
-REFUSALS = (
+REFUSALS: tuple[type[Refusal], ...] = (
     SoldOut,
-    PackageNotOnSale,
+    *(kind.not_on_sale for kind in KINDS),
     StockContended,
     QuantityOutOfRange,
     TooManyTickets,
     TooManyForCustomer,
-    UnknownPackage,
+    *(kind.unknown for kind in KINDS),
     PaymentMethodUnavailable,
     InvalidAnswers,
     NoSuchEvent,
@@ -79,25 +84,38 @@ def place_order(
     body: OrderPlace | BoxOfficeOrder,
     *,
     actor: Actor,
-    counter: Counter,
+    channel: SalesChannel,
     idempotency: Idempotency,
     now: datetime,
 ) -> PlacedOrderOut:
-    """Sell what the buyer asks for, all or nothing, or hold it until it is paid; with the idempotency key.
+    """Sell what a request asks for, and return the order as its buyer sees it; as `place` does."""
+    basket = basket_of(body, actor=actor, channel=channel)
+    return placed_order(*place(connection, event_id, basket, channel=channel, idempotency=idempotency, now=now))
+
+
+def place(
+    connection: psycopg.Connection[Any],
+    event_id: UUID,
+    basket: Basket,
+    *,
+    channel: SalesChannel,
+    idempotency: Idempotency,
+    now: datetime,
+) -> tuple[Draft, Record]:
+    """Sell what the basket holds, all or nothing, or hold it until it is paid; with the idempotency key.
 
     `connection` is in autocommit: what this returns is committed. Raises `SoldOut`, `PackageNotOnSale`,
     `QuantityOutOfRange`, `UnknownPackage`, `TooManyTickets`, `TooManyForCustomer`, `InvalidAnswers`,
     `PaymentMethodUnavailable`, `NoSuchEvent`, `EventCancelled`, the refusals of promo codes, and the database's own
     unique violation where the idempotency key was used before.
     """
-    if counter.seller is not None:
-        actor = replace(GUEST, request_id=actor.request_id)  # who sells does not buy
     tidy = False
     for _ in range(_ATTEMPTS):
         try:
-            draft = draft_order(connection, event_id, body, actor=actor, counter=counter, now=now)
-            if _write(connection, draft, body, actor=actor, counter=counter, idempotency=idempotency):
-                return placed_order(draft, body)
+            draft = draft_order(connection, event_id, basket, channel=channel, now=now)
+            record = record_of(draft)
+            if _write(connection, draft, record, idempotency=idempotency):
+                return draft, record
         except _SHORT:
             # Only what was read when nothing was overdue any more is sure to be short: until then, somebody else may
             # have freed it after we had read.
@@ -107,54 +125,20 @@ def place_order(
     raise StockContended
 
 
-def _write(
-    connection: psycopg.Connection[Any],
-    draft: Draft,
-    body: OrderPlace | BoxOfficeOrder,
-    *,
-    actor: Actor,
-    counter: Counter,
-    idempotency: Idempotency,
-) -> bool:
+def _write(connection: psycopg.Connection[Any], draft: Draft, record: Record, *, idempotency: Idempotency) -> bool:
     """Write the order and claim its stock, in one transaction; False when it must be computed anew."""
-    wanted = quantities([item.line for item in draft.items])
-    terms = {item.line.offer.package_id: item.line.offer.terms for item in draft.items}
-    most = draft.evening.max_tickets_per_customer
+    answers = answer_parameters(draft, record)
+    most = draft.event.max_tickets_per_customer
     try:
         with connection.pipeline():
-            row = order_row(draft, body, actor, counter, idempotency)
-            connection.execute(statements.INSERT_ORDER, row, prepare=True)
-            if draft.answers:
-                connection.execute(statements.INSERT_ANSWERS, answer_rows(draft), prepare=True)
-            connection.execute(
-                statements.CLAIM_STOCK,
-                {
-                    "event_id": draft.event_id,
-                    "package_ids": array(wanted),
-                    "quantities": array(wanted.values()),
-                    "terms": array(terms[package_id] for package_id in wanted),
-                    "only_hold": not draft.is_paid,
-                },
-                prepare=True,
-            )
-            if draft.promo is not None:
-                claim_promo(
-                    connection,
-                    draft.event_id,
-                    draft.promo,
-                    order_id=draft.id,
-                    customer=draft.customer,
-                    discount_cents=draft.amounts.discount,
-                    now=draft.placed_at,
-                )
-            if most is not None:
-                claim = {"order_id": draft.id, "wanted": len(draft.tickets), "at_most": most}
-                who = {"event_id": draft.event_id, "customer": draft.customer}
-                connection.execute(statements.CLAIM_FOR_CUSTOMER, who | claim, prepare=True)
+            connection.execute(statements.INSERT_ORDER, order_parameters(draft, record, idempotency), prepare=True)
+            if answers is not None:
+                connection.execute(statements.INSERT_ANSWERS, answers, prepare=True)
+            _claim(connection, draft)
     except psycopg.DatabaseError as error:
         if error.sqlstate in _LOST_RACES or error.diag.constraint_name in _COMPUTE_ANEW:
             return False
-        if error.sqlstate == statements.CUSTOMER_REFUSED:
+        if error.sqlstate == CUSTOMER_REFUSED:
             raise TooManyForCustomer(
                 f"One customer may have at most {most} tickets of this event.",
                 max_tickets_per_customer=most,
@@ -162,3 +146,28 @@ def _write(
             ) from error
         raise
     return True
+
+
+def _claim(connection: psycopg.Connection[Any], draft: Draft) -> None:
+    """Claim, in the order in which all orders lock: the stock, the promo code, and what one customer may have."""
+    claim(connection, draft.event_id, draft.claims, only_hold=not draft.is_paid)
+    if draft.promo is not None:
+        claim_promo(
+            connection,
+            draft.event_id,
+            draft.promo,
+            order_id=draft.id,
+            customer=draft.customer.key,
+            discount_cents=draft.amounts.discount,
+            now=draft.placed_at,
+        )
+    most = draft.event.max_tickets_per_customer
+    if most is not None:
+        claim_for_customer(
+            connection,
+            draft.event_id,
+            draft.id,
+            customer=draft.customer.key,
+            tickets=len(draft.tickets),
+            at_most=most,
+        )

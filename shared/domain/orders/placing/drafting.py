@@ -5,67 +5,41 @@ Nothing is locked and nothing is written here. Whether the terms still hold is d
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import dict_row
 
 from shared.domain.access.errors import NoSuchEvent
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.ledger.rules import Amounts
 from shared.domain.orders.errors import PaymentMethodUnavailable
-from shared.domain.orders.placing import statements
-from shared.domain.orders.placing.answers import Answer, Option
-from shared.domain.orders.placing.charges import Rates, charges_on
-from shared.domain.orders.placing.rules import Line, Offer, price_lines
-from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace
+from shared.domain.orders.lines.answers import Answer
+from shared.domain.orders.lines.charges import charges_on
+from shared.domain.orders.lines.offers import EventTerms, LineKind, Offers
+from shared.domain.orders.placing.basket import Basket, Customer, SalesChannel, Wanted
+from shared.domain.orders.placing.rules import Line, price_lines, quantities
 from shared.domain.orders.states import State
-from shared.domain.promotions.redeeming import Promo, customer_of, discounts, read_promo
-from shared.kit.actor import Actor
-from shared.kit.db.arrays import array
+from shared.domain.promotions.redeeming import Promo, discounts, read_promo
+from shared.domain.stock.commands import Claim
+from shared.domain.tickets.rules import ticket_numbers
 from shared.kit.errors import InvalidInput
 from shared.kit.ids import new_id, random_word
 
-_READ_AS_IT_IS = Offer.__dataclass_fields__.keys() - {"package_id", "options", "rates"}
-_RATES = tuple(Rates.__dataclass_fields__)
-
 
 @dataclass(frozen=True, slots=True)
-class Counter:
-    """Where an order is placed, and how it can be paid there."""
-
-    channel: Literal["online", "box_office"] = "online"
-    paid_at_once: frozenset[str] = frozenset()
-    """Ways of paying with which the order is paid when it is placed."""
-    paid_later: frozenset[str] = frozenset()
-    """Those for which it waits, and holds its tickets meanwhile."""
-    seller: UUID | None = None
-    """Who sells, at the box office; online buyers serve themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evening:
-    """What an order needs to know of its event."""
-
-    currency: str
-    max_tickets_per_customer: int | None
-    order_expiry: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class DraftItem:
-    """One line of the order, with the ids of what it sells."""
+class DraftLine:
+    """One line of the order, with the ids of what it brings."""
 
     id: UUID
-    line: Line
-    tickets: list[UUID]
+    priced: Line
+    ticket_ids: list[UUID]
     answers: list[tuple[UUID, Answer]]
 
     def ticket_of(self, answer: Answer) -> UUID | None:
-        """The ticket that the answer is about; None when it is about the item."""
-        return None if answer.ticket is None else self.tickets[answer.ticket]
+        """The ticket that the answer is about; None when it is about the line."""
+        return None if answer.ticket is None else self.ticket_ids[answer.ticket]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +49,21 @@ class Draft:
     event_id: UUID
     id: UUID
     number: str
-    evening: Evening
-    items: list[DraftItem]
-    tickets: list[tuple[UUID, UUID, str]]  # ticket id, item id, number
+    event: EventTerms
+    channel: SalesChannel
+    customer: Customer
+    lines: list[DraftLine]
+    tickets: list[tuple[UUID, UUID, str]]
+    """Ticket id, line id, number."""
     method: str
     is_paid: bool
     promo: Promo | None
-    customer: str
     placed_at: datetime
-
-    @property
-    def answers(self) -> list[tuple[DraftItem, UUID, Answer]]:
-        """What the buyer answered: (item, the answer's id, answer)."""
-        return [(item, answer_id, answer) for item in self.items for answer_id, answer in item.answers]
 
     @property
     def amounts(self) -> Amounts:
         """The order's sums, in cents."""
-        lines = [item.line for item in self.items]
+        lines = [line.priced for line in self.lines]
         return Amounts(
             subtotal=sum(line.subtotal_cents for line in lines),
             discount=sum(line.discount_cents for line in lines),
@@ -103,6 +74,13 @@ class Draft:
         )
 
     @property
+    def claims(self) -> list[Claim]:
+        """What of the stock the order takes, on the terms under which it was computed."""
+        priced = [line.priced for line in self.lines]
+        terms = {line.offer.id: line.offer.terms for line in priced}
+        return [Claim(id_, quantity, terms[id_]) for id_, quantity in quantities(priced).items()]
+
+    @property
     def status(self) -> State:
         """Paid at once, or waiting for its payment."""
         return State.PAID if self.is_paid else State.PENDING
@@ -110,7 +88,7 @@ class Draft:
     @property
     def expires_at(self) -> datetime | None:
         """Until when it waits; None when nothing is owed any more."""
-        return None if self.is_paid else self.placed_at + self.evening.order_expiry
+        return None if self.is_paid else self.placed_at + self.event.order_expiry
 
     @property
     def payment_reference(self) -> str | None:
@@ -119,114 +97,109 @@ class Draft:
 
 
 def draft_order(
-    connection: psycopg.Connection[Any],
-    event_id: UUID,
-    body: OrderPlace | BoxOfficeOrder,
-    *,
-    actor: Actor,
-    counter: Counter,
-    now: datetime,
+    connection: psycopg.Connection[Any], event_id: UUID, basket: Basket, *, channel: SalesChannel, now: datetime
 ) -> Draft:
     """Compute the order from what the database says now; its price is that of this moment (R-PROMO-2).
 
-    Raises `NoSuchEvent`, `EventCancelled`, `UnknownPackage`, `PackageNotOnSale`, `SoldOut`, `QuantityOutOfRange`,
-    `TooManyTickets`, `InvalidAnswers`, `PaymentMethodUnavailable`, and the refusals of promo codes.
+    Raises `NoSuchEvent`, `EventCancelled`, what `price_lines` raises, `PaymentMethodUnavailable`, and the refusals of
+    promo codes.
     """
-    customer = customer_of(actor.user_id, body.customer.email)
-    evening, offers = _read_offers(connection, event_id, list({item.package_id for item in body.items}))
-    lines = price_lines(body.items, offers, now=now)
-    if body.payment_method == "comp" and body.promo_code is not None:
+    event, offers = _read_offers(connection, event_id, basket.wanted)
+    lines = price_lines(basket.wanted, offers, now=now)
+    if basket.payment_method == "comp" and basket.promo_code is not None:
         raise InvalidInput("What is given away takes no promo code.", pointer="/promo_code")
     promo = None
-    if body.promo_code is not None:
-        promo = read_promo(connection, event_id, body.promo_code, customer=customer)
+    if basket.promo_code is not None:
+        promo = read_promo(connection, event_id, basket.promo_code, customer=basket.customer.key)
         lines = _discounted(lines, promo, now=now)
-    if body.payment_method == "comp":
+    if basket.payment_method == "comp":
         lines = [replace(line, discount_cents=line.subtotal_cents) for line in lines]
     lines = [replace(line, charges=charges_on(line.total_cents, line.quantity, line.offer.rates)) for line in lines]
-    method, is_paid = _payment_method(body, lines, counter)
-    return draft_of(event_id, evening, lines, method=method, is_paid=is_paid, promo=promo, customer=customer, now=now)
+    method, is_paid = _payment_method(basket.payment_method, lines, channel)
+    return draft_of(
+        event_id,
+        event,
+        lines,
+        channel=channel,
+        customer=basket.customer,
+        method=method,
+        is_paid=is_paid,
+        promo=promo,
+        now=now,
+    )
 
 
 def draft_of(
     event_id: UUID,
-    evening: Evening,
+    event: EventTerms,
     lines: Sequence[Line],
     *,
+    channel: SalesChannel,
+    customer: Customer,
     method: str,
     is_paid: bool,
     promo: Promo | None,
-    customer: str,
     now: datetime,
 ) -> Draft:
     """Give everything its id and number."""
     word = f"{now:%Y%m%d}-{random_word(6)}"
-    items = [
-        DraftItem(
-            new_id(), line, [new_id() for _ in range(line.seats)], [(new_id(), answer) for answer in line.answers]
+    drafted = [
+        DraftLine(
+            new_id(),
+            line,
+            [new_id() for _ in range(line.ticket_count)],
+            [(new_id(), answer) for answer in line.answers],
         )
         for line in lines
     ]
-    owned = [(ticket_id, item.id) for item in items for ticket_id in item.tickets]
-    width = max(2, len(str(len(owned))))
-    tickets = [(*ids, f"TKT-{word}-{number:0{width}d}") for number, ids in enumerate(owned, start=1)]
+    owned = [(ticket_id, line.id) for line in drafted for ticket_id in line.ticket_ids]
+    numbers = ticket_numbers(word, len(owned))
     return Draft(
         event_id=event_id,
         id=new_id(),
         number=f"ORD-{word}",
-        evening=evening,
-        items=items,
-        tickets=tickets,
+        event=event,
+        channel=channel,
+        customer=customer,
+        lines=drafted,
+        tickets=[(*ids, number) for ids, number in zip(owned, numbers, strict=True)],
         method=method,
         is_paid=is_paid,
         promo=promo,
-        customer=customer,
         placed_at=now,
     )
 
 
 def _read_offers(
-    connection: psycopg.Connection[Any], event_id: UUID, package_ids: list[UUID]
-) -> tuple[Evening, dict[UUID, Offer]]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            statements.READ_OFFERS, {"event_id": event_id, "package_ids": array(package_ids)}, prepare=True
-        ).fetchall()
-    if not rows or rows[0]["status"] == "draft":
+    connection: psycopg.Connection[Any], event_id: UUID, wanted: Sequence[Wanted]
+) -> tuple[EventTerms, Offers]:
+    """Read what is asked for, one statement for each kind of it; nearly always there is one."""
+    asked: dict[LineKind, set[UUID]] = {}
+    for each in wanted:
+        asked.setdefault(each.kind, set()).add(each.id)
+    event: EventTerms | None = None
+    offers: Offers = {}
+    for kind, ids in asked.items():
+        event, found = kind.read(connection, event_id, ids)
+        offers |= found
+    if event is None or event.status == "draft":
         raise NoSuchEvent
-    if rows[0]["status"] == "cancelled":
+    if event.status == "cancelled":
         raise EventCancelled
-    evening = Evening(
-        rows[0]["currency"], rows[0]["max_tickets_per_customer"], timedelta(minutes=rows[0]["order_expiry_minutes"])
-    )
-    return evening, {row["id"]: _offer(row) for row in rows if row["id"]}
-
-
-def _offer(row: dict[str, Any]) -> Offer:
-    options = tuple(
-        Option(**{**option, "id": UUID(option["id"]), "choices": tuple(option["choices"])})
-        for option in row["options"] or ()
-    )
-    return Offer(
-        package_id=row["id"],
-        options=options,
-        rates=Rates(**{name: row[name] for name in _RATES}),
-        **{name: row[name] for name in _READ_AS_IT_IS},
-    )
+    return event, offers
 
 
 def _discounted(lines: list[Line], promo: Promo, *, now: datetime) -> list[Line]:
-    off = discounts(promo, [(line.offer.package_id, line.subtotal_cents) for line in lines], now=now)
+    off = discounts(promo, [(line.offer.id, line.subtotal_cents) for line in lines], now=now)
     return [replace(line, discount_cents=cents) for line, cents in zip(lines, off, strict=True)]
 
 
-def _payment_method(body: OrderPlace | BoxOfficeOrder, lines: Sequence[Line], counter: Counter) -> tuple[str, bool]:
+def _payment_method(method: str | None, lines: Sequence[Line], channel: SalesChannel) -> tuple[str, bool]:
     """Return how the order is paid, and whether it is paid by that already."""
-    method = body.payment_method
-    if method is not None and method not in counter.paid_at_once | counter.paid_later:
+    if method is not None and method not in channel.paid_at_once | channel.paid_later:
         raise PaymentMethodUnavailable(f"“{method}” is not available here.", pointer="/payment_method")
     if not any(line.total_cents + line.charges.fee_cents + line.charges.tax_cents for line in lines):
-        return (method if method in counter.paid_at_once else "free"), True
+        return (method if method in channel.paid_at_once else "free"), True
     if method is None:
         raise PaymentMethodUnavailable("Say how you pay: something is owed.", pointer="/payment_method")
-    return method, method in counter.paid_at_once
+    return method, method in channel.paid_at_once

@@ -1,0 +1,15 @@
+-- What is held becomes sold, or free again; what was sold comes back. In id order, as claims lock. The CHECKs on the
+-- table see to it that nothing is given back twice.
+CREATE OR REPLACE FUNCTION stock_settle(the_event uuid, ids uuid[], held_more bigint[], sold_more bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  change record;
+BEGIN
+  FOR change IN
+    SELECT * FROM unnest(ids, held_more, sold_more) AS c(id, held, sold) ORDER BY c.id
+  LOOP
+    UPDATE stock SET held = stock.held + change.held, sold = stock.sold + change.sold
+     WHERE stock.event_id = the_event AND stock.id = change.id;
+  END LOOP;
+END
+$$
