@@ -1,8 +1,10 @@
 """Who is let in, and who is in an event's team."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import delete, exists, func, select, update
@@ -155,3 +157,22 @@ def _keep_one_coordinator(session: Session, event_id: UUID, *, besides: str) -> 
     affected = exists().where(Member.event_id == event_id, Member.role == Role.COORDINATOR, Member.email == besides)
     if session.scalar(select(affected & ~others)):
         raise LastCoordinator
+
+
+def erase_accounts(session: Session, email: str, user_ids: Sequence[UUID]) -> Literal["none", "erased", "kept"]:
+    """Take name and address off these accounts; `kept` where they are in a team, or are nobody's any more.
+
+    Whoever signs in again is recorded again.
+    """
+    if not user_ids:
+        return "none"
+    in_a_team = exists().where((Member.email == email) | Member.user_id.in_(user_ids))
+    if session.scalar(select(in_a_team)):
+        return "kept"
+    erased = session.execute(
+        update(User)
+        .where(User.id.in_(user_ids), ~User.is_super_admin, User.email.is_not(None) | User.name.is_not(None))
+        .values(email=None, name=None)
+        .returning(User.id)
+    ).all()
+    return "erased" if erased else "kept"

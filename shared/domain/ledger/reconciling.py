@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from shared.domain.ledger.checks import CHECKS, OVERDUE_FOR, RETRIES, STUCK_AFTER, Check, Row
 from shared.domain.ledger.schemas import FindingOut, Kind
+from shared.domain.payments.facts import note_asked
 from shared.domain.payments.provider import FINAL, Facts, Provider, ProviderDown, ProviderRefused
 from shared.domain.payments.providers import online_provider
 from shared.kit.db.unit_of_work import raw_connection
@@ -36,10 +37,6 @@ SELECT p.id, p.id AS payment_id, p.order_id, p.reference, p.status, o.number
  WHERE p.event_id = %(event_id)s AND p.provider = %(provider)s AND p.status NOT IN ('succeeded', 'cancelled')
    AND p.created_at BETWEEN %(oldest)s AND %(youngest)s
  ORDER BY p.updated_at, p.id LIMIT %(at_most)s
-"""
-_ASKED = """
-UPDATE payments SET updated_at = %(now)s
- WHERE event_id = %(event_id)s AND id = ANY(%(ids)s) AND status NOT IN ('succeeded', 'cancelled')
 """
 # Where something may have changed, or where something was found that may be gone.
 _ACTIVE_EVENTS = """
@@ -186,7 +183,7 @@ def _reconcile(event_id: UUID, *, now: datetime) -> dict[str, int]:
     asked = _apart([payment["id"] for payment in payments], differing)
     with raw_connection() as connection:
         if asked:
-            connection.execute(_ASKED, {"event_id": event_id, "ids": asked, "now": now})
+            note_asked(connection, event_id, asked, now=now)
         kept = {"counts": Jsonb(counts), "stock_drift": checked.stock_drift}
         connection.execute(_REMEMBER, {"event_id": event_id, "now": now} | kept)
     for kind, count in counts.items():

@@ -4,6 +4,7 @@ Facts only add up. A payment that has succeeded stays so, whatever late message 
 as the provider's own total. What follows for the order is worked out anew after each fact, from all that is known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -50,6 +51,10 @@ UPDATE payments SET status = %(status)s, amount_cents = %(amount_cents)s, curren
  WHERE event_id = %(event_id)s AND id = %(id)s
    AND (status, amount_cents, currency, refunded_cents, failure, is_mismatch, disputed_at) IS DISTINCT FROM (
         %(status)s, %(amount_cents)s, %(currency)s, %(refunded_cents)s, %(failure)s, %(is_mismatch)s, %(disputed_at)s)
+"""
+_ASKED = """
+UPDATE payments SET updated_at = %(now)s
+ WHERE event_id = %(event_id)s AND id = ANY(%(ids)s) AND status NOT IN ('succeeded', 'cancelled')
 """
 _OTHERS_ALIVE = """
 SELECT count(*) FROM payments
@@ -120,6 +125,13 @@ def take_note(
     fields = ("id", "status", "amount_cents", "currency", "refunded_cents", "failure", "is_mismatch", "disputed_at")
     connection.execute(_UPDATE, which | {name: getattr(payment, name) for name in fields})
     return event_id, order_id
+
+
+def note_asked(
+    connection: psycopg.Connection[Any], event_id: UUID, payment_ids: Sequence[UUID], *, now: datetime
+) -> None:
+    """Note that the provider was asked about these open payments: others have their turn first the next time."""
+    connection.execute(_ASKED, {"event_id": event_id, "ids": list(payment_ids), "now": now})
 
 
 def _add(connection: psycopg.Connection[Any], facts: Facts, which: dict[str, Any]) -> tuple[UUID, UUID] | None:

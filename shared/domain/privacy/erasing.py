@@ -11,18 +11,20 @@ from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
-from psycopg.types.json import Jsonb
 from sqlalchemy.orm import Session
 
+from shared.domain.access.commands import erase_accounts
 from shared.domain.audit.commands import Entity, record
+from shared.domain.orders.erasing import erase_buyers, forget_buyers
 from shared.domain.orders.releasing import release
-from shared.domain.orders.search.words import forget_words
 from shared.domain.orders.states import State
 from shared.domain.payments.commands import give_up_later
+from shared.domain.payments.erasing import erase_payers
 from shared.domain.privacy.errors import CustomerActive
 from shared.domain.privacy.finding import find_subject
 from shared.domain.privacy.placeholders import ERASED, ERASED_EMAIL
 from shared.domain.privacy.schemas import ErasureOut
+from shared.domain.tickets.commands import erase_holders
 from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
@@ -30,7 +32,7 @@ from shared.kit.ids import new_id
 AT_ONCE = 200
 """Orders that one transaction erases: what it locks, buyers may wait for."""
 
-type Address = tuple[UUID, UUID]  # (event id, order id)
+type OrderKey = tuple[UUID, UUID]  # (event id, order id)
 type Cause = Literal["request", "retention"]
 
 _LOCK = """
@@ -51,31 +53,6 @@ SELECT count(*) FROM tickets t JOIN events e ON e.id = t.event_id
  WHERE t.event_id = ANY(%(event_ids)s) AND t.id = ANY(%(ticket_ids)s) AND t.status IN ('valid', 'transferred')
    AND e.ends_at > %(now)s AND e.status <> 'cancelled'
 """
-_ERASE_ORDERS = """
-UPDATE orders SET customer_name = %(erased)s, customer_email = %(erased_email)s, customer_phone = NULL,
-       customer_user_id = NULL, erased_at = %(now)s
- WHERE event_id = %(event_id)s AND id = ANY(%(order_ids)s) AND erased_at IS NULL
-"""
-_ERASE_HOLDERS = """
-UPDATE tickets t SET holder_name = CASE WHEN t.holder_name IS NOT NULL THEN %(erased)s END,
-       holder_email = CASE WHEN t.holder_email IS NOT NULL THEN %(erased_email)s END
- WHERE t.event_id = %(event_id)s
-   AND (t.id = ANY(%(ticket_ids)s) OR t.order_item_id IN (
-        SELECT i.id FROM order_items i WHERE i.event_id = %(event_id)s AND i.order_id = ANY(%(order_ids)s)))
-   AND (t.holder_name, t.holder_email) IS DISTINCT FROM (%(erased)s, %(erased_email)s)
-   AND (t.holder_name IS NOT NULL OR t.holder_email IS NOT NULL)
-"""
-_ERASE_ANSWERS = """
-UPDATE option_answers a SET value = %(erased_value)s
-  FROM order_items i
- WHERE i.event_id = %(event_id)s AND i.order_id = ANY(%(order_ids)s)
-   AND a.event_id = i.event_id AND a.order_item_id = i.id AND a.value IS NOT NULL AND a.value <> %(erased_value)s
-"""
-_ERASE_REFUNDS = """
-UPDATE refunds SET last_error = NULL,
-       reason = CASE WHEN reason = ANY(%(own_words)s) THEN reason ELSE %(erased)s END
- WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s)
-"""
 # By themselves they name nobody, only the order; but a mail server's refusal does.
 _ERASE_OUTBOX = """
 UPDATE outbox SET last_error = NULL
@@ -88,27 +65,10 @@ UPDATE outbox SET done_at = %(now)s, leased_until = NULL, last_error = NULL
  WHERE event_id = %(event_id)s AND done_at IS NULL AND kind NOT IN ('provider_refund', 'give_up_payment')
    AND payload ->> 'order_id' = ANY(%(order_ids)s::uuid[]::text[])
 """
-_ERASE_MESSAGES = """
-UPDATE provider_messages m SET payload = jsonb_build_object('id', m.id, 'type', m.kind, 'erased', true)
-  FROM payments p
- WHERE p.event_id = %(event_id)s AND p.order_id = ANY(%(order_ids)s)
-   AND m.provider = p.provider AND m.reference = p.reference AND NOT m.payload ? 'erased'
-"""
-_ERASE_NOTES = """
-UPDATE order_notes SET text = %(erased)s
- WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s) AND text <> %(erased)s
-"""
 _NOTE = """
 INSERT INTO erasures (event_id, id, cause, orders, erased_at)
 VALUES (%(event_id)s, %(erasure_id)s, %(cause)s, %(orders)s, %(now)s)
 """
-_IN_A_TEAM = "SELECT 1 FROM event_members WHERE email = %(email)s OR user_id = ANY(%(user_ids)s) LIMIT 1"
-_ERASE_ACCOUNTS = """
-UPDATE users SET email = NULL, name = NULL
- WHERE id = ANY(%(user_ids)s) AND NOT is_super_admin AND (email IS NOT NULL OR name IS NOT NULL)
-"""
-# What the system itself writes as the reason of a refund, and goes by later.
-_OWN_WORDS = ["paid_twice", "paid_too_late", "paid_wrongly", "refunded_at_the_provider", ERASED]
 
 
 def erase(
@@ -142,12 +102,12 @@ def erase(
         tickets=tally["tickets"],
         answers=tally["answers"],
         provider_messages=tally["provider_messages"],
-        account="not_asked" if event_id else _erase_accounts(connection, email, subject.user_ids),
+        account="not_asked" if event_id else erase_accounts(session, email, subject.user_ids),
         complete=len(found) <= AT_ONCE and len(held) <= AT_ONCE,
     )
 
 
-def erase_orders(session: Session, orders: Sequence[Address], *, actor: Actor, now: datetime) -> int:
+def erase_orders(session: Session, orders: Sequence[OrderKey], *, actor: Actor, now: datetime) -> int:
     """Erase what is personal in these orders, whoever's they are, because their time is up; returns how many."""
     connection = driver_connection(session)
     locked = _lock(connection, orders, now=now)
@@ -155,8 +115,8 @@ def erase_orders(session: Session, orders: Sequence[Address], *, actor: Actor, n
 
 
 def _lock(
-    connection: psycopg.Connection[Any], orders: Sequence[Address], *, now: datetime
-) -> dict[Address, tuple[bool, bool]]:
+    connection: psycopg.Connection[Any], orders: Sequence[OrderKey], *, now: datetime
+) -> dict[OrderKey, tuple[bool, bool]]:
     """Lock the orders; says of each whether it waits for its payment, and whether its tickets are still to be used."""
     which = {"event_ids": sorted({event for event, _ in orders}), "order_ids": [order_id for _, order_id in orders]}
     connection.execute(_LOCK, which)
@@ -166,8 +126,8 @@ def _lock(
 
 def _require_nothing_ahead(
     connection: psycopg.Connection[Any],
-    locked: dict[Address, tuple[bool, bool]],
-    theirs: set[Address],
+    locked: dict[OrderKey, tuple[bool, bool]],
+    theirs: set[OrderKey],
     tickets: Sequence[tuple[UUID, UUID, UUID]],
     *,
     pending: int,
@@ -189,7 +149,7 @@ def _require_nothing_ahead(
 
 def _erase(
     session: Session,
-    orders: Sequence[Address],
+    orders: Sequence[OrderKey],
     *,
     tickets: Sequence[tuple[UUID, UUID]],
     cause: Cause,
@@ -201,28 +161,24 @@ def _erase(
     total: Counter[str] = Counter()
     noted: dict[UUID, dict[str, int]] = {}
     for event_id in sorted({event for event, _ in (*orders, *tickets)}):
+        order_ids = [order_id for event, order_id in orders if event == event_id]
+        ticket_ids = [ticket for event, ticket in tickets if event == event_id]
         which = {
             "event_id": event_id,
-            "order_ids": [order_id for event, order_id in orders if event == event_id],
-            "ticket_ids": [ticket for event, ticket in tickets if event == event_id],
-            "erased": ERASED,
-            "erased_email": ERASED_EMAIL,
-            "erased_value": Jsonb(ERASED),
-            "own_words": _OWN_WORDS,
+            "order_ids": order_ids,
             "now": now,
         }
-        counts = {
-            "orders": connection.execute(_ERASE_ORDERS, which).rowcount,
-            "tickets": connection.execute(_ERASE_HOLDERS, which).rowcount,
-            "answers": connection.execute(_ERASE_ANSWERS, which).rowcount,
-            "provider_messages": connection.execute(_ERASE_MESSAGES, which).rowcount,
-        }
-        for statement in (_ERASE_REFUNDS, _SEND_NOTHING, _ERASE_OUTBOX, _ERASE_NOTES):
+        counts = erase_buyers(connection, event_id, order_ids, now=now)
+        counts["tickets"] = erase_holders(
+            connection, event_id, order_ids=order_ids, ticket_ids=ticket_ids, name=ERASED, email=ERASED_EMAIL
+        )
+        counts["provider_messages"] = erase_payers(connection, event_id, order_ids)
+        for statement in (_SEND_NOTHING, _ERASE_OUTBOX):
             connection.execute(statement, which)
         total.update(counts)
         if any(counts.values()):
             noted[event_id] = counts
-            forget_words(connection, event_id)
+            forget_buyers(connection, event_id)
     for event_id, counts in noted.items():
         erasure_id = new_id()
         note = {"event_id": event_id, "erasure_id": erasure_id, "cause": cause, "orders": counts["orders"], "now": now}
@@ -231,14 +187,3 @@ def _erase(
         done = {"erased": (None, {"cause": cause, **counts})}
         record(session, event_id, Entity.PRIVACY, "customer", done, actor=actor, now=now)
     return total
-
-
-def _erase_accounts(
-    connection: psycopg.Connection[Any], email: str, user_ids: list[UUID]
-) -> Literal["none", "erased", "kept"]:
-    if not user_ids:
-        return "none"
-    which = {"email": email, "user_ids": user_ids}
-    if connection.execute(_IN_A_TEAM, which).fetchone():
-        return "kept"
-    return "erased" if connection.execute(_ERASE_ACCOUNTS, which).rowcount else "kept"

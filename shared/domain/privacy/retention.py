@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 
+from shared.domain.payments.erasing import prune_messages
 from shared.domain.privacy.erasing import AT_ONCE, erase_orders
 from shared.domain.reports.removal import remove_finished_by
 from shared.kit.actor import Actor
@@ -38,12 +39,6 @@ SELECT e.id FROM events e
 _UNERASED = """
 SELECT event_id, id FROM orders
  WHERE event_id = %(event_id)s AND erased_at IS NULL AND status <> 'pending' ORDER BY id LIMIT %(at_most)s
-"""
-# Rows that somebody else is pruning are skipped, not waited for.
-_PRUNE_MESSAGES = """
-DELETE FROM provider_messages WHERE (provider, id) IN (
-       SELECT provider, id FROM provider_messages WHERE received_at < %(before)s
-        ORDER BY received_at LIMIT %(at_most)s FOR UPDATE SKIP LOCKED)
 """
 _EVENTS = "SELECT id FROM events ORDER BY id"
 # Ids tell their time, so that only the old end of an event's rows is looked at.
@@ -124,7 +119,11 @@ def _erase_event(event_id: UUID, *, now: datetime) -> int:
 
 
 def _prune_messages(before: datetime) -> int:
-    return _in_batches(lambda: _delete(_PRUNE_MESSAGES, {"before": before}), full=_ROWS_AT_ONCE)
+    def batch() -> int:
+        with raw_connection() as connection:
+            return prune_messages(connection, before=before, at_most=_ROWS_AT_ONCE)
+
+    return _in_batches(batch, full=_ROWS_AT_ONCE)
 
 
 def _prune_outbox(before: datetime) -> int:

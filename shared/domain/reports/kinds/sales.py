@@ -1,6 +1,6 @@
-"""What was sold (R-SALES-3): a row is a ticket.
+"""What was sold (R-SALES-3): a row is a ticket, or a line of an order that brings none.
 
-An item's price is split over its tickets to the cent, so that the columns add up to the revenue.
+A line's price is split over its tickets to the cent, so that the columns add up to the revenue.
 """
 
 from typing import LiteralString
@@ -10,9 +10,9 @@ from shared.domain.reports.kinds.columns import Kind, amount, moment, text, word
 
 
 def _share(column: LiteralString) -> LiteralString:
-    """A ticket's part of an item's cents, the first tickets taking the cents that are left over."""
-    tickets = "(i.quantity * i.seats_per_package)"
-    return f"(i.{column} / {tickets} + (t.place <= i.{column} %% {tickets})::int)"
+    """A ticket's part of a line's cents, the first tickets taking the cents that are left over."""
+    tickets = "greatest(i.quantity * i.seats_per_package, 1)"
+    return f"(i.{column} / {tickets} + (coalesce(t.place, 1) <= i.{column} %% {tickets})::int)"
 
 
 SALES = Kind(
@@ -32,11 +32,12 @@ SALES = Kind(
     source="""
       orders o
       JOIN order_items i ON i.event_id = o.event_id AND i.order_id = o.id
-      JOIN (SELECT k.id, k.order_item_id, k.holder_name, k.holder_email,
+      LEFT JOIN (SELECT k.id, k.order_item_id, k.holder_name, k.holder_email,
                    row_number() OVER (PARTITION BY k.order_item_id ORDER BY k.number) AS place
               FROM tickets k WHERE k.event_id = %(event_id)s) AS t ON t.order_item_id = i.id
     """,
-    condition="o.event_id = %(event_id)s AND o.status IN ('paid', 'partially_refunded', 'refunded')",
+    condition="o.event_id = %(event_id)s AND o.status IN ('paid', 'partially_refunded', 'refunded')"
+    " AND (t.id IS NOT NULL OR i.seats_per_package = 0)",
     order="o.created_at, o.id, i.position, t.place",
     with_answers=True,
 )
