@@ -12,6 +12,7 @@ from shared.domain.promotions import models as promotions
 from shared.domain.reports import models as reports
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
+from shared.kit.outbox import models as outbox
 
 __all__ = [
     "access",
@@ -21,6 +22,7 @@ __all__ = [
     "ledger",
     "messaging",
     "orders",
+    "outbox",
     "payments",
     "privacy",
     "promotions",

@@ -5,8 +5,8 @@ from shared.domain.access.errors import PermissionMissing
 from shared.domain.access.permissions import Permission
 from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event
-from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, errors, queries
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.placing.commands import REFUSALS, place_order
 from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderOut, PlacedOrderOut
@@ -48,7 +48,6 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
     if body.payment_method == "comp" and not call.actor.may(Permission.PACKAGES_WRITE):
         raise PermissionMissing("Giving tickets away is for coordinators.")
     call.unit_of_work.commit()  # as for buyers: the session's connection is given back
-    call.unit_of_work.after_commit(outbox.nudge)
     forget_promo_code(call, body.promo_code)
     counter = Counter(
         channel="box_office",
@@ -106,7 +105,6 @@ def refund_order_payment(call: Call, order_id: UUID, body: RefundIn) -> RefundOu
     call.idempotency.remember(call.session, refund_id, now=call.now)
     made = {"refund": (None, {"amount_cents": plan.amount_cents, "tickets": len(plan.voided), "reason": body.reason})}
     record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
     return get_refund(call.session, call.event_id, refund_id)
 
 
@@ -126,7 +124,6 @@ def cancel_order(call: Call, order_id: UUID) -> OrderOut:
     """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
     if cancelling.cancel(call.session, call.event_id, order_id, now=call.now):
         give_up_later(call.session, call.event_id, order_id, now=call.now)
-        call.unit_of_work.after_commit(outbox.nudge)
         made = {"status": (None, "cancelled")}
         record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
     return queries.get_order_for_team(call.session, call.event_id, order_id)
@@ -155,7 +152,6 @@ def resend_confirmation(call: Call, order_id: UUID) -> ResendOut:
     """Send the buyer the confirmation with the tickets once more; three times an hour at most."""
     message_id = team.resend(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
     call.idempotency.remember(call.session, message_id, now=call.now)
-    made = {"resent": (None, "order_confirmation")}
+    made = {"resent": (None, ORDER_CONFIRMATION.name)}
     record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
     return team.get_resend(call.session, call.event_id, message_id)

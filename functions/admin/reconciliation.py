@@ -5,7 +5,6 @@ from shared.domain.catalog.queries import get_event
 from shared.domain.ledger import reconciling, repairing
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
 from shared.domain.ledger.schemas import FindingOut, ReconciliationOut, RepairOut
-from shared.domain.messaging import outbox
 from shared.domain.payments.provider import ProviderDown
 from shared.kit.db.unit_of_work import driver_connection, raw_connection
 from shared.kit.http.call import Call
@@ -53,5 +52,4 @@ def repair_finding(call: Call, finding_id: str) -> RepairOut:
     if repaired and order_id is not None:
         made = {"repaired": (None, finding_id)}
         record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
-        call.unit_of_work.after_commit(outbox.nudge)
     return RepairOut(id=finding_id, repaired=repaired)

@@ -3,7 +3,6 @@ from uuid import UUID
 
 from functions.edge import ORDER_LINKS, drop_what_buyers_change, endpoints, forget_promo_code
 from shared.domain.access.permissions import Permission
-from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
 from shared.domain.orders.placing.commands import REFUSALS, place_order
 from shared.domain.orders.placing.drafting import Counter
@@ -55,7 +54,6 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     # A buyer seen for the first time must be on record before an order can name them; and the session's connection is
     # given back, for a request that holds one while it waits for a second can starve the pool.
     call.unit_of_work.commit()
-    call.unit_of_work.after_commit(outbox.nudge)
     forget_promo_code(call, body.promo_code)
     names_code = body.promo_code is not None
     guess = counting_misses(PROMO_GUESSES, call, promo_errors.PromoCodeUnknown) if names_code else nullcontext()

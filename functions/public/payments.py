@@ -2,7 +2,6 @@ from uuid import UUID
 
 from functions.edge import ORDER_LINKS, drop_package_list_of, endpoints
 from shared.domain.access.permissions import Permission
-from shared.domain.messaging import outbox
 from shared.domain.orders import errors as order_errors
 from shared.domain.orders import queries
 from shared.domain.orders.cancelling import cancel_pending
@@ -76,7 +75,6 @@ def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
     order, facts = _begin(call, order_id)
     commands.note_begun(call.session, facts, now=call.now)
     call.idempotency.remember(call.session, order_id, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
     return _intent_out(order, facts)
 
 
@@ -115,7 +113,6 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
     commands.note_answer(call.session, payment.provider, facts, now=call.now)
     call.unit_of_work.after_commit(lambda: drop_package_list_of(order.event_id))
     call.idempotency.remember(call.session, order_id, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
     return _order(call, order_id)
 
 
@@ -132,7 +129,6 @@ def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     cancel_pending(call.session, event_id, order_id, now=call.now)
     commands.give_up_later(call.session, event_id, order_id, now=call.now)
     call.unit_of_work.after_commit(lambda: drop_package_list_of(event_id))
-    call.unit_of_work.after_commit(outbox.nudge)
     return _order(call, order_id)
 
 
@@ -152,6 +148,5 @@ def take_stripe_message(call: Call, body: bytes) -> MessageTaken:
         raise UnsignedMessage from error
     except UnreadableMessage as error:
         raise MalformedJson("The message can't be understood.") from error
-    if commands.note_message(call.session, provider.name, message, now=call.now):
-        call.unit_of_work.after_commit(outbox.nudge)
+    commands.note_message(call.session, provider.name, message, now=call.now)
     return MessageTaken()

@@ -22,11 +22,13 @@ from shared.domain.catalog import commands
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
 from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.placing.commands import place_order
 from shared.domain.orders.placing.drafting import Counter
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
 from shared.domain.orders.search.words import learn_words
+from shared.domain.payments.messages import REFUND_NOTICE
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.promotions.commands import create_promo_code
@@ -82,7 +84,7 @@ _ONLINE = Counter(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"
 # What is told by e-mail was told long ago.
 _TOLD = """
 UPDATE outbox SET published_at = created_at, done_at = created_at, attempts = 1
- WHERE event_id = %s AND kind IN ('order_confirmation', 'refund_notice')
+ WHERE event_id = %s AND kind = ANY(%s)
 """
 
 
@@ -161,7 +163,7 @@ def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UU
                 actor_id=seller,
                 now=now - timedelta(minutes=2),
             )
-    connection.execute(_TOLD, [showcase.event_id])
+    connection.execute(_TOLD, [showcase.event_id, [ORDER_CONFIRMATION.name, REFUND_NOTICE.name]])
     learn_words(connection)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.domain.messaging.kinds import KINDS
 from tests.architecture.application import load, registered_routes
 
 # A broken app may show itself as one without any function, so the list is exact.
@@ -115,6 +116,12 @@ def functions(app_environment):
 def test_the_app_has_these_functions_and_no_others(functions):
     triggers = {name: function.get_trigger().get_binding_name() for name, function in functions.items()}
     assert triggers == TRIGGERS | dict.fromkeys(HTTP, "httpTrigger")
+
+
+def test_every_queue_that_messages_go_through_has_a_function_that_reads_it(functions):
+    triggers = [function.get_trigger() for function in functions.values()]
+    read = [trigger.queue_name for trigger in triggers if trigger.get_binding_name() == "queueTrigger"]
+    assert sorted(read) == sorted({str(kind.queue) for kind in KINDS})
 
 
 def test_every_route_is_a_function_of_its_own_with_one_method(functions, app_environment):

@@ -12,10 +12,11 @@ AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
 SHOWN |= {"paying", "releasing", "redeeming", "issuing", "refunds", "facts", "sending"}
 SHOWN |= {"provider", "providers", "placeholders", "removal", "conditions", "words"}
+SHOWN |= {"messages", "emails", "kinds", "message_kind"}
 # Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
 # whoever has the books kept says in the ledger's own terms what has happened.
 EXCEPTIONS = {
-    ("messaging.delivery", "orders.links"),
+    ("messaging.emails", "orders.links"),
     ("orders.placing.placed", "tickets.codes"),
     ("orders.placing.drafting", "ledger.rules"),
     ("orders.placing.placed", "ledger.rules"),

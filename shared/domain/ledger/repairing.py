@@ -16,9 +16,11 @@ from shared.domain.orders.issuing import issue_missing, take_back
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
 from shared.domain.payments.facts import send_back, take_note
+from shared.domain.payments.messages import PROVIDER_REFUND, REFUND_NOTICE
 from shared.domain.payments.provider import FINAL, Facts
 from shared.domain.payments.providers import provider_named
-from shared.domain.payments.refunds import queue
+from shared.kit.outbox.keeping import About, try_again
+from shared.kit.outbox.writing import enqueue
 
 # What a finding of a kind is about, and the order to lock for it.
 _SUBJECTS = {
@@ -38,11 +40,6 @@ _LOCK_ORDER = "SELECT 1 FROM orders WHERE event_id = %(event_id)s AND id = %(ord
 _PAYMENT = "SELECT provider, reference FROM payments WHERE event_id = %(event_id)s AND id = %(id)s"
 _TRY_AGAIN = """
 UPDATE refunds SET status = 'pending', updated_at = %(now)s WHERE event_id = %(event_id)s AND id = %(id)s
-"""
-_WAKE = """
-UPDATE outbox SET attempts = 0, published_at = NULL
- WHERE event_id = %(event_id)s AND kind = 'provider_refund' AND payload ->> 'refund_id' = %(id)s::text
-   AND done_at IS NULL
 """
 WRONG_AMOUNT = "paid_wrongly"
 
@@ -110,7 +107,7 @@ def _put_right(
         case "order_overdue":
             release(connection, event_id, [order_id], to=State.EXPIRED, now=now)
         case "payment_mismatch":
-            send_back(connection, event_id, order_id, subject, reason=WRONG_AMOUNT, notice="refund_notice", now=now)
+            send_back(connection, event_id, order_id, subject, reason=WRONG_AMOUNT, notice=REFUND_NOTICE, now=now)
         case "payment_unused":
             row = connection.execute(_PAYMENT, {"event_id": event_id, "id": subject}).fetchone()
             assert row is not None
@@ -125,9 +122,8 @@ def _try_again(
     """Have the provider asked again; the refund's id is the key, so that the money goes once."""
     which = {"event_id": event_id, "id": refund_id, "now": now}
     connection.execute(_TRY_AGAIN, which)
-    if not connection.execute(_WAKE, which).rowcount:
-        payload = {"order_id": order_id, "refund_id": refund_id}
-        queue(connection, event_id, "provider_refund", payload, now=now)
+    if not try_again(connection, About(event_id, "refund_id", [refund_id]), PROVIDER_REFUND):
+        enqueue(connection, event_id, PROVIDER_REFUND, {"order_id": order_id, "refund_id": refund_id}, now=now)
 
 
 def _note(

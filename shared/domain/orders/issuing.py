@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg
 
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.kit.ids import new_id
+from shared.kit.outbox.keeping import About, was_queued
+from shared.kit.outbox.writing import enqueue
 
 _ITEMS = """
 SELECT i.id, i.quantity * i.seats_per_package, substr(o.number, 5)
@@ -23,12 +25,6 @@ _ISSUE = """
 UPDATE tickets SET status = 'valid'
  WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
        SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
-"""
-_CONFIRM = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-SELECT %(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0
- WHERE NOT EXISTS (SELECT FROM outbox WHERE event_id = %(event_id)s AND kind = 'order_confirmation'
-                                        AND payload ->> 'order_id' = %(order_id)s::text)
 """
 # A late payment issues what is reserved; of an order that had been paid, nothing may come to life again.
 _TAKE_BACK = """
@@ -53,8 +49,8 @@ def issue_missing(connection: psycopg.Connection[Any], event_id: UUID, order_id:
         number = f"TKT-{items[0][2]}-{place:0{width}d}"
         connection.execute(_ADD, which | {"id": new_id(), "item_id": item_id, "number": number})
     connection.execute(_ISSUE, which)
-    payload = orjson.dumps({"order_id": order_id}).decode()
-    connection.execute(_CONFIRM, which | {"message_id": new_id(), "payload": payload})
+    if not was_queued(connection, About(event_id, "order_id", [order_id]), ORDER_CONFIRMATION):
+        enqueue(connection, event_id, ORDER_CONFIRMATION, {"order_id": order_id}, now=now)
 
 
 def take_back(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> None:

@@ -6,18 +6,17 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg.rows import class_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import Amounts, sale_pairs
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.placing.statements import CLAIM_REFUSED, CUSTOMER_REFUSED
 from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again
-from shared.kit.ids import new_id
-from shared.kit.tracing import traceparent
+from shared.kit.outbox.writing import enqueue
 
 _LOCK = """
 SELECT status, erased_at IS NOT NULL AS erased, payment_reference, currency, subtotal_cents AS subtotal,
@@ -48,10 +47,6 @@ _ISSUE = """
 UPDATE tickets SET status = 'valid'
  WHERE event_id = %(event_id)s AND status = 'reserved' AND order_item_id IN (
        SELECT id FROM order_items WHERE event_id = %(event_id)s AND order_id = %(order_id)s)
-"""
-_CONFIRM = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0)
 """
 
 
@@ -114,8 +109,7 @@ def mark_paid(
     connection.execute(_ISSUE, which)
     pairs = sale_pairs(order.amounts, method=method)
     book(connection, event_id, order_id, pairs, currency=order.currency, cause=cause, now=now)
-    payload = orjson.dumps({"order_id": order_id, "traceparent": traceparent()}).decode()
-    connection.execute(_CONFIRM, which | {"message_id": new_id(), "payload": payload, "now": now})
+    enqueue(connection, event_id, ORDER_CONFIRMATION, {"order_id": order_id}, now=now)
     return Outcome.PAID
 
 

@@ -13,11 +13,12 @@ from shared.domain.orders.schemas import OrderOut
 from shared.domain.payments.development import CARDS, DevelopmentProvider
 from shared.domain.payments.errors import NothingToPay, PaymentRefused, PaymentsUnavailable
 from shared.domain.payments.facts import take_note
+from shared.domain.payments.messages import GIVE_UP_PAYMENT
 from shared.domain.payments.models import Payment, ProviderMessage
 from shared.domain.payments.provider import Bill, Facts, Message, Provider, ProviderRefused
 from shared.domain.payments.providers import online_provider, provider_named
-from shared.domain.payments.refunds import queue
 from shared.kit.db.unit_of_work import driver_connection
+from shared.kit.outbox.writing import enqueue
 
 
 def require_provider() -> Provider:
@@ -82,7 +83,7 @@ def give_up_later(session: Session, event_id: UUID, order_id: UUID, *, now: date
         Payment.status.not_in(["succeeded", "cancelled"]),
     )
     if session.scalar(waiting.limit(1)) is not None:
-        queue(driver_connection(session), event_id, "give_up_payment", {"order_id": order_id}, now=now)
+        enqueue(driver_connection(session), event_id, GIVE_UP_PAYMENT, {"order_id": order_id}, now=now)
 
 
 def note_message(session: Session, provider: str, message: Message, *, now: datetime) -> bool:

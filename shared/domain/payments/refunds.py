@@ -1,12 +1,10 @@
 """Refunds: decided, booked and queued in one transaction; the provider is told afterwards (R-ORD-7)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg.rows import class_row, dict_row
 
@@ -15,11 +13,12 @@ from shared.domain.ledger.rules import refund_pair
 from shared.domain.orders.errors import NoSuchOrder
 from shared.domain.orders.states import SOLD, State
 from shared.domain.payments.errors import NotRefundable
+from shared.domain.payments.messages import PROVIDER_REFUND, REFUND_NOTICE
 from shared.domain.payments.provider import RefundStatus
 from shared.domain.payments.refund_rules import Plan, SoldLine, Wish, plan_refund
 from shared.domain.promotions.redeeming import return_uses
 from shared.kit.ids import new_id
-from shared.kit.tracing import traceparent
+from shared.kit.outbox.writing import enqueue
 
 _LOCK_ORDER = """
 SELECT o.status, o.total_cents, o.refunded_cents, o.payment_method, o.payment_reference, o.currency, e.return_promo_uses
@@ -55,10 +54,6 @@ INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, s
                      updated_at)
 VALUES (%(event_id)s, %(refund_id)s, %(order_id)s, %(payment_id)s, %(amount_cents)s, %(reason)s, %(refund_status)s,
         %(actor_id)s, %(now)s, %(now)s)
-"""
-_QUEUE = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(message_id)s, %(kind)s, %(payload)s::jsonb, %(now)s, 0)
 """
 
 
@@ -114,7 +109,7 @@ def refund_order(
     )
     if payment:
         told = {"order_id": order_id, "refund_id": refund_id}
-        queue(connection, event_id, "provider_refund", told, now=now)
+        enqueue(connection, event_id, PROVIDER_REFUND, told, now=now)
     _carry_out(connection, event_id, order_id, order, plan, refund_id=refund_id, now=now)
     return refund_id, plan
 
@@ -197,7 +192,7 @@ def _carry_out(
     pair = refund_pair(plan.amount_cents, method=order.payment_method)
     book(connection, event_id, order_id, [pair], currency=order.currency, cause=refund_id, now=now)
     told = {"order_id": order_id, "refund_id": refund_id}
-    queue(connection, event_id, "refund_notice", told, now=now)
+    enqueue(connection, event_id, REFUND_NOTICE, told, now=now)
 
 
 def _give_back(
@@ -222,12 +217,3 @@ def _give_back(
         connection.execute(_RETURN_STOCK, which | stock)
     if plan.is_all and order.return_promo_uses:
         return_uses(connection, event_id, [order_id], now=now)
-
-
-def queue(
-    connection: psycopg.Connection[Any], event_id: UUID, kind: str, payload: Mapping[str, object], *, now: datetime
-) -> None:
-    """Have something done outside the database once this transaction has been committed."""
-    text = orjson.dumps({**payload, "traceparent": traceparent()}).decode()
-    message = {"event_id": event_id, "message_id": new_id(), "kind": kind, "payload": text, "now": now}
-    connection.execute(_QUEUE, message)

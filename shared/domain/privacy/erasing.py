@@ -15,6 +15,8 @@ from psycopg.types.json import Jsonb
 from sqlalchemy.orm import Session
 
 from shared.domain.audit.commands import Entity, record
+from shared.domain.messaging.kinds import KINDS
+from shared.domain.messaging.message_kind import OnceErased
 from shared.domain.orders.releasing import release
 from shared.domain.orders.search.words import forget_words
 from shared.domain.orders.states import State
@@ -26,9 +28,11 @@ from shared.domain.privacy.schemas import ErasureOut
 from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
+from shared.kit.outbox.keeping import About, drop_waiting, forget_errors
 
 AT_ONCE = 200
 """Orders that one transaction erases: what it locks, buyers may wait for."""
+_DROPPED = [kind for kind in KINDS if kind.once_erased is OnceErased.DROPPED]
 
 type Address = tuple[UUID, UUID]  # (event id, order id)
 type Cause = Literal["request", "retention"]
@@ -75,18 +79,6 @@ _ERASE_REFUNDS = """
 UPDATE refunds SET last_error = NULL,
        reason = CASE WHEN reason = ANY(%(own_words)s) THEN reason ELSE %(erased)s END
  WHERE event_id = %(event_id)s AND order_id = ANY(%(order_ids)s)
-"""
-# By themselves they name nobody, only the order; but a mail server's refusal does.
-_ERASE_OUTBOX = """
-UPDATE outbox SET last_error = NULL
- WHERE event_id = %(event_id)s AND last_error IS NOT NULL AND done_at IS NOT NULL
-   AND payload ->> 'order_id' = ANY(%(order_ids)s::uuid[]::text[])
-"""
-# What is still to be mailed is not; what is owed at the provider is settled all the same.
-_SEND_NOTHING = """
-UPDATE outbox SET done_at = %(now)s, leased_until = NULL, last_error = NULL
- WHERE event_id = %(event_id)s AND done_at IS NULL AND kind NOT IN ('provider_refund', 'give_up_payment')
-   AND payload ->> 'order_id' = ANY(%(order_ids)s::uuid[]::text[])
 """
 _ERASE_MESSAGES = """
 UPDATE provider_messages m SET payload = jsonb_build_object('id', m.id, 'type', m.kind, 'erased', true)
@@ -201,9 +193,10 @@ def _erase(
     total: Counter[str] = Counter()
     noted: dict[UUID, dict[str, int]] = {}
     for event_id in sorted({event for event, _ in (*orders, *tickets)}):
+        order_ids = [order_id for event, order_id in orders if event == event_id]
         which = {
             "event_id": event_id,
-            "order_ids": [order_id for event, order_id in orders if event == event_id],
+            "order_ids": order_ids,
             "ticket_ids": [ticket for event, ticket in tickets if event == event_id],
             "erased": ERASED,
             "erased_email": ERASED_EMAIL,
@@ -217,8 +210,12 @@ def _erase(
             "answers": connection.execute(_ERASE_ANSWERS, which).rowcount,
             "provider_messages": connection.execute(_ERASE_MESSAGES, which).rowcount,
         }
-        for statement in (_ERASE_REFUNDS, _SEND_NOTHING, _ERASE_OUTBOX, _ERASE_NOTES):
+        for statement in (_ERASE_REFUNDS, _ERASE_NOTES):
             connection.execute(statement, which)
+        # By themselves messages name nobody, only the order; but a mail server's refusal does.
+        about = About(event_id, "order_id", order_ids)
+        drop_waiting(connection, about, _DROPPED, now=now)
+        forget_errors(connection, about)
         total.update(counts)
         if any(counts.values()):
             noted[event_id] = counts

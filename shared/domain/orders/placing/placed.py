@@ -7,6 +7,7 @@ from psycopg.types.json import Jsonb
 
 from shared.domain.ledger.rules import sale_pairs
 from shared.domain.orders.links import access_token, token_hash
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.placing.drafting import Counter, Draft, DraftItem
 from shared.domain.orders.schemas import (
     AnswerOut,
@@ -22,7 +23,7 @@ from shared.domain.tickets.schemas import TicketOut
 from shared.kit.actor import Actor
 from shared.kit.db.idempotency import Idempotency
 from shared.kit.ids import new_id
-from shared.kit.tracing import traceparent
+from shared.kit.outbox import writing as outbox
 
 
 def order_row(
@@ -31,6 +32,7 @@ def order_row(
     """Return the parameters of `INSERT_ORDER`: the order with its items, tickets, ledger entries, mail and key."""
     amounts = draft.amounts
     pairs = sale_pairs(amounts, method=draft.method) if draft.is_paid else []
+    confirmation = [(ORDER_CONFIRMATION, {"order_id": draft.id})] if draft.is_paid else []
     return {
         "event_id": draft.event_id,
         "id": draft.id,
@@ -58,15 +60,13 @@ def order_row(
         "now": draft.placed_at,
         "expires_at": draft.expires_at,
         "paid_at": draft.placed_at if draft.is_paid else None,
-        "is_paid": draft.is_paid,
         "items": orjson.dumps([_item_row(item, position) for position, item in enumerate(draft.items)]).decode(),
         "tickets": orjson.dumps(
             [{"id": id_, "item_id": item_id, "number": number} for id_, item_id, number in draft.tickets]
         ).decode(),
         "ticket_status": "valid" if draft.is_paid else "reserved",
         "entries": orjson.dumps([{"id": new_id(), **pair._asdict()} for pair in pairs]).decode(),
-        "message_id": new_id(),
-        "traceparent": traceparent(),
+        "messages": outbox.messages(draft.event_id, *confirmation, now=draft.placed_at),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,
         "fingerprint": idempotency.fingerprint,

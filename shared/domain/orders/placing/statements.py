@@ -5,6 +5,8 @@ travel together in psycopg's pipeline mode, in which the server runs all up to t
 transaction: either both have happened or nothing has, and the stock's row is locked only while the server commits.
 """
 
+from shared.kit.outbox import writing as outbox
+
 READ_OFFERS = """
 SELECT e.status, e.currency, e.max_tickets_per_customer, e.order_expiry_minutes, e.tax_included, e.fee_included,
        coalesce(p.tax_percent, e.tax_percent) AS tax_percent, coalesce(p.fee_percent, e.fee_percent) AS fee_percent,
@@ -58,11 +60,8 @@ WITH key AS (
     FROM json_to_recordset(%(entries)s::json)
       AS l(id uuid, kind text, debit text, credit text, amount_cents bigint)
 )
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-SELECT %(event_id)s, %(message_id)s, 'order_confirmation',
-       jsonb_build_object('order_id', %(id)s::uuid, 'traceparent', %(traceparent)s::text), %(now)s, 0
- WHERE %(is_paid)s
 """
+INSERT_ORDER += outbox.INSERT
 
 # Only for orders that have answers: most have none, and even empty lists take their time.
 INSERT_ANSWERS = """

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
 from shared.domain.orders.errors import NoSuchOrder, NothingToSend, ResentTooOften
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.models import Order, OrderNote
 from shared.domain.orders.states import SOLD
 from shared.domain.orders.team.schemas import NoteOut, ResendOut
@@ -17,6 +17,7 @@ from shared.domain.orders.team.timeline import note_of
 from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
+from shared.kit.outbox.writing import enqueue
 
 RESENDS_AT_MOST = 3
 RESENDS_WITHIN = timedelta(hours=1)
@@ -34,10 +35,6 @@ SELECT m.created_at FROM orders o
  WHERE o.event_id = %(event_id)s AND o.customer = %(customer)s
    AND m.payload ? 'resent_by' AND m.created_at > %(since)s
  ORDER BY m.created_at DESC LIMIT %(at_most)s
-"""
-_QUEUE = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0)
 """
 _RESENT = """
 SELECT m.id AS message_id, o.customer_email AS to, m.created_at AS queued_at
@@ -81,10 +78,8 @@ def resend(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, no
         raise ResentTooOften(
             f"It was sent {RESENDS_AT_MOST} times within the hour; try again in {wait} s.", retry_after_seconds=wait
         )
-    message_id = new_id()
-    payload = orjson.dumps({"order_id": order_id, "resent_by": actor.user_id}).decode()
-    connection.execute(_QUEUE, which | {"message_id": message_id, "payload": payload, "now": now})
-    return message_id
+    payload = {"order_id": order_id, "resent_by": actor.user_id}
+    return enqueue(connection, event_id, ORDER_CONFIRMATION, payload, now=now)
 
 
 def get_resend(session: Session, event_id: UUID, message_id: UUID) -> ResendOut:
