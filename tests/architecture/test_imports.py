@@ -1,6 +1,7 @@
 """Who may know whom. The directions between layers stand in pyproject.toml (import-linter); here what it can't say."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,20 @@ def test_domain_commands_never_commit():
                 named = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
                 assert named == "unit_of_work", f"{name}: {named}.{node.attr}"
         del area
+
+
+def test_handlers_leave_audit_entries_keys_and_messages_to_the_command():
+    """So that nobody who calls a command can forget what belongs to it."""
+    ours = {"shared.domain.audit.commands", "shared.kit.outbox.writing"}
+    for path in [
+        *(REPOSITORY / "functions" / "admin").glob("*.py"),
+        *(REPOSITORY / "functions" / "public").glob("*.py"),
+    ]:
+        source = path.read_text()
+        assert {module for module, _ in imports(source)} & ours == set(), path
+        assert not re.search(r"\b(record|remember|enqueue|nudge\w*|give_up_later|may)\(", source), path
+
+
+def test_links_of_orders_are_checked_and_counted_in_one_place():
+    found = [path for path in (REPOSITORY / "functions").rglob("*.py") if "x-order-token" in path.read_text()]
+    assert found == [REPOSITORY / "functions" / "edge.py"]

@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
 from shared.domain.ledger.reconciling import BY_KIND, KINDS, PROVIDER_MISMATCH, look, look_again
 from shared.domain.orders.issuing import issue_missing, take_back
@@ -19,6 +21,8 @@ from shared.domain.payments.facts import send_back, take_note
 from shared.domain.payments.messages import PROVIDER_REFUND, REFUND_NOTICE
 from shared.domain.payments.provider import FINAL, Facts
 from shared.domain.payments.providers import provider_named
+from shared.kit.actor import Actor
+from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.outbox.keeping import About, try_again
 from shared.kit.outbox.writing import enqueue
 
@@ -59,14 +63,23 @@ def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str)
     return None if provider is None else look(provider, row[1])
 
 
-def repair(
+def repair(session: Session, event_id: UUID, finding: str, *, told: Facts | None, actor: Actor, now: datetime) -> bool:
+    """Put right what a finding tells of, with an audit entry; says whether there was still something to do.
+
+    `told` is what the provider has just said, where it was asked. Raises `NoSuchFinding`, `NotRepairable`. Locks the
+    order first, the audit chain last.
+    """
+    repaired, order_id = _repair(driver_connection(session), event_id, finding, told=told, now=now)
+    if repaired and order_id is not None:
+        made = {"repaired": (None, finding)}
+        record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
+    return repaired
+
+
+def _repair(
     connection: psycopg.Connection[Any], event_id: UUID, finding: str, *, told: Facts | None, now: datetime
 ) -> tuple[bool, UUID | None]:
-    """Put right what a finding tells of; says whether there was still something to do, and the order it was about.
-
-    Inside the caller's transaction; `told` is what the provider has just said, where it was asked. Raises
-    `NoSuchFinding`, `NotRepairable`.
-    """
+    """Repair, and say whether there was something to do, and the order that it was about."""
     kind, subject = _named(finding)
     which = {"event_id": event_id, "id": subject}
     row = connection.execute(_SUBJECTS.get(kind, _ORDER), which).fetchone()

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import psycopg
 from psycopg.rows import class_row, dict_row
+from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import refund_pair
 from shared.domain.orders.errors import NoSuchOrder
@@ -17,6 +19,9 @@ from shared.domain.payments.messages import PROVIDER_REFUND, REFUND_NOTICE
 from shared.domain.payments.provider import RefundStatus
 from shared.domain.payments.refund_rules import Plan, SoldLine, Wish, plan_refund
 from shared.domain.promotions.redeeming import return_uses
+from shared.kit.actor import Actor
+from shared.kit.db.idempotency import Idempotency
+from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
 from shared.kit.outbox.writing import enqueue
 
@@ -69,20 +74,22 @@ class _Order:
 
 
 def refund_order(
-    connection: psycopg.Connection[Any],
+    session: Session,
     event_id: UUID,
     order_id: UUID,
     wish: Wish,
     *,
     reason: str,
-    actor_id: UUID | None,
+    actor: Actor,
+    idempotency: Idempotency,
     now: datetime,
-) -> tuple[UUID, Plan]:
-    """Refund what is wished of a paid order; returns the refund's id and what it did. Inside a transaction.
+) -> UUID:
+    """Refund what is wished of a paid order, with an audit entry and the key; returns the refund's id.
 
     Raises `NoSuchOrder`, `NotRefundable`, `RefundExceedsPaid`, `InvalidInput`. Locks the order first: refunds of one
-    order happen one after the other, so together they never exceed what was paid.
+    order happen one after the other, so together they never exceed what was paid. Locks the audit chain last.
     """
+    connection = driver_connection(session)
     order = _lock(connection, event_id, order_id)
     if order.status not in SOLD:
         raise NotRefundable(f"The order is {order.status}.")
@@ -104,14 +111,17 @@ def refund_order(
         amount_cents=plan.amount_cents,
         status=RefundStatus.PENDING if payment else RefundStatus.SUCCEEDED,
         reason=reason,
-        actor_id=actor_id,
+        actor_id=actor.user_id,
         now=now,
     )
     if payment:
         told = {"order_id": order_id, "refund_id": refund_id}
         enqueue(connection, event_id, PROVIDER_REFUND, told, now=now)
     _carry_out(connection, event_id, order_id, order, plan, refund_id=refund_id, now=now)
-    return refund_id, plan
+    idempotency.remember(session, refund_id, now=now)
+    made = {"refund": (None, {"amount_cents": plan.amount_cents, "tickets": len(plan.voided), "reason": reason})}
+    record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
+    return refund_id
 
 
 def book_refund_elsewhere(

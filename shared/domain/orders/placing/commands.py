@@ -12,7 +12,8 @@ from uuid import UUID
 
 import psycopg
 
-from shared.domain.access.errors import NoSuchEvent
+from shared.domain.access.errors import NoSuchEvent, PermissionMissing
+from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.orders.errors import (
     InvalidAnswers,
@@ -87,9 +88,11 @@ def place_order(
 
     `connection` is in autocommit: what this returns is committed. Raises `SoldOut`, `PackageNotOnSale`,
     `QuantityOutOfRange`, `UnknownPackage`, `TooManyTickets`, `TooManyForCustomer`, `InvalidAnswers`,
-    `PaymentMethodUnavailable`, `NoSuchEvent`, `EventCancelled`, the refusals of promo codes, and the database's own
-    unique violation where the idempotency key was used before.
+    `PaymentMethodUnavailable`, `PermissionMissing` where tickets are given away, `NoSuchEvent`, `EventCancelled`, the
+    refusals of promo codes, and the database's own unique violation where the idempotency key was used before.
     """
+    if body.payment_method == "comp" and not actor.may(Permission.ORDERS_COMP):
+        raise PermissionMissing("Giving tickets away is for coordinators.")
     if counter.seller is not None:
         actor = replace(GUEST, request_id=actor.request_id)  # who sells does not buy
     tidy = False

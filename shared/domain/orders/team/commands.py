@@ -8,6 +8,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.orders.errors import NoSuchOrder, NothingToSend, ResentTooOften
 from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.models import Order, OrderNote
@@ -15,6 +16,7 @@ from shared.domain.orders.states import SOLD
 from shared.domain.orders.team.schemas import NoteOut, ResendOut
 from shared.domain.orders.team.timeline import note_of
 from shared.kit.actor import Actor
+from shared.kit.db.idempotency import Idempotency
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
 from shared.kit.outbox.writing import enqueue
@@ -55,11 +57,13 @@ def add_note(session: Session, event_id: UUID, order_id: UUID, text: str, *, act
     return note_of(driver_connection(session), event_id, order_id, note_id)
 
 
-def resend(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, now: datetime) -> UUID:
-    """Queue the confirmation with the tickets once more, and return the message's id; inside a transaction.
+def resend(
+    session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, idempotency: Idempotency, now: datetime
+) -> UUID:
+    """Queue the confirmation with the tickets once more, with an audit entry and the key; returns the message's id.
 
     Raises `NoSuchOrder`, `NothingToSend`, and `ResentTooOften` so that nobody's mailbox can be flooded: three times an
-    hour for all of a customer's orders of the event. Locks the order, then the customer.
+    hour for all of a customer's orders of the event. Locks the order, then the customer, the audit chain last.
     """
     connection = driver_connection(session)
     which: dict[str, Any] = {"event_id": event_id, "order_id": order_id}
@@ -79,7 +83,11 @@ def resend(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, no
             f"It was sent {RESENDS_AT_MOST} times within the hour; try again in {wait} s.", retry_after_seconds=wait
         )
     payload = {"order_id": order_id, "resent_by": actor.user_id}
-    return enqueue(connection, event_id, ORDER_CONFIRMATION, payload, now=now)
+    message_id = enqueue(connection, event_id, ORDER_CONFIRMATION, payload, now=now)
+    idempotency.remember(session, message_id, now=now)
+    made = {"resent": (None, ORDER_CONFIRMATION.name)}
+    record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
+    return message_id
 
 
 def get_resend(session: Session, event_id: UUID, message_id: UUID) -> ResendOut:
