@@ -1,4 +1,4 @@
-"""How this app's endpoints are declared: the kit's blueprint with the domain's gate."""
+"""How this app's endpoints are declared: the kit's blueprint with the domain's gate, and the gate for buyers."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,20 +7,50 @@ from uuid import UUID
 from shared.domain.access.commands import admit
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.queries import package_list_keys
+from shared.domain.orders import queries
+from shared.domain.orders.errors import NoSuchOrder
+from shared.domain.orders.schemas import OrderOut
 from shared.domain.promotions.queries import cache_key
 from shared.domain.sales.queries import counts_key
 from shared.kit.cache import cache
 from shared.kit.http.blueprint import Blueprint
 from shared.kit.http.call import Call
+from shared.kit.http.limiting import counting_misses
 from shared.kit.rate_limits import RateLimit
 
-ORDER_LINKS = RateLimit("order_links")
-"""Wrong links of orders."""
+ORDER_LINK = {"X-Order-Token": "The order's `access_token`; not needed when signed in as its customer."}
+"""The header with which buyers open an order, as routes declare it."""
+_ORDER_LINKS = RateLimit("order_links")
 
 
 def endpoints(tag: str, *, after_write: Callable[[Call], None] | None = None) -> Blueprint:
     """Return a blueprint whose routes appear under `tag`; `after_write` runs when one of them has changed something."""
     return Blueprint(tag, gate=admit, public=Permission.PUBLIC, after_write=after_write)
+
+
+def open_order(call: Call, order_id: UUID, *, to_pay: bool = False) -> OrderOut:
+    """Return an order to whoever has its link or is its signed-in customer; wrong links are counted.
+
+    `to_pay`: a right link passes however many wrong ones came from the same address. Raises `NoSuchOrder`,
+    `TooManyRequests`.
+    """
+    with counting_misses(_ORDER_LINKS, call, NoSuchOrder, lets_hits_pass=to_pay):
+        return reopen_order(call, order_id)
+
+
+def lock_order(call: Call, order_id: UUID) -> UUID:
+    """Lock an order for whoever `open_order` opens it for, until the transaction ends; returns its event."""
+    with counting_misses(_ORDER_LINKS, call, NoSuchOrder):
+        return queries.lock_order(call.session, order_id, actor=call.actor, token=_link_of(call))
+
+
+def reopen_order(call: Call, order_id: UUID) -> OrderOut:
+    """Return an order as it is now to whoever has opened it before; a wrong link is refused, but not counted again."""
+    return queries.get_order(call.session, order_id, actor=call.actor, token=_link_of(call))
+
+
+def _link_of(call: Call) -> str | None:
+    return call.headers.get("x-order-token")
 
 
 def forget_promo_code(call: Call, code: str | None) -> None:

@@ -8,14 +8,20 @@ from prometheus_client.core import CounterMetricFamily, Metric
 from sqlalchemy import exc
 
 from shared.domain.ledger.reconciling import last_findings
-from shared.domain.messaging.outbox import ATTEMPTS_AT_MOST, EMAIL_QUEUE, PAYMENTS_QUEUE, UNTIL_DONE
+from shared.domain.messaging.kinds import KINDS
+from shared.domain.messaging.message_kind import Queue
 from shared.kit.cache import cache
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.metrics import gauge
+from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
 from shared.kit.storage.account import StorageDown, storage_errors
 from shared.kit.storage.queues import queue_length
 
-POISON_QUEUES = (f"{EMAIL_QUEUE}-poison", f"{PAYMENTS_QUEUE}-poison", "webjobs-blobtrigger-poison")
+POISON_QUEUES = (*(f"{queue}-poison" for queue in Queue), "webjobs-blobtrigger-poison")
+_TRIED = {
+    "attempts": ATTEMPTS_AT_MOST,
+    "payments": [kind.name for kind in KINDS if kind.queue is Queue.PAYMENTS],
+}
 
 _COUNTS: LiteralString = """
 SELECT (SELECT count(*) FROM audit_log WHERE entity_type = 'ticket_package' AND field = 'created') AS packages,
@@ -48,7 +54,7 @@ def business_metrics() -> Iterable[Metric]:
         up["database"] = False
     try:
         with storage_errors():
-            lengths = {name: queue_length(name) for name in (EMAIL_QUEUE, PAYMENTS_QUEUE, *POISON_QUEUES)}
+            lengths = {name: queue_length(name) for name in (*Queue, *POISON_QUEUES)}
         up["storage"] = True
         yield from _of_queues(lengths)
     except StorageDown:
@@ -65,7 +71,7 @@ def business_metrics() -> Iterable[Metric]:
 def _from_database() -> Iterable[Metric]:
     with raw_connection() as connection:
         counts = connection.execute(_COUNTS).fetchone()
-        outbox = connection.execute(_OUTBOX, {"attempts": ATTEMPTS_AT_MOST, "payments": list(UNTIL_DONE)}).fetchone()
+        outbox = connection.execute(_OUTBOX, _TRIED).fetchone()
         drift, findings = last_findings(connection)
     assert counts is not None
     assert outbox is not None
@@ -84,7 +90,7 @@ def _from_database() -> Iterable[Metric]:
     yield gauge(
         "boxoffice_outbox_oldest_seconds",
         "How long the oldest message waits that is still to be tried, by its queue.",
-        [({"queue": EMAIL_QUEUE}, oldest_mail), ({"queue": PAYMENTS_QUEUE}, oldest_payment)],
+        [({"queue": Queue.EMAIL}, oldest_mail), ({"queue": Queue.PAYMENTS}, oldest_payment)],
     )
     yield gauge("boxoffice_stock_drift", "Packages by which stock and orders differ; 0.", [({}, drift)])
     yield gauge(

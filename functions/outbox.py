@@ -1,20 +1,22 @@
-"""The outbox's functions: a timer that publishes what was left, and the queue that sends e-mails."""
+"""The outbox's functions: a timer that publishes what was left, and the queues that bring messages to be done."""
 
 import logging
-from uuid import UUID
 
 import azure.functions as func
-import orjson
 
-from shared.domain.messaging import outbox
-from shared.domain.messaging.delivery import deliver, settle
+from shared.domain.messaging.kinds import KINDS
+from shared.domain.messaging.message_kind import Queue
 from shared.kit.jobs import job
 from shared.kit.mail import Mailer
+from shared.kit.outbox.kinds import register
+from shared.kit.outbox.publishing import addresses_in, publish_waiting, put_on_queue
+from shared.kit.outbox.working import work_on
 from shared.kit.settings import settings
-from shared.kit.storage.queues import send_message
 
 log = logging.getLogger(__name__)
 bp = func.Blueprint()
+
+register(KINDS)
 
 
 @bp.function_name("publish_outbox")
@@ -22,40 +24,38 @@ bp = func.Blueprint()
 def publish_outbox(timer: func.TimerRequest) -> None:
     """Put on the queue what could not be put there right after its commit."""
     with job("publish_outbox"):
-        outbox.publish_waiting()
+        publish_waiting()
 
 
 @bp.function_name("deliver_email")
-@bp.queue_trigger(arg_name="message", queue_name=outbox.EMAIL_QUEUE, connection="AzureWebJobsStorage")
+@bp.queue_trigger(arg_name="message", queue_name=Queue.EMAIL.value, connection="AzureWebJobsStorage")
 def deliver_email(message: func.QueueMessage) -> None:
-    """Send the e-mails of one queue message.
-
-    One that fails in company is put back on its own, so that it can't keep the others waiting; one that fails alone
-    fails the function: the host brings it again, and after five times puts it on the poison queue.
-    """
-    addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
-    with job("deliver_email"), Mailer(settings()) as mailer:
-        for address in addresses:
-            try:
-                deliver(address, mailer)
-            except Exception as error:
-                log.warning("An e-mail could not be sent (%s)", type(error).__name__)
-                if len(addresses) == 1:
-                    raise
-                send_message(outbox.EMAIL_QUEUE, {"messages": [[str(part) for part in address]]})
+    """Send the e-mails of one queue message."""
+    with job("deliver_email"):
+        _work_through(Queue.EMAIL, message, failure="An e-mail could not be sent")
 
 
 @bp.function_name("settle_payment")
-@bp.queue_trigger(arg_name="message", queue_name=outbox.PAYMENTS_QUEUE, connection="AzureWebJobsStorage")
+@bp.queue_trigger(arg_name="message", queue_name=Queue.PAYMENTS.value, connection="AzureWebJobsStorage")
 def settle_payment(message: func.QueueMessage) -> None:
-    """Tell the payment provider what was decided: refunds, payments to give up. One that fails is tried again alone."""
-    addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
+    """Tell the payment provider what was decided: refunds, payments to give up."""
     with job("settle_payment"):
+        _work_through(Queue.PAYMENTS, message, failure="The payment provider could not be told")
+
+
+def _work_through(queue: Queue, queue_message: func.QueueMessage, *, failure: str) -> None:
+    """Do all that one queue message carries.
+
+    A message that fails in company is put back on its own, so that it can't keep the others waiting; one that fails
+    alone fails the function: the host brings it again, and after five times puts it on the poison queue.
+    """
+    addresses = addresses_in(queue_message.get_body())
+    with Mailer(settings()) as mailer:
         for address in addresses:
             try:
-                settle(address)
+                work_on(address, mailer)
             except Exception as error:
-                log.warning("The payment provider could not be told (%s)", type(error).__name__)
+                log.warning("%s (%s)", failure, type(error).__name__)
                 if len(addresses) == 1:
                     raise
-                send_message(outbox.PAYMENTS_QUEUE, {"messages": [[str(part) for part in address]]})
+                put_on_queue(queue, [address])

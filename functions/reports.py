@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import azure.functions as func
 
-from shared.domain.messaging import outbox
 from shared.domain.reports.upkeep import keep_reports
 from shared.domain.sales.queries import warm_summaries
 from shared.kit.clock import utc_now
@@ -25,5 +24,4 @@ def refresh_sales(timer: func.TimerRequest) -> None:
             warm_summaries(now=utc_now())
         except Exception:  # without them everything is right, and a little slower
             log.exception("The sales summaries could not be refreshed")
-        if keep_reports(sales_every=timedelta(minutes=settings().sales_export_minutes)):
-            outbox.nudge()
+        keep_reports(sales_every=timedelta(minutes=settings().sales_export_minutes))

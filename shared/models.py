@@ -13,6 +13,7 @@ from shared.domain.reports import models as reports
 from shared.domain.stock import models as stock
 from shared.domain.tickets import models as tickets
 from shared.kit.db import idempotency
+from shared.kit.outbox import models as outbox
 
 __all__ = [
     "access",
@@ -22,6 +23,7 @@ __all__ = [
     "ledger",
     "messaging",
     "orders",
+    "outbox",
     "payments",
     "privacy",
     "promotions",

@@ -3,9 +3,7 @@ from uuid import UUID
 from functions.edge import drop_package_list, endpoints, forget_promo_code
 from shared.domain.access.errors import PermissionMissing
 from shared.domain.access.permissions import Permission
-from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event
-from shared.domain.messaging import outbox
 from shared.domain.orders import cancelling, errors, queries
 from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import REFUSALS, place_order
@@ -15,14 +13,13 @@ from shared.domain.orders.search.schemas import OrderList, OrderListQuery
 from shared.domain.orders.team import commands as team
 from shared.domain.orders.team.schemas import NoteIn, NoteOut, ResendOut, TeamOrderOut
 from shared.domain.orders.team.timeline import with_history
-from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.errors import NotRefundable, RefundExceedsPaid
 from shared.domain.payments.queries import get_refund, refunds_of
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.payments.schemas import RefundIn, RefundList, RefundOut
 from shared.kit.db.idempotency import IdempotencyKeyReused
-from shared.kit.db.unit_of_work import driver_connection, raw_connection
+from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
 
 bp = endpoints("Box office", after_write=drop_package_list)
@@ -45,10 +42,7 @@ def _replay_order(call: Call, order_id: UUID) -> PlacedOrderOut:
 )
 def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
     """Sell at the box office: paid there and then in cash, by cheque or at a card terminal, or given away (`comp`)."""
-    if body.payment_method == "comp" and not call.actor.may(Permission.PACKAGES_WRITE):
-        raise PermissionMissing("Giving tickets away is for coordinators.")
     call.unit_of_work.commit()  # as for buyers: the session's connection is given back
-    call.unit_of_work.after_commit(outbox.nudge)
     forget_promo_code(call, body.promo_code)
     counter = SalesChannel(
         name="box_office",
@@ -94,19 +88,16 @@ def _replay_refund(call: Call, refund_id: UUID) -> RefundOut:
 def refund_order_payment(call: Call, order_id: UUID, body: RefundIn) -> RefundOut:
     """Refund an order: an amount, tickets, packages, or all that is left; the buyer is told."""
     wish = Wish(body.amount_cents, body.ticket_ids, {item.item_id: item.quantity for item in body.items})
-    refund_id, plan = refund_order(
-        driver_connection(call.session),
+    refund_id = refund_order(
+        call.session,
         call.event_id,
         order_id,
         wish,
         reason=body.reason,
-        actor_id=call.actor.user_id,
+        actor=call.actor,
+        idempotency=call.idempotency,
         now=call.now,
     )
-    call.idempotency.remember(call.session, refund_id, now=call.now)
-    made = {"refund": (None, {"amount_cents": plan.amount_cents, "tickets": len(plan.voided), "reason": body.reason})}
-    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
     return get_refund(call.session, call.event_id, refund_id)
 
 
@@ -119,16 +110,12 @@ def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
 
 @bp.post(
     f"{_ORDERS}/{{order_id}}/cancel",
-    permission=Permission.REFUNDS_WRITE,
+    permission=Permission.ORDERS_CANCEL,
     refusals=(errors.NoSuchOrder, errors.NotCancellable),
 )
 def cancel_order(call: Call, order_id: UUID) -> OrderOut:
     """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
-    if cancelling.cancel(call.session, call.event_id, order_id, now=call.now):
-        give_up_later(call.session, call.event_id, order_id, now=call.now)
-        call.unit_of_work.after_commit(outbox.nudge)
-        made = {"status": (None, "cancelled")}
-        record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
+    cancelling.cancel(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
     return queries.get_order_for_team(call.session, call.event_id, order_id)
 
 
@@ -153,9 +140,7 @@ def _replay_resend(call: Call, message_id: UUID) -> ResendOut:
 )
 def resend_confirmation(call: Call, order_id: UUID) -> ResendOut:
     """Send the buyer the confirmation with the tickets once more; three times an hour at most."""
-    message_id = team.resend(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
-    call.idempotency.remember(call.session, message_id, now=call.now)
-    made = {"resent": (None, "order_confirmation")}
-    record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
+    message_id = team.resend(
+        call.session, call.event_id, order_id, actor=call.actor, idempotency=call.idempotency, now=call.now
+    )
     return team.get_resend(call.session, call.event_id, message_id)

@@ -3,7 +3,6 @@ import orjson
 from functions.edge import drop_package_list, endpoints
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.queries import get_event
-from shared.domain.messaging import outbox
 from shared.domain.privacy import erasing, exporting
 from shared.domain.privacy.errors import CustomerActive
 from shared.domain.privacy.schemas import ErasureOut, ErasureRequest, ExportRequest
@@ -58,7 +57,6 @@ def _export(call: Call, body: ExportRequest) -> Content:
 
 
 def _erase(call: Call, body: ErasureRequest) -> ErasureOut:
-    call.unit_of_work.after_commit(outbox.nudge)  # payments of cancelled orders are given up
     return erasing.erase(
         call.session, body.email, event_id=call.event, force=body.force, actor=call.actor, now=call.now
     )

@@ -1,13 +1,11 @@
 from functions.edge import drop_package_list, endpoints
 from shared.domain.access.permissions import Permission
-from shared.domain.audit.commands import Entity, record
 from shared.domain.catalog.queries import get_event
 from shared.domain.ledger import reconciling, repairing
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
 from shared.domain.ledger.schemas import FindingOut, ReconciliationOut, RepairOut
-from shared.domain.messaging import outbox
 from shared.domain.payments.provider import ProviderDown
-from shared.kit.db.unit_of_work import driver_connection, raw_connection
+from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
 from shared.kit.http.problems import DependencyDown
 
@@ -48,10 +46,5 @@ def repair_finding(call: Call, finding_id: str) -> RepairOut:
             told = repairing.ask_about(connection, call.event_id, finding_id)
     except ProviderDown as error:
         raise DependencyDown("The payment provider does not answer.", dependency="payments") from error
-    connection = driver_connection(call.session)
-    repaired, order_id = repairing.repair(connection, call.event_id, finding_id, told=told, now=call.now)
-    if repaired and order_id is not None:
-        made = {"repaired": (None, finding_id)}
-        record(call.session, call.event_id, Entity.ORDER, order_id, made, actor=call.actor, now=call.now)
-        call.unit_of_work.after_commit(outbox.nudge)
+    repaired = repairing.repair(call.session, call.event_id, finding_id, told=told, actor=call.actor, now=call.now)
     return RepairOut(id=finding_id, repaired=repaired)

@@ -1,9 +1,8 @@
 from contextlib import nullcontext
 from uuid import UUID
 
-from functions.edge import ORDER_LINKS, drop_what_buyers_change, endpoints, forget_promo_code
+from functions.edge import ORDER_LINK, drop_what_buyers_change, endpoints, forget_promo_code, open_order
 from shared.domain.access.permissions import Permission
-from shared.domain.messaging import outbox
 from shared.domain.orders import errors, queries
 from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import REFUSALS, place_order
@@ -55,7 +54,6 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     # A buyer seen for the first time must be on record before an order can name them; and the session's connection is
     # given back, for a request that holds one while it waits for a second can starve the pool.
     call.unit_of_work.commit()
-    call.unit_of_work.after_commit(outbox.nudge)
     forget_promo_code(call, body.promo_code)
     names_code = body.promo_code is not None
     guess = counting_misses(PROMO_GUESSES, call, promo_errors.PromoCodeUnknown) if names_code else nullcontext()
@@ -74,10 +72,9 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
 @bp.get(
     "v1/public/orders/{order_id}",
     permission=Permission.PUBLIC,
-    headers={"X-Order-Token": "The order's `access_token`; not needed when signed in as its customer."},
+    headers=ORDER_LINK,
     refusals=(errors.NoSuchOrder,),
 )
 def get_public_order(call: Call, order_id: UUID) -> OrderOut:
     """Read an order with its `X-Order-Token`, or signed in as its customer."""
-    with counting_misses(ORDER_LINKS, call, errors.NoSuchOrder):
-        return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    return open_order(call, order_id)

@@ -1,10 +1,8 @@
 from uuid import UUID
 
-from functions.edge import ORDER_LINKS, drop_package_list_of, endpoints
+from functions.edge import ORDER_LINK, drop_package_list_of, endpoints, lock_order, open_order, reopen_order
 from shared.domain.access.permissions import Permission
-from shared.domain.messaging import outbox
 from shared.domain.orders import errors as order_errors
-from shared.domain.orders import queries
 from shared.domain.orders.cancelling import cancel_pending
 from shared.domain.orders.schemas import OrderOut
 from shared.domain.payments import commands, errors
@@ -13,20 +11,17 @@ from shared.domain.payments.queries import latest_payment, payments_given_up
 from shared.domain.payments.schemas import MessageTaken, PaymentConfirm, PaymentIntentOut
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.http.call import Call
-from shared.kit.http.limiting import counting_misses
 from shared.kit.http.problems import DependencyDown, MalformedJson, UnsignedMessage
 from shared.kit.settings import settings
 
 bp = endpoints("Payments")
 
 _ORDER = "v1/public/orders/{order_id}"
-_TOKEN = {"X-Order-Token": "The order's `access_token`; not needed when signed in as its customer."}
 
 
 def _begin(call: Call, order_id: UUID) -> tuple[OrderOut, Facts]:
     """Begin the payment, or go on with the one that was begun: asking twice makes one."""
-    with counting_misses(ORDER_LINKS, call, order_errors.NoSuchOrder, lets_hits_pass=True):
-        order = _order(call, order_id)
+    order = open_order(call, order_id, to_pay=True)
     attempt = payments_given_up(call.session, order.event_id, order_id)
     call.unit_of_work.commit()  # the provider is not asked inside a transaction
     try:
@@ -61,7 +56,7 @@ def _intent_out(order: OrderOut, facts: Facts) -> PaymentIntentOut:
     f"{_ORDER}/payment-intent",
     permission=Permission.PUBLIC,
     status=201,
-    headers=_TOKEN,
+    headers=ORDER_LINK,
     replay=_begun,
     refusals=(
         order_errors.NoSuchOrder,
@@ -74,21 +69,15 @@ def _intent_out(order: OrderOut, facts: Facts) -> PaymentIntentOut:
 def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
     """Begin the payment of a pending order; the buyer's browser goes on with the `client_secret`."""
     order, facts = _begin(call, order_id)
-    commands.note_begun(call.session, facts, now=call.now)
-    call.idempotency.remember(call.session, order_id, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
+    commands.note_begun(call.session, order_id, facts, idempotency=call.idempotency, now=call.now)
     return _intent_out(order, facts)
-
-
-def _order(call: Call, order_id: UUID) -> OrderOut:
-    return queries.get_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
 
 
 @bp.post(
     f"{_ORDER}/confirm",
     permission=Permission.PUBLIC,
-    headers=_TOKEN,
-    replay=_order,
+    headers=ORDER_LINK,
+    replay=reopen_order,
     refusals=(
         order_errors.NoSuchOrder,
         errors.NothingToPay,
@@ -102,8 +91,7 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
 
     Not needed where the provider's messages arrive, but then the buyer need not wait for them.
     """
-    with counting_misses(ORDER_LINKS, call, order_errors.NoSuchOrder, lets_hits_pass=True):
-        order = _order(call, order_id)
+    order = open_order(call, order_id, to_pay=True)
     payment = latest_payment(call.session, order.event_id, order_id)
     if payment is None:
         raise errors.NothingToPay("No payment of this order was begun.")
@@ -112,28 +100,23 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
         facts = commands.ask_provider(payment, card=body.card)
     except ProviderDown as error:
         raise DependencyDown("The payment provider does not answer.", dependency="payments") from error
-    commands.note_answer(call.session, payment.provider, facts, now=call.now)
+    commands.note_answer(call.session, payment, facts, idempotency=call.idempotency, now=call.now)
     call.unit_of_work.after_commit(lambda: drop_package_list_of(order.event_id))
-    call.idempotency.remember(call.session, order_id, now=call.now)
-    call.unit_of_work.after_commit(outbox.nudge)
-    return _order(call, order_id)
+    return reopen_order(call, order_id)
 
 
 @bp.post(
     f"{_ORDER}/cancel",
     permission=Permission.PUBLIC,
-    headers=_TOKEN,
+    headers=ORDER_LINK,
     refusals=(order_errors.NoSuchOrder, order_errors.NotCancellable),
 )
 def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     """Give up an order that has not been paid; its tickets are free for others at once."""
-    with counting_misses(ORDER_LINKS, call, order_errors.NoSuchOrder):
-        event_id = queries.lock_order(call.session, order_id, actor=call.actor, token=call.headers.get("x-order-token"))
+    event_id = lock_order(call, order_id)
     cancel_pending(call.session, event_id, order_id, now=call.now)
-    commands.give_up_later(call.session, event_id, order_id, now=call.now)
     call.unit_of_work.after_commit(lambda: drop_package_list_of(event_id))
-    call.unit_of_work.after_commit(outbox.nudge)
-    return _order(call, order_id)
+    return reopen_order(call, order_id)
 
 
 @bp.post(
@@ -152,6 +135,5 @@ def take_stripe_message(call: Call, body: bytes) -> MessageTaken:
         raise UnsignedMessage from error
     except UnreadableMessage as error:
         raise MalformedJson("The message can't be understood.") from error
-    if commands.note_message(call.session, provider.name, message, now=call.now):
-        call.unit_of_work.after_commit(outbox.nudge)
+    commands.note_message(call.session, provider.name, message, now=call.now)
     return MessageTaken()

@@ -122,8 +122,7 @@ def load(*, now: datetime) -> bool:
             for package in all_packages(session, event.id):
                 _send_picture(event.id, package, by=coordinator, now=now)
     with raw_connection() as connection:
-        assert staff.user_id is not None
-        sell(connection, showcase, seller=staff.user_id, now=now)
+        sell(connection, showcase, seller=staff, now=now)
     return True
 
 

@@ -22,17 +22,20 @@ from shared.domain.catalog import commands
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
 from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import place_order
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import BoxOfficeOrder, OrderPlace, PlacedOrderOut
 from shared.domain.orders.search.words import learn_words
+from shared.domain.payments.messages import REFUND_NOTICE
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import GUEST, Actor
 from shared.kit.db.idempotency import Idempotency
+from shared.kit.db.unit_of_work import UnitOfWork
 
 SLUG = "winter-showcase"
 DAYS = 6
@@ -82,7 +85,7 @@ _ONLINE = SalesChannel(paid_at_once=frozenset({"test"}), paid_later=frozenset({"
 # What is told by e-mail was told long ago.
 _TOLD = """
 UPDATE outbox SET published_at = created_at, done_at = created_at, attempts = 1
- WHERE event_id = %s AND kind IN ('order_confirmation', 'refund_notice')
+ WHERE event_id = %s AND kind = ANY(%s)
 """
 
 
@@ -123,13 +126,13 @@ def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: dat
     return _Showcase(event.id, packages, option.id)
 
 
-def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UUID, now: datetime) -> None:
+def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: Actor, now: datetime) -> None:
     """Sell what six days bring: a rush at first, a few a day since; some with codes, some at the box office.
 
     Some orders were never paid, one is still waiting for it, and two were refunded. `connection` is in autocommit.
     """
     random = Random(7)  # noqa: S311 - the same season for everybody, with nothing to guess
-    box_office = SalesChannel(name="box_office", paid_at_once=frozenset({"cash"}), seller=seller)
+    box_office = SalesChannel(name="box_office", paid_at_once=frozenset({"cash"}), seller=seller.user_id)
     placed: list[PlacedOrderOut] = []
     moments = _moments(random, now)
     for number, moment in enumerate(moments):
@@ -144,25 +147,31 @@ def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: UU
                 BoxOfficeOrder(**body) if at_box_office else OrderPlace(**body),
                 actor=GUEST,
                 channel=box_office if at_box_office else _ONLINE,
-                idempotency=Idempotency(showcase.event_id, secrets.token_bytes(32), bytes(32)),
+                idempotency=_new_key(showcase),
                 now=moment,
             )
         )
     first, *_, last = (order for order in placed if order.status == "paid" and len(order.tickets) > 1)
     wishes = {first.id: Wish(), last.id: Wish(ticket_ids=[last.tickets[0].id])}
     for order_id, wish in wishes.items():
-        with connection.transaction():
+        with UnitOfWork() as unit_of_work:
             refund_order(
-                connection,
+                unit_of_work.session,
                 showcase.event_id,
                 order_id,
                 wish,
                 reason="Ill on the day of the showcase",
-                actor_id=seller,
+                actor=seller,
+                idempotency=_new_key(showcase),
                 now=now - timedelta(minutes=2),
             )
-    connection.execute(_TOLD, [showcase.event_id])
+            unit_of_work.commit()
+    connection.execute(_TOLD, [showcase.event_id, [ORDER_CONFIRMATION.name, REFUND_NOTICE.name]])
     learn_words(connection)
+
+
+def _new_key(showcase: _Showcase) -> Idempotency:
+    return Idempotency(showcase.event_id, secrets.token_bytes(32), bytes(32))
 
 
 def _moments(random: Random, now: datetime) -> list[datetime]:

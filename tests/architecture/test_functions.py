@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.domain.messaging.kinds import KINDS
 from tests.architecture.application import load, registered_routes
 
 # A broken app may show itself as one without any function, so the list is exact.
@@ -117,6 +118,12 @@ def test_the_app_has_these_functions_and_no_others(functions):
     assert triggers == TRIGGERS | dict.fromkeys(HTTP, "httpTrigger")
 
 
+def test_every_queue_that_messages_go_through_has_a_function_that_reads_it(functions):
+    triggers = [function.get_trigger() for function in functions.values()]
+    read = [trigger.queue_name for trigger in triggers if trigger.get_binding_name() == "queueTrigger"]
+    assert sorted(read) == sorted({str(kind.queue) for kind in KINDS})
+
+
 def test_every_route_is_a_function_of_its_own_with_one_method(functions, app_environment):
     routes = registered_routes(app_environment)
     assert sorted([*routes, "no_such_route"]) == sorted(HTTP)
@@ -149,9 +156,16 @@ def test_permissions_stand_in_alphabetical_order_and_each_is_used(app_environmen
     names = [permission.value for permission in module.Permission]
     assert names == sorted(names)
     used = {route.permission for route in registered_routes(app_environment).values()}
-    assert used == set(module.Permission)
+    assert used | {module.Permission.ORDERS_COMP} == set(module.Permission)  # a command asks for that one
 
 
 def test_a_coordinator_may_do_all_that_staff_may(app_environment):
     module = load("shared.domain.access.permissions", app_environment)
     assert module.OF_ROLE[module.Role.STAFF] < module.OF_ROLE[module.Role.COORDINATOR]
+
+
+@pytest.mark.parametrize("permission", ["ORDERS_CANCEL", "ORDERS_COMP", "REFUNDS_WRITE"])
+def test_what_gives_away_or_takes_back_is_for_coordinators_alone(app_environment, permission):
+    module = load("shared.domain.access.permissions", app_environment)
+    having = {role for role, permissions in module.OF_ROLE.items() if module.Permission[permission] in permissions}
+    assert having == {module.Role.COORDINATOR}

@@ -1,6 +1,7 @@
 """Who may know whom. The directions between layers stand in pyproject.toml (import-linter); here what it can't say."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,23 +11,13 @@ DOMAIN = REPOSITORY / "shared" / "domain"
 AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").exists()}
 # What one area shows to the others: what it can do, read and refuse, and in which terms; and its use cases by name.
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
-SHOWN |= {"paying", "releasing", "redeeming", "refunds", "facts", "sending"}
-SHOWN |= {
-    "provider",
-    "providers",
-    "placeholders",
-    "removal",
-    "conditions",
-    "words",
-    "kinds",
-    "offers",
-    "returning",
-    "mending",
-}
+SHOWN |= {"paying", "releasing", "returning", "redeeming", "mending", "refunds", "facts", "sending"}
+SHOWN |= {"provider", "providers", "placeholders", "erasing", "removal", "conditions", "words", "kinds", "offers"}
+SHOWN |= {"messages", "emails", "message_kind"}
 # Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
 # whoever has the books kept says in the ledger's own terms what has happened; a package is read with its stock.
 EXCEPTIONS = {
-    ("messaging.delivery", "orders.links"),
+    ("messaging.emails", "orders.links"),
     ("orders.placing.drafting", "tickets.rules"),
     ("orders.placing.drafting", "ledger.rules"),
     ("orders.placing.records", "ledger.rules"),
@@ -121,3 +112,20 @@ def test_domain_commands_never_commit():
                 named = owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")
                 assert named == "unit_of_work", f"{name}: {named}.{node.attr}"
         del area
+
+
+def test_handlers_leave_audit_entries_keys_and_messages_to_the_command():
+    """So that nobody who calls a command can forget what belongs to it."""
+    ours = {"shared.domain.audit.commands", "shared.kit.outbox.writing"}
+    for path in [
+        *(REPOSITORY / "functions" / "admin").glob("*.py"),
+        *(REPOSITORY / "functions" / "public").glob("*.py"),
+    ]:
+        source = path.read_text()
+        assert {module for module, _ in imports(source)} & ours == set(), path
+        assert not re.search(r"\b(record|remember|enqueue|nudge\w*|give_up_later|may)\(", source), path
+
+
+def test_links_of_orders_are_checked_and_counted_in_one_place():
+    found = [path for path in (REPOSITORY / "functions").rglob("*.py") if "x-order-token" in path.read_text()]
+    assert found == [REPOSITORY / "functions" / "edge.py"]

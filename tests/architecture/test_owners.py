@@ -18,9 +18,8 @@ OWNERS = {
     "access": {"users", "event_members"},
     "audit": {"audit_archives", "audit_heads", "audit_log"},
     "catalog": {"custom_options", "events", "ticket_packages"},
-    "kit": {"idempotency_keys"},
+    "kit": {"idempotency_keys", "outbox"},
     "ledger": {"ledger", "reconciliations"},
-    "messaging": {"outbox"},
     "orders": {"option_answers", "order_items", "order_notes", "order_words", "order_words_learnt", "orders"},
     "payments": {"payments", "provider_messages", "refunds"},
     "privacy": {"erasures"},
@@ -69,7 +68,7 @@ def texts_in(source: str, name: str) -> Iterator[str]:
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (told | inside):
             yield node.value
 

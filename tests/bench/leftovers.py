@@ -6,7 +6,7 @@ import psycopg
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
-from shared.domain.messaging.outbox import EMAIL_QUEUE
+from shared.domain.messaging.message_kind import Queue
 from tests.bench.system import System
 
 
@@ -16,5 +16,5 @@ def strike_off_mail(system: System) -> int:
         struck = connection.execute("UPDATE outbox SET done_at = now() WHERE done_at IS NULL").rowcount
     storage = system.environment["AzureWebJobsStorage"]
     with contextlib.suppress(ResourceNotFoundError):  # the first order makes the queue
-        QueueClient.from_connection_string(storage, EMAIL_QUEUE).clear_messages()
+        QueueClient.from_connection_string(storage, Queue.EMAIL).clear_messages()
     return struck

@@ -25,7 +25,7 @@ def test_a_new_kind_of_line_is_sold_paid_refunded_and_reported_by_being_declared
         "too many": ["sold_out", {"shirt_id": told["too many"][1]["shirt_id"], "remaining": 2}],
         "no such": ["unknown_shirt", {}],
         "paid": [[0, 2], [0, 3]],
-        "two shirts back": [4_400, [], [[0, 2], [0, 1]], "partially_refunded"],
+        "two shirts back": [4_400, 0, [[0, 2], [0, 1]], "partially_refunded"],
         "three more back": ["refund_exceeds_paid", told["three more back"][1]],
         "expired": [[0, 2], [0, 1]],
         "paid late": [[[0, 2], [0, 5]], "paid"],

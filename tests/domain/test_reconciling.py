@@ -37,9 +37,8 @@ def found(desk, *, now=NOW):
 
 
 def mend(desk, kind, subject, *, now=NOW, told=None):
-    with desk.connection.transaction():
-        repaired, _ = repair(desk.connection, desk.event_id, f"{kind}:{subject}", told=told, now=now)
-    return repaired
+    with desk.session() as session:
+        return repair(session, desk.event_id, f"{kind}:{subject}", told=told, actor=desk.coordinator, now=now)
 
 
 def harm(desk, statement, *parameters):
@@ -315,8 +314,8 @@ def test_only_old_payments_that_have_not_ended_are_asked_about(desk):
 def test_findings_that_nobody_made_are_unknown(desk):
     order = desk.place({desk.package(): 1}, by="test")
     for name in ("nonsense", "paid_not_issued", "paid_not_issued:1", f"nonsense:{order.id}", ":", ""):
-        with pytest.raises(NoSuchFinding):
-            repair(desk.connection, desk.event_id, name, told=None, now=NOW)
+        with pytest.raises(NoSuchFinding), desk.session() as session:
+            repair(session, desk.event_id, name, told=None, actor=desk.coordinator, now=NOW)
     for kind in KINDS:
         with pytest.raises(NoSuchFinding):
             mend(desk, kind, uuid.uuid4())

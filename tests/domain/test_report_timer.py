@@ -15,6 +15,7 @@ from shared.domain.reports.kinds.all import KINDS
 from shared.kit.db import unit_of_work
 from shared.kit.errors import InvalidInput
 from shared.kit.storage import blobs, tables
+from shared.kit.tracing import working_on
 from tests.factories import at_once
 from tests.harness.desk import NOW
 from tests.harness.report_desk import EVERY, open_reports
@@ -378,3 +379,11 @@ def test_only_coordinators_of_the_event_can_be_told(reports):
         reports.schedule(notify=[reports.desk.coordinator.email, f"{uuid4().hex}@example.com"])
     assert [fault.pointer for fault in refused.value.faults] == ["/notify/1"]
     assert reports.desk.value("SELECT count(*) FROM report_schedules") == 0
+
+
+def test_a_notice_belongs_to_the_trace_of_the_run_that_wrote_it(reports):
+    reports.schedule("hourly", kinds=["sales"], notify=[reports.desk.coordinator.email])
+    with working_on("refresh_sales") as work:
+        reports.tick(timedelta(hours=1))
+    [notice] = reports.notices()
+    assert notice["traceparent"] == work.span.traceparent

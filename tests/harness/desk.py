@@ -22,7 +22,7 @@ from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.schemas import OrderPlace, PlacedOrderOut
 from shared.domain.payments.facts import take_note
 from shared.domain.payments.provider import Facts, PaymentStatus
-from shared.domain.payments.refund_rules import Plan, Wish
+from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import refund_order
 from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
@@ -110,8 +110,12 @@ class Desk:
                 "promo_code": promo_code,
             }
         )
-        key = Idempotency(self.event_id, uuid.uuid4().bytes * 2, bytes(32))
+        key = self.new_key()
         return place_order(self.connection, self.event_id, body, actor=GUEST, channel=ONLINE, idempotency=key, now=now)
+
+    def new_key(self) -> Idempotency:
+        """A key that no other request has."""
+        return Idempotency(self.event_id, uuid.uuid4().bytes * 2, bytes(32))
 
     def begin_payment(self, order: PlacedOrderOut, *, now: datetime = NOW, **differing: Any) -> str:
         """Begin a payment and return its reference."""
@@ -137,20 +141,20 @@ class Desk:
 
     def cancel(self, order_id: UUID, *, now: datetime = NOW) -> None:
         with self.session() as session:
-            cancelling.cancel(session, self.event_id, order_id, now=now)
+            cancelling.cancel(session, self.event_id, order_id, actor=self.coordinator, now=now)
 
-    def refund(self, order_id: UUID, wish: Wish | None = None, *, now: datetime = NOW) -> Plan:
-        with self.connection.transaction():
-            _, plan = refund_order(
-                self.connection,
+    def refund(self, order_id: UUID, wish: Wish | None = None, *, now: datetime = NOW) -> None:
+        with self.session() as session:
+            refund_order(
+                session,
                 self.event_id,
                 order_id,
                 wish or Wish(),
                 reason="Ill",
-                actor_id=self.coordinator.user_id,
+                actor=self.coordinator,
+                idempotency=self.new_key(),
                 now=now,
             )
-        return plan
 
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """What the database answers."""

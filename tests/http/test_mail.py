@@ -11,6 +11,7 @@ import pytest
 
 from infra.local.home import REPOSITORY, free_port
 from infra.local.services.functions_host import FunctionsHost
+from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
 from tests.architecture.application import load
 from tests.factories import bearer, new_email, new_key, open_evening, query, send_order
 from tests.harness.fixtures import SERVICES
@@ -25,9 +26,9 @@ def evening(client, issuer):
 
 
 @pytest.fixture
-def delivery(app_environment):
-    """The delivery of the domain in this process, on the same database and mail server as the host."""
-    yield load("shared.domain.messaging.delivery", app_environment)
+def outbox(app_environment):
+    """The outbox's functions in this process, on the same database and mail server as the host."""
+    yield load("functions.outbox", app_environment)
     load("shared.kit.db.engine", app_environment).engine().dispose()
 
 
@@ -72,7 +73,7 @@ def test_a_confirmation_brings_the_tickets_and_the_link(client, evening, mail_bo
 
 
 def test_a_confirmation_arrives_once_however_often_it_is_asked_for(
-    client, evening, mail_box, database_url, delivery, poll
+    client, evening, mail_box, database_url, outbox, poll
 ):
     email, key, package = new_email("once"), new_key(), evening.package()
     buyer = {"name": "Once", "email": email}
@@ -82,9 +83,9 @@ def test_a_confirmation_arrives_once_however_often_it_is_asked_for(
     poll(lambda: all_done(database_url, evening.id), ARRIVES_WITHIN)
     [(message_id,)] = query(database_url, "SELECT id FROM outbox WHERE event_id = %s", evening.id)
     assert mail["Message-ID"] == f"<{message_id}@demo.test>"
-    with delivery.Mailer(delivery.settings()) as mailer:
+    with outbox.Mailer(outbox.settings()) as mailer:
         for _ in range(2):  # the queue may bring a message again
-            delivery.deliver((evening.event_id, message_id), mailer)
+            outbox.work_on((evening.event_id, message_id), mailer)
     assert len([found for found in mail_box.messages() if to(email)(found)]) == 1
 
 
@@ -94,13 +95,44 @@ def test_a_refused_order_sends_nothing(client, evening, database_url):
     assert query(database_url, "SELECT count(*) FROM outbox WHERE event_id = %s", evening.id) == [(0,)]
 
 
+def test_a_message_that_only_a_newer_version_knows_waits_for_that_version(
+    evening, database_url, outbox, poll, mail_box
+):
+    order = evening.order((evening.package()["id"], 1))
+    [(message_id,)] = query(
+        database_url,
+        "INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)"
+        " VALUES (%s, gen_random_uuid(), 'order_haiku', jsonb_build_object('order_id', %s::text), now(), 0)"
+        " RETURNING id",
+        evening.id,
+        order["id"],
+    )
+    # The newer version has put it on the queue, and this one takes it off.
+    outbox.put_on_queue("email", [(evening.event_id, message_id)])
+    noted = "SELECT last_error FROM outbox WHERE id = %s AND last_error IS NOT NULL"
+    unknown = "This version of the app does not know the kind."
+    assert poll(lambda: query(database_url, noted, message_id), ARRIVES_WITHIN) == [(unknown,)]
+    state = "SELECT attempts, done_at, leased_until, published_at < now() FROM outbox WHERE id = %s"
+    assert query(database_url, state, message_id) == [(0, None, None, True)]
+    # A minute later the version that knows the kind publishes it; here that is this one, under a name that it knows.
+    query(
+        database_url,
+        "UPDATE outbox SET kind = 'order_confirmation', published_at = published_at - interval '1 minute'"
+        " WHERE id = %s RETURNING 1",
+        message_id,
+    )
+    mail_box.wait_for(lambda mail: mail["Message-ID"].startswith(f"<{message_id}@"), ARRIVES_WITHIN)
+    done = "SELECT attempts, last_error FROM outbox WHERE id = %s AND done_at IS NOT NULL"
+    assert poll(lambda: query(database_url, done, message_id), ARRIVES_WITHIN) == [(1, None)]
+
+
 def impatient_app(folder: Path) -> Path:
     """This repository's application with a host.json whose queue messages come back at once after a failure."""
     folder.mkdir()
     for name in ("function_app.py", "functions", "shared"):
         (folder / name).symlink_to(REPOSITORY / name)
     settings = json.loads((REPOSITORY / "host.json").read_text())
-    assert settings["extensions"]["queues"]["maxDequeueCount"] == 5
+    assert settings["extensions"]["queues"]["maxDequeueCount"] == ATTEMPTS_AT_MOST
     settings["extensions"]["queues"]["visibilityTimeout"] = "00:00:00"
     (folder / "host.json").write_text(json.dumps(settings))
     return folder

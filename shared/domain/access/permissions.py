@@ -4,7 +4,10 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """Every permission, in alphabetical order. A route names exactly one; one that no role has is a super admin's."""
+    """Every permission, in alphabetical order; one that no role has is a super admin's.
+
+    A route names exactly one. What depends on the body is asked by the command: `orders:comp`, and a report's kind.
+    """
 
     AUDIT_READ = "audit:read"
     EVENTS_CREATE = "events:create"
@@ -13,6 +16,8 @@ class Permission(StrEnum):
     EVENTS_WRITE = "events:write"
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
+    ORDERS_CANCEL = "orders:cancel"
+    ORDERS_COMP = "orders:comp"
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
     PACKAGES_READ = "packages:read"
@@ -53,6 +58,8 @@ OF_ROLE: dict[Role, frozenset[Permission]] = {
         Permission.EVENTS_WRITE,
         Permission.MEMBERS_READ,
         Permission.MEMBERS_WRITE,
+        Permission.ORDERS_CANCEL,
+        Permission.ORDERS_COMP,
         Permission.PACKAGES_WRITE,
         Permission.PRIVACY_WRITE,
         Permission.PROMO_CODES_READ,

@@ -14,7 +14,6 @@ from shared.kit.money import MINOR_DIGITS, decimal_text
 
 STUCK_AFTER = timedelta(minutes=15)
 OVERDUE_FOR = timedelta(minutes=5)
-RETRIES = 5  # as often as the outbox is tried
 
 type Row = dict[str, Any]
 
@@ -196,8 +195,8 @@ SELECT r.id, r.id AS refund_id, r.order_id, r.payment_id, o.number, r.amount_cen
  WHERE r.event_id = %(event_id)s AND (%(only)s::uuid IS NULL OR r.id = %(only)s) AND r.status = 'pending'
    AND (r.updated_at < %(stuck_since)s OR EXISTS (
         SELECT FROM outbox m
-         WHERE m.event_id = r.event_id AND m.kind = 'provider_refund' AND m.payload ->> 'refund_id' = r.id::text
-           AND m.done_at IS NULL AND m.attempts >= %(retries)s))
+         WHERE m.event_id = r.event_id AND m.kind = %(sends_refund)s AND m.payload ->> 'refund_id' = r.id::text
+           AND m.done_at IS NULL AND m.attempts >= %(attempts)s))
 """
 
 REFUND_FAILED = """

@@ -11,12 +11,14 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from shared.domain.ledger.checks import CHECKS, OVERDUE_FOR, RETRIES, STUCK_AFTER, Check, Row
+from shared.domain.ledger.checks import CHECKS, OVERDUE_FOR, STUCK_AFTER, Check, Row
 from shared.domain.ledger.schemas import FindingOut, Kind
 from shared.domain.payments.facts import note_asked
+from shared.domain.payments.messages import PROVIDER_REFUND
 from shared.domain.payments.provider import FINAL, Facts, Provider, ProviderDown, ProviderRefused
 from shared.domain.payments.providers import online_provider
 from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
 
 log = logging.getLogger(__name__)
 
@@ -100,8 +102,9 @@ def _ask(
 ) -> list[Row]:
     moments = {"stuck_since": now - STUCK_AFTER, "overdue_since": now - OVERDUE_FOR}
     with connection.cursor(row_factory=dict_row) as cursor:
-        what = {"event_id": event_id, "only": only, "retries": RETRIES}
-        return cursor.execute(statement.encode(), what | moments).fetchall()
+        what = {"event_id": event_id, "only": only}
+        stuck = {"sends_refund": PROVIDER_REFUND.name, "attempts": ATTEMPTS_AT_MOST}
+        return cursor.execute(statement.encode(), what | moments | stuck).fetchall()
 
 
 def _finding(check: Check, row: Row) -> FindingOut:

@@ -9,16 +9,21 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.ledger.errors import NoSuchFinding, NotRepairable
 from shared.domain.ledger.reconciling import BY_KIND, KINDS, PROVIDER_MISMATCH, look, look_again
 from shared.domain.orders.mending import issue_missing, take_back
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
 from shared.domain.payments.facts import send_back, take_note
+from shared.domain.payments.messages import REFUND_NOTICE
 from shared.domain.payments.provider import FINAL, Facts
 from shared.domain.payments.providers import provider_named
-from shared.domain.payments.refunds import queue
+from shared.domain.payments.refunds import ask_again
+from shared.kit.actor import Actor
+from shared.kit.db.unit_of_work import driver_connection
 
 # What a finding of a kind is about, and the order to lock for it.
 _SUBJECTS = {
@@ -36,14 +41,6 @@ _SUBJECTS = {
 _ORDER = "SELECT id FROM orders WHERE event_id = %(event_id)s AND id = %(id)s"
 _LOCK_ORDER = "SELECT 1 FROM orders WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE"
 _PAYMENT = "SELECT provider, reference FROM payments WHERE event_id = %(event_id)s AND id = %(id)s"
-_TRY_AGAIN = """
-UPDATE refunds SET status = 'pending', updated_at = %(now)s WHERE event_id = %(event_id)s AND id = %(id)s
-"""
-_WAKE = """
-UPDATE outbox SET attempts = 0, published_at = NULL
- WHERE event_id = %(event_id)s AND kind = 'provider_refund' AND payload ->> 'refund_id' = %(id)s::text
-   AND done_at IS NULL
-"""
 WRONG_AMOUNT = "paid_wrongly"
 
 
@@ -62,14 +59,23 @@ def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str)
     return None if provider is None else look(provider, row[1])
 
 
-def repair(
+def repair(session: Session, event_id: UUID, finding: str, *, told: Facts | None, actor: Actor, now: datetime) -> bool:
+    """Put right what a finding tells of, with an audit entry; says whether there was still something to do.
+
+    `told` is what the provider has just said, where it was asked. Raises `NoSuchFinding`, `NotRepairable`. Locks the
+    order first, the audit chain last.
+    """
+    repaired, order_id = _repair(driver_connection(session), event_id, finding, told=told, now=now)
+    if repaired and order_id is not None:
+        made = {"repaired": (None, finding)}
+        record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
+    return repaired
+
+
+def _repair(
     connection: psycopg.Connection[Any], event_id: UUID, finding: str, *, told: Facts | None, now: datetime
 ) -> tuple[bool, UUID | None]:
-    """Put right what a finding tells of; says whether there was still something to do, and the order it was about.
-
-    Inside the caller's transaction; `told` is what the provider has just said, where it was asked. Raises
-    `NoSuchFinding`, `NotRepairable`.
-    """
+    """Repair, and say whether there was something to do, and the order that it was about."""
     kind, subject = _named(finding)
     which = {"event_id": event_id, "id": subject}
     row = connection.execute(_SUBJECTS.get(kind, _ORDER), which).fetchone()
@@ -110,24 +116,13 @@ def _put_right(
         case "order_overdue":
             release(connection, event_id, [order_id], to=State.EXPIRED, now=now)
         case "payment_mismatch":
-            send_back(connection, event_id, order_id, subject, reason=WRONG_AMOUNT, notice="refund_notice", now=now)
+            send_back(connection, event_id, order_id, subject, reason=WRONG_AMOUNT, notice=REFUND_NOTICE, now=now)
         case "payment_unused":
             row = connection.execute(_PAYMENT, {"event_id": event_id, "id": subject}).fetchone()
             assert row is not None
             take_note(connection, row[0], Facts(row[1]), now=now)
         case _:  # a refund that is stuck or has failed
-            _try_again(connection, event_id, subject, order_id, now=now)
-
-
-def _try_again(
-    connection: psycopg.Connection[Any], event_id: UUID, refund_id: UUID, order_id: UUID, *, now: datetime
-) -> None:
-    """Have the provider asked again; the refund's id is the key, so that the money goes once."""
-    which = {"event_id": event_id, "id": refund_id, "now": now}
-    connection.execute(_TRY_AGAIN, which)
-    if not connection.execute(_WAKE, which).rowcount:
-        payload = {"order_id": order_id, "refund_id": refund_id}
-        queue(connection, event_id, "provider_refund", payload, now=now)
+            ask_again(connection, event_id, order_id, subject, now=now)
 
 
 def _note(

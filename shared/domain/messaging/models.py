@@ -1,38 +1,6 @@
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from sqlalchemy import Index, text
 
-from sqlalchemy import CheckConstraint, Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from shared.kit.outbox.models import OutboxMessage
 
-from shared.kit.db.base import Base
-
-
-class OutboxMessage(Base):
-    """Something to be done outside the database, written in the transaction of its cause.
-
-    `published_at`: put on its queue. `leased_until`: somebody is doing it now. `done_at`: it has been done.
-    """
-
-    __tablename__ = "outbox"
-    __table_args__ = (
-        CheckConstraint(
-            "kind IN ('order_confirmation', 'refund_notice', 'payment_returned', 'provider_refund', 'give_up_payment',"
-            " 'report_notice')",
-            name="kind",
-        ),
-        Index("ix_outbox_order_id", "event_id", text("(payload ->> 'order_id')")),
-        # Small however old the event is: only what still waits is in it.
-        Index("ix_outbox_waiting", text("published_at NULLS FIRST"), postgresql_where=text("done_at IS NULL")),
-    )
-
-    event_id: Mapped[UUID] = mapped_column(primary_key=True)
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    payload: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
-    published_at: Mapped[datetime | None]
-    done_at: Mapped[datetime | None]
-    leased_until: Mapped[datetime | None]
-    attempts: Mapped[int]
-    last_error: Mapped[str | None]
+# Most messages are about an order, and are looked for by it.
+Index("ix_outbox_order_id", OutboxMessage.event_id, text("(payload ->> 'order_id')"))

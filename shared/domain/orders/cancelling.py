@@ -5,14 +5,17 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.orders.errors import NoSuchOrder, NotCancellable
 from shared.domain.orders.lines.queries import still_sold
 from shared.domain.orders.models import Order
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
+from shared.domain.payments.commands import give_up_later
 from shared.domain.promotions.redeeming import return_uses
 from shared.domain.stock.commands import give_back
 from shared.domain.tickets.commands import void_all
+from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 
 _CANCEL_FREE = """
@@ -24,18 +27,24 @@ UPDATE order_items SET returned = quantity WHERE event_id = %(event_id)s AND ord
 """
 
 
-def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
-    """Cancel an order for the team: one that waits for its payment, or one that cost nothing.
+def cancel(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, now: datetime) -> None:
+    """Cancel an order for the team, with an audit entry: one that waits for its payment, or one that cost nothing.
 
-    Says whether it was this that cancelled it; one that was cancelled before stays as it is. Raises `NoSuchOrder`,
-    `NotCancellable`.
+    One that was cancelled before stays as it is. Raises `NoSuchOrder`, `NotCancellable`.
     """
     if session.get(Order, (event_id, order_id)) is None:
         raise NoSuchOrder
+    if _cancel_free(session, event_id, order_id, now=now) or cancel_pending(session, event_id, order_id, now=now):
+        made = {"status": (None, State.CANCELLED.value)}
+        record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
+
+
+def _cancel_free(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
+    """Cancel an order for which nothing was owed; says whether it was one."""
     connection = driver_connection(session)
     which = {"event_id": event_id, "order_id": order_id}
     if not connection.execute(_CANCEL_FREE, which | {"now": now}).rowcount:
-        return cancel_pending(session, event_id, order_id, now=now)
+        return False
     void_all(connection, event_id, order_id)
     give_back(connection, event_id, still_sold(connection, event_id, order_id), was="sold")
     connection.execute(_NOTE_RETURNED, which)
@@ -44,13 +53,19 @@ def cancel(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -
 
 
 def cancel_pending(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
-    """Cancel an order that has not been paid, and give back what it held; twice is as once, and says so by False.
+    """Cancel an order that has not been paid: what it held is given back, and its payments are given up.
 
-    Raises `NotCancellable`.
+    Twice is as once, and says so by False. Raises `NotCancellable`.
     """
-    if release(driver_connection(session), event_id, [order_id], to=State.CANCELLED, now=now):
-        return True
+    is_released = bool(release(driver_connection(session), event_id, [order_id], to=State.CANCELLED, now=now))
+    if not is_released:
+        _require_cancelled(session, event_id, order_id)
+    # Also the second time: a payment may have been begun just when the order was cancelled.
+    give_up_later(session, event_id, order_id, now=now)
+    return is_released
+
+
+def _require_cancelled(session: Session, event_id: UUID, order_id: UUID) -> None:
     order = session.get_one(Order, (event_id, order_id), populate_existing=True)
     if order.status != State.CANCELLED:
         raise NotCancellable(f"The order is {order.status}; it can't be cancelled any more.", order_status=order.status)
-    return False

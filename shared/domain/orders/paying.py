@@ -6,13 +6,13 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg.rows import class_row
 
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import Amounts, sale_pairs
 from shared.domain.orders.lines.queries import claimed
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.states import State, may_become
 from shared.domain.promotions.redeeming import CLAIM_REFUSED as PROMO_CLAIM_REFUSED
 from shared.domain.promotions.redeeming import redeem_again
@@ -24,8 +24,7 @@ from shared.domain.stock.commands import (
     sell_held,
 )
 from shared.domain.tickets.commands import issue
-from shared.kit.ids import new_id
-from shared.kit.tracing import traceparent
+from shared.kit.outbox.writing import enqueue
 
 _LOCK = """
 SELECT status, erased_at IS NOT NULL AS erased, payment_reference, customer, currency, subtotal_cents AS subtotal,
@@ -42,10 +41,6 @@ _PAID = """
 UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment_method = %(method)s,
        payment_reference = %(reference)s
  WHERE event_id = %(event_id)s AND id = %(order_id)s
-"""
-_CONFIRM = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0)
 """
 
 
@@ -109,8 +104,7 @@ def mark_paid(
     issue(connection, event_id, order_id)
     pairs = sale_pairs(order.amounts, method=method)
     book(connection, event_id, order_id, pairs, currency=order.currency, cause=cause, now=now)
-    payload = orjson.dumps({"order_id": order_id, "traceparent": traceparent()}).decode()
-    connection.execute(_CONFIRM, which | {"message_id": new_id(), "payload": payload, "now": now})
+    enqueue(connection, event_id, ORDER_CONFIRMATION, {"order_id": order_id}, now=now)
     return Outcome.PAID
 
 

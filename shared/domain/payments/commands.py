@@ -13,11 +13,13 @@ from shared.domain.orders.schemas import OrderOut
 from shared.domain.payments.development import CARDS, DevelopmentProvider
 from shared.domain.payments.errors import NothingToPay, PaymentRefused, PaymentsUnavailable
 from shared.domain.payments.facts import take_note
+from shared.domain.payments.messages import GIVE_UP_PAYMENT
 from shared.domain.payments.models import Payment, ProviderMessage
 from shared.domain.payments.provider import Bill, Facts, Message, Provider, ProviderRefused
 from shared.domain.payments.providers import online_provider, provider_named
-from shared.domain.payments.refunds import queue
+from shared.kit.db.idempotency import Idempotency
 from shared.kit.db.unit_of_work import driver_connection
+from shared.kit.outbox.writing import enqueue
 
 
 def require_provider() -> Provider:
@@ -64,14 +66,16 @@ def ask_provider(payment: Payment, *, card: str | None) -> Facts:
         raise PaymentRefused(f"The payment provider has refused ({refusal}).", reason=str(refusal)) from refusal
 
 
-def note_begun(session: Session, facts: Facts, *, now: datetime) -> None:
-    """Keep a payment that has been begun, with what is known of it."""
+def note_begun(session: Session, order_id: UUID, facts: Facts, *, idempotency: Idempotency, now: datetime) -> None:
+    """Keep a payment of the order that has been begun, with what is known of it, and the key."""
     take_note(driver_connection(session), require_provider().name, facts, now=now)
+    idempotency.remember(session, order_id, now=now)
 
 
-def note_answer(session: Session, provider: str, facts: Facts, *, now: datetime) -> None:
-    """Let what the provider has just answered have its effect."""
-    take_note(driver_connection(session), provider, facts, asked=True, now=now)
+def note_answer(session: Session, payment: Payment, facts: Facts, *, idempotency: Idempotency, now: datetime) -> None:
+    """Let what the provider has just answered about a payment have its effect, and keep the key."""
+    take_note(driver_connection(session), payment.provider, facts, asked=True, now=now)
+    idempotency.remember(session, payment.order_id, now=now)
 
 
 def give_up_later(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
@@ -82,7 +86,7 @@ def give_up_later(session: Session, event_id: UUID, order_id: UUID, *, now: date
         Payment.status.not_in(["succeeded", "cancelled"]),
     )
     if session.scalar(waiting.limit(1)) is not None:
-        queue(driver_connection(session), event_id, "give_up_payment", {"order_id": order_id}, now=now)
+        enqueue(driver_connection(session), event_id, GIVE_UP_PAYMENT, {"order_id": order_id}, now=now)
 
 
 def note_message(session: Session, provider: str, message: Message, *, now: datetime) -> bool:

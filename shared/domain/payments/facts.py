@@ -7,10 +7,9 @@ as the provider's own total. What follows for the order is worked out anew after
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg
 from psycopg.rows import class_row
 
@@ -19,11 +18,12 @@ from shared.domain.ledger.rules import returned_pairs
 from shared.domain.orders.paying import Outcome, mark_paid
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
+from shared.domain.payments.messages import PAYMENT_RETURNED, PROVIDER_REFUND
 from shared.domain.payments.provider import FINAL, Facts, PaymentStatus
 from shared.domain.payments.refund_facts import RefundNotes
 from shared.kit.ids import new_id
-
-type Notice = Literal["payment_returned", "refund_notice"]
+from shared.kit.outbox import writing as outbox
+from shared.kit.outbox.kinds import Kind
 
 _RANK = {status: rank for rank, status in enumerate(PaymentStatus)}
 
@@ -73,10 +73,8 @@ WITH returned AS (
   INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_at, updated_at)
   VALUES (%(event_id)s, %(refund_id)s, %(order_id)s, %(id)s, %(amount_cents)s, %(reason)s, 'pending', %(now)s, %(now)s)
 )
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(first)s, 'provider_refund', %(payload)s::jsonb, %(now)s, 0),
-       (%(event_id)s, %(second)s, %(notice)s, %(payload)s::jsonb, %(now)s, 0)
 """
+_RETURN += outbox.INSERT
 
 
 @dataclass(slots=True)
@@ -211,7 +209,7 @@ def _settle(
         payment.id,
         money=(provider, payment.amount_cents, payment.currency),
         reason="paid_twice" if outcome is Outcome.PAID_OTHERWISE else "paid_too_late",
-        notice="payment_returned",
+        notice=PAYMENT_RETURNED,
         now=now,
     )
     return False
@@ -224,7 +222,7 @@ def send_back(
     payment_id: UUID,
     *,
     reason: str,
-    notice: Notice,
+    notice: Kind,
     now: datetime,
 ) -> None:
     """Return what came for nothing and was not returned at the provider yet, and tell the buyer.
@@ -246,11 +244,12 @@ def _send_back(
     *,
     money: tuple[str, int, str],
     reason: str,
-    notice: Notice,
+    notice: Kind,
     now: datetime,
 ) -> None:
     provider, amount_cents, currency = money
     refund_id = new_id()
+    told = {"refund_id": refund_id, "order_id": order_id}
     connection.execute(
         _RETURN,
         {
@@ -260,10 +259,7 @@ def _send_back(
             "refund_id": refund_id,
             "amount_cents": amount_cents,
             "reason": reason,
-            "first": new_id(),
-            "second": new_id(),
-            "notice": notice,
-            "payload": orjson.dumps({"refund_id": refund_id, "order_id": order_id}).decode(),
+            "messages": outbox.messages(event_id, (PROVIDER_REFUND, told), (notice, told), now=now),
             "now": now,
         },
     )

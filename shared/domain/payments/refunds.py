@@ -1,26 +1,35 @@
 """Refunds: decided, booked and queued in one transaction; the provider is told afterwards (R-ORD-7)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 import psycopg
+from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.ledger.commands import book
 from shared.domain.ledger.rules import refund_pair
 from shared.domain.orders.returning import PaidOrder, SoldLine, lock_paid, return_lines, sold_lines
 from shared.domain.orders.states import SOLD
 from shared.domain.payments.errors import NotRefundable
+from shared.domain.payments.messages import PROVIDER_REFUND, REFUND_NOTICE
 from shared.domain.payments.provider import RefundStatus
 from shared.domain.payments.refund_rules import Plan, Wish, plan_refund
+from shared.kit.actor import Actor
+from shared.kit.db.idempotency import Idempotency
+from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
-from shared.kit.tracing import traceparent
+from shared.kit.outbox.keeping import About, try_again
+from shared.kit.outbox.writing import enqueue
 
 _PAYMENT = """
 SELECT id FROM payments WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND status = 'succeeded'
    AND reference = %(reference)s
+"""
+_PENDING_AGAIN = """
+UPDATE refunds SET status = 'pending', updated_at = %(now)s WHERE event_id = %(event_id)s AND id = %(refund_id)s
 """
 _ADD_REFUND = """
 INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, status, created_by, created_at,
@@ -28,27 +37,25 @@ INSERT INTO refunds (event_id, id, order_id, payment_id, amount_cents, reason, s
 VALUES (%(event_id)s, %(refund_id)s, %(order_id)s, %(payment_id)s, %(amount_cents)s, %(reason)s, %(refund_status)s,
         %(actor_id)s, %(now)s, %(now)s)
 """
-_QUEUE = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(message_id)s, %(kind)s, %(payload)s::jsonb, %(now)s, 0)
-"""
 
 
 def refund_order(
-    connection: psycopg.Connection[Any],
+    session: Session,
     event_id: UUID,
     order_id: UUID,
     wish: Wish,
     *,
     reason: str,
-    actor_id: UUID | None,
+    actor: Actor,
+    idempotency: Idempotency,
     now: datetime,
-) -> tuple[UUID, Plan]:
-    """Refund what is wished of a paid order; returns the refund's id and what it did. Inside a transaction.
+) -> UUID:
+    """Refund what is wished of a paid order, with an audit entry and the key; returns the refund's id.
 
     Raises `NoSuchOrder`, `NotRefundable`, `RefundExceedsPaid`, `InvalidInput`. Locks the order first: refunds of one
-    order happen one after the other, so together they never exceed what was paid.
+    order happen one after the other, so together they never exceed what was paid. Locks the audit chain last.
     """
+    connection = driver_connection(session)
     order = lock_paid(connection, event_id, order_id)
     if order.status not in SOLD:
         raise NotRefundable(f"The order is {order.status}.")
@@ -66,14 +73,30 @@ def refund_order(
         amount_cents=plan.amount_cents,
         status=RefundStatus.PENDING if payment else RefundStatus.SUCCEEDED,
         reason=reason,
-        actor_id=actor_id,
+        actor_id=actor.user_id,
         now=now,
     )
     if payment:
         told = {"order_id": order_id, "refund_id": refund_id}
-        queue(connection, event_id, "provider_refund", told, now=now)
+        enqueue(connection, event_id, PROVIDER_REFUND, told, now=now)
     _carry_out(connection, event_id, order_id, order, plan, lines=lines, refund_id=refund_id, now=now)
-    return refund_id, plan
+    idempotency.remember(session, refund_id, now=now)
+    made = {"refund": (None, {"amount_cents": plan.amount_cents, "tickets": len(plan.voided), "reason": reason})}
+    record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
+    return refund_id
+
+
+def ask_again(
+    connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, refund_id: UUID, *, now: datetime
+) -> None:
+    """Have the provider asked again for a refund that is stuck or was refused.
+
+    The refund's id is the provider's key, so the money goes once. Inside the caller's transaction, which has locked the
+    order.
+    """
+    connection.execute(_PENDING_AGAIN, {"event_id": event_id, "refund_id": refund_id, "now": now})
+    if not try_again(connection, About(event_id, "refund_id", [refund_id]), PROVIDER_REFUND):
+        enqueue(connection, event_id, PROVIDER_REFUND, {"order_id": order_id, "refund_id": refund_id}, now=now)
 
 
 def book_refund_elsewhere(
@@ -141,13 +164,4 @@ def _carry_out(
     pair = refund_pair(plan.amount_cents, method=order.payment_method)
     book(connection, event_id, order_id, [pair], currency=order.currency, cause=refund_id, now=now)
     told = {"order_id": order_id, "refund_id": refund_id}
-    queue(connection, event_id, "refund_notice", told, now=now)
-
-
-def queue(
-    connection: psycopg.Connection[Any], event_id: UUID, kind: str, payload: Mapping[str, object], *, now: datetime
-) -> None:
-    """Have something done outside the database once this transaction has been committed."""
-    text = orjson.dumps({**payload, "traceparent": traceparent()}).decode()
-    message = {"event_id": event_id, "message_id": new_id(), "kind": kind, "payload": text, "now": now}
-    connection.execute(_QUEUE, message)
+    enqueue(connection, event_id, REFUND_NOTICE, told, now=now)

@@ -15,6 +15,8 @@ from sqlalchemy.orm import Session
 
 from shared.domain.access.commands import erase_accounts
 from shared.domain.audit.commands import Entity, record
+from shared.domain.messaging.kinds import KINDS
+from shared.domain.messaging.message_kind import OnceErased
 from shared.domain.orders.erasing import erase_buyers, forget_buyers
 from shared.domain.orders.releasing import release
 from shared.domain.orders.states import State
@@ -28,9 +30,11 @@ from shared.domain.tickets.commands import erase_holders
 from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
+from shared.kit.outbox.keeping import About, drop_waiting, forget_errors
 
 AT_ONCE = 200
 """Orders that one transaction erases: what it locks, buyers may wait for."""
+_DROPPED = [kind for kind in KINDS if kind.once_erased is OnceErased.DROPPED]
 
 type OrderKey = tuple[UUID, UUID]  # (event id, order id)
 type Cause = Literal["request", "retention"]
@@ -52,18 +56,6 @@ _HOLDS_AHEAD = """
 SELECT count(*) FROM tickets t JOIN events e ON e.id = t.event_id
  WHERE t.event_id = ANY(%(event_ids)s) AND t.id = ANY(%(ticket_ids)s) AND t.status IN ('valid', 'transferred')
    AND e.ends_at > %(now)s AND e.status <> 'cancelled'
-"""
-# By themselves they name nobody, only the order; but a mail server's refusal does.
-_ERASE_OUTBOX = """
-UPDATE outbox SET last_error = NULL
- WHERE event_id = %(event_id)s AND last_error IS NOT NULL AND done_at IS NOT NULL
-   AND payload ->> 'order_id' = ANY(%(order_ids)s::uuid[]::text[])
-"""
-# What is still to be mailed is not; what is owed at the provider is settled all the same.
-_SEND_NOTHING = """
-UPDATE outbox SET done_at = %(now)s, leased_until = NULL, last_error = NULL
- WHERE event_id = %(event_id)s AND done_at IS NULL AND kind NOT IN ('provider_refund', 'give_up_payment')
-   AND payload ->> 'order_id' = ANY(%(order_ids)s::uuid[]::text[])
 """
 _NOTE = """
 INSERT INTO erasures (event_id, id, cause, orders, erased_at)
@@ -163,18 +155,15 @@ def _erase(
     for event_id in sorted({event for event, _ in (*orders, *tickets)}):
         order_ids = [order_id for event, order_id in orders if event == event_id]
         ticket_ids = [ticket for event, ticket in tickets if event == event_id]
-        which = {
-            "event_id": event_id,
-            "order_ids": order_ids,
-            "now": now,
-        }
         counts = erase_buyers(connection, event_id, order_ids, now=now)
         counts["tickets"] = erase_holders(
             connection, event_id, order_ids=order_ids, ticket_ids=ticket_ids, name=ERASED, email=ERASED_EMAIL
         )
         counts["provider_messages"] = erase_payers(connection, event_id, order_ids)
-        for statement in (_SEND_NOTHING, _ERASE_OUTBOX):
-            connection.execute(statement, which)
+        # By themselves messages name nobody, only the order; but a mail server's refusal does.
+        about = About(event_id, "order_id", order_ids)
+        drop_waiting(connection, about, _DROPPED, now=now)
+        forget_errors(connection, about)
         total.update(counts)
         if any(counts.values()):
             noted[event_id] = counts

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from shared.domain.reports.removal import remove_finished_by
 from shared.kit.actor import Actor
 from shared.kit.db.faults import is_lost_connection
 from shared.kit.db.unit_of_work import UnitOfWork, driver_connection, raw_connection
+from shared.kit.outbox.keeping import prune
 from shared.kit.storage.account import StorageDown, storage_errors
 
 log = logging.getLogger(__name__)
@@ -41,12 +43,6 @@ SELECT event_id, id FROM orders
  WHERE event_id = %(event_id)s AND erased_at IS NULL AND status <> 'pending' ORDER BY id LIMIT %(at_most)s
 """
 _EVENTS = "SELECT id FROM events ORDER BY id"
-# Ids tell their time, so that only the old end of an event's rows is looked at.
-_PRUNE_OUTBOX = """
-DELETE FROM outbox WHERE event_id = %(event_id)s AND id IN (
-       SELECT id FROM outbox WHERE event_id = %(event_id)s AND id < %(below)s AND done_at < %(before)s
-        ORDER BY id LIMIT %(at_most)s FOR UPDATE SKIP LOCKED)
-"""
 _FILES_TO_DROP = """
 SELECT event_id, max(erased_at), array_agg(id) FROM erasures
  WHERE files_dropped_at IS NULL AND erased_at < %(before)s GROUP BY event_id LIMIT %(at_most)s
@@ -127,14 +123,14 @@ def _prune_messages(before: datetime) -> int:
 
 
 def _prune_outbox(before: datetime) -> int:
-    below = UUID(int=int(before.timestamp() * 1000) << 80)
     with raw_connection() as connection:
         events = connection.execute(_EVENTS).fetchall()
-    pruned = 0
-    for (event_id,) in events:
-        which = {"event_id": event_id, "below": below, "before": before}
-        pruned += _in_batches(lambda which=which: _delete(_PRUNE_OUTBOX, which), full=_ROWS_AT_ONCE)  # type: ignore[misc]
-    return pruned
+
+    def batch(event_id: UUID) -> int:
+        with raw_connection() as connection:
+            return prune(connection, event_id, before=before, at_most=_ROWS_AT_ONCE)
+
+    return sum(_in_batches(partial(batch, event_id), full=_ROWS_AT_ONCE) for (event_id,) in events)
 
 
 def _delete(statement: str, which: dict[str, Any]) -> int:

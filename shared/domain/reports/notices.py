@@ -2,19 +2,13 @@
 
 from datetime import datetime
 
-import orjson
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from shared.domain.reports.messages import REPORT_NOTICE
 from shared.domain.reports.models import ReportRun, ReportSchedule
-from shared.kit.ids import new_id
-
-_TELL = text(
-    """
-    INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-    VALUES (:event_id, :id, 'report_notice', CAST(:payload AS jsonb), :now, 0)
-    """
-)
+from shared.kit.db.unit_of_work import driver_connection
+from shared.kit.outbox.writing import enqueue
 
 
 def tell_when_all_are_done(session: Session, schedule: ReportSchedule, *, due_at: datetime, now: datetime) -> None:
@@ -35,15 +29,7 @@ def tell_when_all_are_done(session: Session, schedule: ReportSchedule, *, due_at
     if any(run.finished_at is None for run in runs):
         return
     reports = [{"id": run.id, "kind": run.kind, "outcome": run.outcome, "error": run.last_error} for run in runs]
-    session.execute(
-        _TELL,
-        [
-            {
-                "event_id": schedule.event_id,
-                "id": new_id(),
-                "payload": orjson.dumps({"to": address, "due_at": due_at, "reports": reports}).decode(),
-                "now": now,
-            }
-            for address in schedule.notify
-        ],
-    )
+    connection = driver_connection(session)
+    for address in schedule.notify:
+        told = {"to": address, "due_at": due_at, "reports": reports}
+        enqueue(connection, schedule.event_id, REPORT_NOTICE, told, now=now)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from shared.domain.catalog.queries import get_event
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.reports.commands import reckon
 from shared.domain.reports.models import ReportRun
 from shared.domain.reports.queries import lock_schedule
@@ -50,7 +51,7 @@ _UNREPORTED_SALES = text(
     SELECT e.id AS event_id, news.id AS seen
       FROM events e
       CROSS JOIN LATERAL (SELECT m.id FROM outbox m WHERE m.event_id = e.id AND m.id < :settled
-                            AND m.kind = 'order_confirmation' ORDER BY m.id DESC LIMIT 1) AS news
+                            AND m.kind = :sale ORDER BY m.id DESC LIMIT 1) AS news
       LEFT JOIN LATERAL (SELECT r.seen, r.due_at FROM report_runs r WHERE r.event_id = e.id AND r.cause = 'sales'
                           ORDER BY r.seen DESC LIMIT 1) AS last ON true
      WHERE e.ends_at > :recently AND (last.seen IS NULL OR (last.seen < news.id AND last.due_at <= :not_since))
@@ -137,9 +138,10 @@ def _plan(session: Session, event_id: UUID, schedule_id: UUID, *, now: datetime)
 def plan_sales_reports(*, now: datetime, every: timedelta) -> int:
     """Have a sales report written for each event that has sold since its last one; returns how many."""
     moments = {"settled": least_id_at(now - _SETTLED_AFTER), "recently": now - GOES_ON_FOR, "not_since": now - every}
+    sale = {"sale": ORDER_CONFIRMATION.name}
     with UnitOfWork() as unit_of_work:
         session = unit_of_work.session
-        due = session.execute(_UNREPORTED_SALES, moments).all()
+        due = session.execute(_UNREPORTED_SALES, moments | sale).all()
         for event_id, seen in due:
             row = _new_run(event_id, "sales", cause="sales", due_at=now, now=now) | {"seen": seen, "with_bom": False}
             session.execute(insert(ReportRun).values(row).on_conflict_do_nothing())

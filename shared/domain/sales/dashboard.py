@@ -19,6 +19,8 @@ from sqlalchemy.orm import Session
 
 from shared.domain.catalog.queries import get_event
 from shared.domain.catalog.schemas import EventOut
+from shared.domain.messaging.kinds import KINDS
+from shared.domain.messaging.message_kind import Queue
 from shared.domain.sales.dashboard_schemas import (
     Dashboard,
     DaySales,
@@ -33,11 +35,13 @@ from shared.domain.sales.dashboard_schemas import (
     SumsPart,
 )
 from shared.kit.cache import cache
+from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
 
 FRESH = timedelta(seconds=2)
 SUMS_FRESH = timedelta(minutes=2)
 DAYS_FRESH = timedelta(hours=1)
 DAYS = 7
+_EMAILS = [kind.name for kind in KINDS if kind.queue is Queue.EMAIL]
 _COMPUTED_WITHIN_SECONDS = 15.0  # as long as a statement may take
 
 # A part for each day: so PostgreSQL reads them side by side where it can, and no moment has to be turned into a date.
@@ -101,10 +105,10 @@ _PROBLEMS = text(
            (SELECT count(*) FROM payments WHERE event_id = :event_id AND disputed_at IS NOT NULL) AS payments_disputed,
            m.failed AS emails_failed, m.failing AS emails_failing, r.checked_at AS books_checked_at,
            coalesce((SELECT sum(value::bigint) FROM jsonb_each_text(r.findings)), 0)::bigint AS book_findings
-      FROM (SELECT count(*) FILTER (WHERE attempts >= 5) AS failed, count(*) FILTER (WHERE attempts < 5) AS failing
+      FROM (SELECT count(*) FILTER (WHERE attempts >= :tried) AS failed,
+                   count(*) FILTER (WHERE attempts < :tried) AS failing
               FROM outbox
-             WHERE event_id = :event_id AND done_at IS NULL AND last_error IS NOT NULL
-               AND kind NOT IN ('provider_refund', 'give_up_payment')) AS m
+             WHERE event_id = :event_id AND done_at IS NULL AND last_error IS NOT NULL AND kind = ANY(:emails)) AS m
       LEFT JOIN reconciliations r ON r.event_id = :event_id
     """
 )
@@ -181,7 +185,7 @@ def _whole(
     span = {"event_id": event.id, "zone": zone, "since": _midnight(today, zone), "until": tomorrow}
     hours = [HourSales.model_validate(row) for row in _rows(session, _BY_HOUR, span)]
     of_today = _sum(hours)
-    [problems] = _rows(session, _PROBLEMS, {"event_id": event.id})
+    [problems] = _rows(session, _PROBLEMS, {"event_id": event.id, "tried": ATTEMPTS_AT_MOST, "emails": _EMAILS})
     none = {"today_count": 0, "today_revenue_cents": 0}
     sold_today = {each.package_id: dict(each) for each in sums.packages_today}
     packages = [

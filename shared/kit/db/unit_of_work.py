@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from contextvars import ContextVar, Token
 from typing import Any, Self
 
 import psycopg
@@ -11,6 +12,8 @@ from shared.kit.db.connections import WatchedConnection
 from shared.kit.db.engine import autocommit_engine, engine
 
 type Hook = Callable[[], None]
+
+_current: ContextVar["UnitOfWork | None"] = ContextVar("unit_of_work", default=None)
 
 
 class UnitOfWork:
@@ -24,6 +27,7 @@ class UnitOfWork:
         self._read_only = read_only
         self._session: Session | None = None
         self._hooks: list[Hook] = []
+        self._outer: Token[UnitOfWork | None] | None = None
 
     @property
     def session(self) -> Session:
@@ -34,8 +38,12 @@ class UnitOfWork:
         return self._session
 
     def after_commit(self, hook: Hook) -> None:
-        """Run `hook` once the effects are durable; it must not raise, and must not be needed for correctness."""
-        self._hooks.append(hook)
+        """Run `hook` once the effects are durable; it must not raise, and must not be needed for correctness.
+
+        One that is registered twice runs once.
+        """
+        if hook not in self._hooks:
+            self._hooks.append(hook)
 
     def commit(self) -> None:
         """Make the effects durable, then run the hooks."""
@@ -46,13 +54,21 @@ class UnitOfWork:
             hook()
 
     def __enter__(self) -> Self:
+        self._outer = _current.set(self)
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._outer is not None
+        _current.reset(self._outer)
         if self._session is not None:
             self._session.close()  # rolls back what was not committed
             self._session = None
         self._hooks.clear()
+
+
+def current_unit_of_work() -> UnitOfWork | None:
+    """Return the innermost unit of work that this thread is in; None in threads that are in none."""
+    return _current.get()
 
 
 def driver_connection(session: Session) -> psycopg.Connection[Any]:

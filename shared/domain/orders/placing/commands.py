@@ -11,7 +11,8 @@ from uuid import UUID
 
 import psycopg
 
-from shared.domain.access.errors import NoSuchEvent
+from shared.domain.access.errors import NoSuchEvent, PermissionMissing
+from shared.domain.access.permissions import Permission
 from shared.domain.catalog.errors import EventCancelled
 from shared.domain.orders.errors import (
     InvalidAnswers,
@@ -88,7 +89,12 @@ def place_order(
     idempotency: Idempotency,
     now: datetime,
 ) -> PlacedOrderOut:
-    """Sell what a request asks for, and return the order as its buyer sees it; as `place` does."""
+    """Sell what a request asks for, as `place` does, and return the order as its buyer sees it.
+
+    Raises `PermissionMissing` where tickets are given away, and what `place` raises.
+    """
+    if body.payment_method == "comp" and not actor.may(Permission.ORDERS_COMP):
+        raise PermissionMissing("Giving tickets away is for coordinators.")
     basket = basket_of(body, actor=actor, channel=channel)
     return placed_order(*place(connection, event_id, basket, channel=channel, idempotency=idempotency, now=now))
 

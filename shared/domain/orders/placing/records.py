@@ -8,13 +8,13 @@ from psycopg.types.json import Jsonb
 from shared.domain.ledger.commands import entries_of
 from shared.domain.ledger.rules import sale_pairs
 from shared.domain.orders.links import access_token, token_hash
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.placing.drafting import Draft, DraftLine
 from shared.domain.orders.reading import order_out
 from shared.domain.orders.schemas import PlacedOrderOut
 from shared.domain.tickets.states import TicketState
 from shared.kit.db.idempotency import Idempotency
-from shared.kit.ids import new_id
-from shared.kit.tracing import traceparent
+from shared.kit.outbox import writing as outbox
 
 type Record = dict[str, Any]
 
@@ -98,6 +98,7 @@ def _line(line: DraftLine, position: int) -> Record:
 def order_parameters(draft: Draft, record: Record, idempotency: Idempotency) -> dict[str, Any]:
     """Return the parameters of `INSERT_ORDER`."""
     pairs = sale_pairs(draft.amounts, method=draft.method) if draft.is_paid else []
+    confirmation = [(ORDER_CONFIRMATION, {"order_id": draft.id})] if draft.is_paid else []
     return record | {
         "items": orjson.dumps([item | _NO_ANSWERS if item["answers"] else item for item in record["items"]]).decode(),
         "tickets": orjson.dumps(record["tickets"]).decode(),
@@ -105,9 +106,7 @@ def order_parameters(draft: Draft, record: Record, idempotency: Idempotency) -> 
         "cause": draft.id,
         "now": draft.placed_at,
         "entries": entries_of(pairs),
-        "is_paid": draft.is_paid,
-        "message_id": new_id(),
-        "traceparent": traceparent(),
+        "messages": outbox.messages(draft.event_id, *confirmation, now=draft.placed_at),
         "key_event_id": idempotency.event_id,
         "key_hash": idempotency.key_hash,
         "fingerprint": idempotency.fingerprint,

@@ -14,6 +14,7 @@ from shared.domain.orders.lines.kinds import KINDS
 from shared.domain.orders.models import Order, OrderItem
 from shared.domain.tickets.commands import INSERT_TICKETS
 from shared.kit.db.idempotency import INSERT_KEY
+from shared.kit.outbox import writing as outbox
 
 _LATER = {"ended_at", "erased_at"}
 _ORDER = [column.name for column in Order.__table__.columns if column.name not in _LATER]
@@ -32,11 +33,7 @@ WITH key AS ({INSERT_KEY}
 ), issued AS ({INSERT_TICKETS}
 ), booked AS ({INSERT_ENTRIES}
 )
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-SELECT %(event_id)s, %(message_id)s, 'order_confirmation',
-       jsonb_build_object('order_id', %(order_id)s::uuid, 'traceparent', %(traceparent)s::text), %(now)s, 0
- WHERE %(is_paid)s
-""".encode()  # noqa: S608 - constants
+{outbox.INSERT}""".encode()  # noqa: S608 - constants
 
 # Only for orders that have answers: most have none, and even empty lists take their time.
 INSERT_ANSWERS = """

@@ -5,18 +5,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
+from shared.domain.audit.commands import Entity, record
 from shared.domain.orders.errors import NoSuchOrder, NothingToSend, ResentTooOften
+from shared.domain.orders.messages import ORDER_CONFIRMATION
 from shared.domain.orders.models import Order, OrderNote
 from shared.domain.orders.states import SOLD
 from shared.domain.orders.team.schemas import NoteOut, ResendOut
 from shared.domain.orders.team.timeline import note_of
 from shared.kit.actor import Actor
+from shared.kit.db.idempotency import Idempotency
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.ids import new_id
+from shared.kit.outbox.writing import enqueue
 
 RESENDS_AT_MOST = 3
 RESENDS_WITHIN = timedelta(hours=1)
@@ -34,10 +37,6 @@ SELECT m.created_at FROM orders o
  WHERE o.event_id = %(event_id)s AND o.customer = %(customer)s
    AND m.payload ? 'resent_by' AND m.created_at > %(since)s
  ORDER BY m.created_at DESC LIMIT %(at_most)s
-"""
-_QUEUE = """
-INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts)
-VALUES (%(event_id)s, %(message_id)s, 'order_confirmation', %(payload)s::jsonb, %(now)s, 0)
 """
 _RESENT = """
 SELECT m.id AS message_id, o.customer_email AS to, m.created_at AS queued_at
@@ -58,11 +57,13 @@ def add_note(session: Session, event_id: UUID, order_id: UUID, text: str, *, act
     return note_of(driver_connection(session), event_id, order_id, note_id)
 
 
-def resend(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, now: datetime) -> UUID:
-    """Queue the confirmation with the tickets once more, and return the message's id; inside a transaction.
+def resend(
+    session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, idempotency: Idempotency, now: datetime
+) -> UUID:
+    """Queue the confirmation with the tickets once more, with an audit entry and the key; returns the message's id.
 
     Raises `NoSuchOrder`, `NothingToSend`, and `ResentTooOften` so that nobody's mailbox can be flooded: three times an
-    hour for all of a customer's orders of the event. Locks the order, then the customer.
+    hour for all of a customer's orders of the event. Locks the order, then the customer, the audit chain last.
     """
     connection = driver_connection(session)
     which: dict[str, Any] = {"event_id": event_id, "order_id": order_id}
@@ -81,9 +82,11 @@ def resend(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, no
         raise ResentTooOften(
             f"It was sent {RESENDS_AT_MOST} times within the hour; try again in {wait} s.", retry_after_seconds=wait
         )
-    message_id = new_id()
-    payload = orjson.dumps({"order_id": order_id, "resent_by": actor.user_id}).decode()
-    connection.execute(_QUEUE, which | {"message_id": message_id, "payload": payload, "now": now})
+    payload = {"order_id": order_id, "resent_by": actor.user_id}
+    message_id = enqueue(connection, event_id, ORDER_CONFIRMATION, payload, now=now)
+    idempotency.remember(session, message_id, now=now)
+    made = {"resent": (None, ORDER_CONFIRMATION.name)}
+    record(session, event_id, Entity.ORDER, order_id, made, actor=actor, now=now)
     return message_id
 
 

@@ -18,12 +18,12 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy.orm import Session
 
+from shared.domain.messaging.kinds import KINDS
 from shared.domain.orders.schemas import OrderOut
 from shared.domain.orders.team.schemas import NoteOut, Person, TeamOrderOut, TimelineEntry
 from shared.kit.db.unit_of_work import driver_connection
 
-TRIED_AT_MOST = 5
-"""How often an e-mail is tried before it counts as failed; the outbox's own number."""
+_MESSAGES = {kind.name: kind for kind in KINDS if kind.timeline is not None}
 _AT_MOST = 500  # of each kind, the newest
 
 # An audit entry that says the same as another record: told there.
@@ -55,7 +55,7 @@ SELECT m.id, m.kind, m.created_at, m.done_at, m.attempts, m.last_error, u.id AS 
        u.email AS by_email
   FROM outbox m LEFT JOIN users u ON u.id = (m.payload ->> 'resent_by')::uuid
  WHERE m.event_id = %(event_id)s AND m.payload ->> 'order_id' = %(order_id)s::text
-   AND m.kind IN ('order_confirmation', 'refund_notice', 'payment_returned') ORDER BY m.id DESC LIMIT %(at_most)s
+   AND m.kind = ANY(%(shown)s) ORDER BY m.id DESC LIMIT %(at_most)s
 """
 _NOTES = """
 SELECT n.id, n.text, n.created_at, u.id AS author_id, u.name AS author_name, u.email AS author_email
@@ -75,7 +75,8 @@ def with_history(session: Session, order: OrderOut) -> TeamOrderOut:
     """An order as the team sees it: with its notes, and all that has happened to it, in the order in which it did."""
     connection = driver_connection(session)
     told = list(_TOLD_ELSEWHERE)
-    which = {"event_id": order.event_id, "order_id": order.id, "at_most": _AT_MOST, "told": told}
+    shown = list(_MESSAGES)
+    which = {"event_id": order.event_id, "order_id": order.id, "at_most": _AT_MOST, "told": told, "shown": shown}
 
     def ask(statement: str) -> list[_Row]:
         with connection.cursor(row_factory=dict_row) as cursor:
@@ -156,13 +157,13 @@ def _of_refund(row: _Row) -> list[TimelineEntry]:
 
 
 def _of_email(row: _Row) -> TimelineEntry:
-    given_up = row["done_at"] is None and row["attempts"] >= TRIED_AT_MOST
-    state = "sent" if row["done_at"] else "failed" if given_up else "waiting"
+    kind = _MESSAGES[row["kind"]]
+    state = "sent" if row["done_at"] else "failed" if kind.is_given_up(row["attempts"]) else "waiting"
     return _entry(
         row["created_at"],
         "email",
         _person(row, "by_id", "by_name", "by_email"),
-        message=row["kind"],
+        message=kind.timeline,
         state=state,
         sent_at=row["done_at"],
         attempts=row["attempts"],

@@ -1,4 +1,4 @@
-"""The e-mail that tells coordinators of reports that were written by a schedule."""
+"""The messages that reports write: coordinators are told of the files of their schedules."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,9 +8,36 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 
+from shared.domain.access.permissions import Role
+from shared.domain.access.queries import list_members
+from shared.domain.catalog.queries import get_event
 from shared.domain.catalog.schemas import EventOut
 from shared.domain.messaging.emails import envelope
-from shared.kit.settings import Settings
+from shared.domain.messaging.message_kind import MessageKind, OnceErased, Queue
+from shared.kit.db.unit_of_work import UnitOfWork
+from shared.kit.mail import Mailer
+from shared.kit.outbox.kinds import Message
+from shared.kit.settings import Settings, settings
+
+
+def _send_notice(message: Message, mailer: Mailer) -> None:
+    """Tell a coordinator that reports are ready; whoever is none any more hears nothing."""
+    notice = ReportNotice.model_validate(message.payload)
+    with UnitOfWork(read_only=True) as unit_of_work:
+        event = get_event(unit_of_work.session, message.event_id)
+        members = list_members(unit_of_work.session, message.event_id)
+    if any(member.email == notice.to and member.role is Role.COORDINATOR for member in members):
+        mailer.send(_notice(notice, event, message_id=message.id, config=settings()))
+
+
+REPORT_NOTICE = MessageKind(
+    name="report_notice",
+    queue=Queue.EMAIL,
+    work=_send_notice,
+    timeline=None,
+    once_erased=OnceErased.NOT_CONCERNED,
+    is_news=False,
+)
 
 
 class ReportedFile(BaseModel):
@@ -23,14 +50,14 @@ class ReportedFile(BaseModel):
 
 
 class ReportNotice(BaseModel):
-    """What the outbox row says: who is told, and of what."""
+    """What the payload says: who is told, and of what."""
 
     to: str
     due_at: datetime
     reports: list[ReportedFile]
 
 
-def report_notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: Settings) -> EmailMessage:
+def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: Settings) -> EmailMessage:
     """Return the message. It holds no data and no open link: whoever reads it has to sign in for the files."""
     due = notice.due_at.astimezone(ZoneInfo(event.timezone))
     failed = [report for report in notice.reports if report.outcome != "ready"]

@@ -1,0 +1,35 @@
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.kit.db.base import Base
+from shared.kit.outbox.kinds import NAME
+
+
+class OutboxMessage(Base):
+    """Something to be done outside the database, written in the transaction of its cause.
+
+    `published_at`: put on its queue. `leased_until`: somebody is doing it now. `done_at`: it has been done.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        # Which kinds there are is no rule of the table: a newer version of the app may write one more.
+        CheckConstraint(f"kind ~ '{NAME}'", name="kind"),
+        # Small however old the event is: only what still waits is in it.
+        Index("ix_outbox_waiting", text("published_at NULLS FIRST"), postgresql_where=text("done_at IS NULL")),
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    published_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None]
+    attempts: Mapped[int]
+    last_error: Mapped[str | None]

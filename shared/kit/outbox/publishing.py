@@ -1,0 +1,129 @@
+"""Putting messages on their queues: right after the commit, and by a timer if that failed.
+
+Nothing is sent inside a transaction: rows are marked as published, then sent. Should the sender die in between, or the
+queue lose the message, the row is published again after a while, so a message may reach the queue twice; whoever takes
+it off asks `done_at` first.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text, tuple_, update
+
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import UnitOfWork, current_unit_of_work
+from shared.kit.gathering import Gathering
+from shared.kit.outbox.kinds import known_kinds
+from shared.kit.outbox.models import OutboxMessage
+from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST, PUBLISH_AGAIN_AFTER
+from shared.kit.storage.queues import send_message
+
+# One queue message carries many: putting one on the queue costs more than placing an order does.
+_BATCH = 32
+# A moment's wait lets the orders of a rush gather into a batch; nobody notices it in an e-mail.
+_GATHER_SECONDS = 0.2
+
+_TAKE = text(
+    """
+    UPDATE outbox SET published_at = :now
+     WHERE (event_id, id) IN (
+           SELECT event_id, id FROM outbox
+            WHERE done_at IS NULL AND kind = ANY(:known) AND (attempts < :attempts OR kind = ANY(:until_done))
+              AND (published_at IS NULL OR published_at < :again)
+            ORDER BY published_at NULLS FIRST LIMIT :batch FOR UPDATE SKIP LOCKED)
+    RETURNING event_id, id, kind
+    """
+)
+
+type Address = tuple[UUID, UUID]  # (event id, message id)
+
+
+def publish_waiting() -> int:
+    """Put the waiting messages on their queue and say how many; raises what the storage raises, and loses nothing.
+
+    Ends with the first batch that is not full: what has come since is left to gather, and its own nudge publishes it.
+    """
+    published, full = 0, True
+    while full and (batch := _take(utc_now())):
+        full = len(batch) == _BATCH
+        try:
+            for queue, addresses in _by_queue(batch).items():
+                put_on_queue(queue, addresses)
+        except Exception:
+            _put_back([address for address, _ in batch])
+            raise
+        published += len(batch)
+    return published
+
+
+def put_on_queue(queue: str, addresses: Iterable[Address]) -> None:
+    """Put one queue message that carries these messages on the queue."""
+    send_message(queue, {"messages": [[str(part) for part in address] for address in addresses]})
+
+
+def addresses_in(queue_message: bytes) -> list[Address]:
+    """Return which messages a queue message carries."""
+    return [(UUID(event_id), UUID(id_)) for event_id, id_ in orjson.loads(queue_message)["messages"]]
+
+
+def nudge_after_commit() -> None:
+    """Have what is being written published soon after it is committed: by the unit of work that is under way, if any.
+
+    Where there is none, the writer is in autocommit, and it is published at once.
+    """
+    unit_of_work = current_unit_of_work()
+    if unit_of_work is None:
+        nudge()
+    else:
+        unit_of_work.after_commit(nudge)
+
+
+def nudge() -> None:
+    """Have what has been committed published soon; a process that knows no kinds leaves that to those that do."""
+    if known_kinds():
+        _publisher().add("all")
+
+
+@lru_cache(maxsize=1)
+def _publisher() -> Gathering[str]:
+    """Publishes soon after it is asked, so that no buyer waits for the queue; should it fail, the timer publishes."""
+    return Gathering("publishing the outbox", lambda _: publish_waiting(), seconds=_GATHER_SECONDS)
+
+
+def _by_queue(batch: Sequence[tuple[Address, str]]) -> dict[str, list[Address]]:
+    queues: dict[str, list[Address]] = {}
+    for address, queue in batch:
+        queues.setdefault(queue, []).append(address)
+    return queues
+
+
+def _take(now: datetime) -> list[tuple[Address, str]]:
+    """Mark a batch as published; returns each message's address and queue."""
+    kinds = known_kinds()
+    with UnitOfWork() as unit_of_work:
+        rows = unit_of_work.session.execute(
+            _TAKE,
+            {
+                "now": now,
+                "again": now - PUBLISH_AGAIN_AFTER,
+                "attempts": ATTEMPTS_AT_MOST,
+                "known": list(kinds),
+                "until_done": [name for name, kind in kinds.items() if kind.until_done],
+                "batch": _BATCH,
+            },
+        ).all()
+        unit_of_work.commit()
+    return [((row.event_id, row.id), kinds[row.kind].queue) for row in rows]
+
+
+def _put_back(batch: Sequence[Address]) -> None:
+    with UnitOfWork() as unit_of_work:
+        unit_of_work.session.execute(
+            update(OutboxMessage)
+            .where(tuple_(OutboxMessage.event_id, OutboxMessage.id).in_(batch))
+            .values(published_at=None)
+        )
+        unit_of_work.commit()

@@ -1,0 +1,96 @@
+"""Doing what messages ask: each once, however often the queue brings it."""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from shared.kit.clock import utc_now
+from shared.kit.db.unit_of_work import raw_connection
+from shared.kit.mail import Mailer
+from shared.kit.outbox.kinds import Kind, Message, NotNow, known_kinds
+from shared.kit.outbox.publishing import Address
+from shared.kit.outbox.retrying import LEASE, PUBLISH_AGAIN_AFTER, UNKNOWN_KIND_WAITS, wait_after
+from shared.kit.tracing import working_on
+
+log = logging.getLogger(__name__)
+
+_BEGIN = """
+UPDATE outbox SET leased_until = %(until)s, attempts = attempts + 1
+ WHERE event_id = %(event_id)s AND id = %(id)s AND done_at IS NULL AND kind = ANY(%(known)s)
+   AND (leased_until IS NULL OR leased_until < %(now)s)
+RETURNING kind, payload, attempts
+"""
+_WAITING = "SELECT kind FROM outbox WHERE event_id = %(event_id)s AND id = %(id)s AND done_at IS NULL"
+_FINISH = """
+UPDATE outbox SET leased_until = NULL, last_error = %(error)s, done_at = coalesce(%(done_at)s, done_at)
+ WHERE event_id = %(event_id)s AND id = %(id)s
+"""
+_POSTPONE = """
+UPDATE outbox SET leased_until = NULL, last_error = %(error)s, published_at = %(published_at)s
+ WHERE event_id = %(event_id)s AND id = %(id)s AND done_at IS NULL
+"""
+
+
+class BeingWorkedOn(Exception):
+    """Somebody else is doing this message just now; look again later."""
+
+
+def work_on(address: Address, mailer: Mailer) -> None:
+    """Do what a message asks; one that is done already is not done again.
+
+    What could not be done now, and what only another version of the app knows, is postponed. Raises anything else that
+    went wrong, after noting it with the message, and `BeingWorkedOn`; the queue brings it again.
+    """
+    begun = _begin(address, now=utc_now())
+    if begun is None:
+        return
+    kind, message, attempts = begun
+    cause = message.payload.get("traceparent")
+    try:
+        with working_on(kind.name, traceparent=cause if isinstance(cause, str) else None):
+            kind.work(message, mailer)
+    except NotNow as reason:
+        now = utc_now()
+        _postpone(address, until=now + wait_after(attempts), error=f"{reason}"[:500])
+    except Exception as error:
+        _finish(address, error=f"{type(error).__name__}: {error}"[:500])
+        raise
+    else:
+        _finish(address, done_at=utc_now())
+
+
+def _begin(address: Address, *, now: datetime) -> tuple[Kind, Message, int] | None:
+    """Lease a message; None where there is nothing to do. A lease is an attempt."""
+    kinds = known_kinds()
+    which = _which(address)
+    with raw_connection() as connection:
+        lease = {"now": now, "until": now + LEASE, "known": list(kinds)}
+        leased = connection.execute(_BEGIN, which | lease).fetchone()
+        waiting = None if leased else connection.execute(_WAITING, which).fetchone()
+    if leased:
+        kind, payload, attempts = leased
+        return kinds[kind], Message(*address, payload), attempts
+    if waiting is None:
+        return None
+    if waiting[0] in kinds:
+        raise BeingWorkedOn
+    # No attempt is counted: that this version does not know the kind says nothing against the message.
+    log.warning("A message of the kind %s is left to the version of the app that knows it", waiting[0])
+    _postpone(address, until=now + UNKNOWN_KIND_WAITS, error="This version of the app does not know the kind.")
+    return None
+
+
+def _finish(address: Address, *, done_at: datetime | None = None, error: str | None = None) -> None:
+    """Strike the message off, or note why it failed so that a later attempt may take it."""
+    with raw_connection() as connection:
+        connection.execute(_FINISH, _which(address) | {"done_at": done_at, "error": error})
+
+
+def _postpone(address: Address, *, until: datetime, error: str) -> None:
+    """Have the message published again by then, whatever its queue does with it, so that it need not poison."""
+    with raw_connection() as connection:
+        connection.execute(_POSTPONE, _which(address) | {"error": error, "published_at": until - PUBLISH_AGAIN_AFTER})
+
+
+def _which(address: Address) -> dict[str, Any]:
+    return {"event_id": address[0], "id": address[1]}
