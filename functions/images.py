@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from shared.domain.catalog.image_checks import validate_upload
-from shared.domain.catalog.image_cleaning import clean_uploads as clean
+from shared.domain.images.checking import validate_upload
+from shared.domain.images.cleaning import clean_uploads as clean
 from shared.kit.clock import utc_now
 from shared.kit.jobs import job
 from shared.kit.settings import settings

@@ -16,11 +16,11 @@ from infra.local.tokens import DEMO_NAMES, claims_for
 from shared.domain.access.commands import admit, put_member
 from shared.domain.access.permissions import Permission, Role
 from shared.domain.catalog import commands
-from shared.domain.catalog.images import receive_image
 from shared.domain.catalog.models import Event
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
 from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
+from shared.domain.images.commands import receive_image
 from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import Actor, Identity

@@ -10,7 +10,7 @@ DOMAIN = REPOSITORY / "shared" / "domain"
 AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").exists()}
 # What one area shows to the others: what it can do, read and refuse, and in which terms; and its use cases by name.
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
-SHOWN |= {"paying", "releasing", "redeeming", "issuing", "refunds", "facts", "sending"}
+SHOWN |= {"paying", "releasing", "redeeming", "issuing", "refunds", "facts", "sending", "package_image"}
 SHOWN |= {"provider", "providers", "placeholders", "removal", "conditions", "words"}
 # Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
 # whoever has the books kept says in the ledger's own terms what has happened.

@@ -1,7 +1,6 @@
 """Validation: an upload in quarantine becomes the package's image, or is refused (R-IMG-2).
 
-The package remembers the id of the upload that it shows; only a greater one may replace it. So a blob event that comes
-twice, or late, after a newer image, changes nothing.
+A blob event may come twice, or late, after a newer image: the package then stays as it is (`catalog.package_image`).
 """
 
 import logging
@@ -11,15 +10,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Literal
 
-from sqlalchemy import select, update
-
-from shared.domain.audit.commands import Entity, record
-from shared.domain.catalog import image_uploads
-from shared.domain.catalog.image_rules import MAX_BYTES, ImageRefused, WebImages, too_large, web_images
-from shared.domain.catalog.image_uploads import Upload
-from shared.domain.catalog.malware import NoVerdictYet, ScanResult, Verdict, scan_upload
-from shared.domain.catalog.models import TicketPackage
+from shared.domain.catalog.package_image import PackageImage, show_image, withdraw_image
 from shared.domain.catalog.queries import package_list_keys
+from shared.domain.images import uploads
+from shared.domain.images.errors import ImageRefused
+from shared.domain.images.malware import NoVerdictYet, ScanResult, Verdict, scan_upload
+from shared.domain.images.rules import MAX_BYTES, WebImages, too_large, web_images
+from shared.domain.images.uploads import Upload
 from shared.kit.cache import cache
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
@@ -59,8 +56,8 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
         log.warning("An upload with a name that is none of ours was deleted")
         blobs.delete_blob(blobs.UPLOADS, name)
         return
-    state = image_uploads.receive(upload, now=now)
-    if not image_uploads.is_final(state.status):
+    state = uploads.receive(upload, now=now)
+    if not uploads.is_final(state.status):
         try:
             first_look_at_a_link = state.requested_at is not None and state.malware_scan is None
             outcome = _check(upload, _reader(read), size=size, may_be_forged=first_look_at_a_link)
@@ -69,7 +66,7 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
         except NoVerdictYet as silence:
             if now - (state.received_at or now) < _VERDICT_WITHIN:
                 log.warning("An upload waits for the malware scanner: %s", silence)
-                image_uploads.await_verdict(upload, due_at=now + _ASK_AGAIN_AFTER)
+                uploads.await_verdict(upload, due_at=now + _ASK_AGAIN_AFTER)
                 return
             log.exception("Upload %s was refused: the malware scanner stayed silent", upload.id)
             outcome = _Outcome("refused", _NO_VERDICT, "not_scanned")
@@ -79,19 +76,19 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
 
 def refuse(upload: Upload, reason: str) -> None:
     """End an upload that could not be checked, unless it has already ended."""
-    image_uploads.finish(upload, "refused", reason=reason, scan=None, now=utc_now())
+    uploads.finish(upload, "refused", reason=reason, scan=None, now=utc_now())
     leave_quarantine(upload)
 
 
 def leave_quarantine(upload: Upload) -> None:
     """Delete the file, then the reminder to look at it."""
     blobs.delete_blob(blobs.UPLOADS, upload.blob_name)
-    image_uploads.close(upload)
+    uploads.close(upload)
 
 
 def _finish(upload: Upload, outcome: _Outcome) -> None:
     """Note the outcome; should somebody else have refused the upload just now, its image is taken back."""
-    state = image_uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=utc_now())
+    state = uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=utc_now())
     if outcome.status == "valid" and state.status == "refused":
         _take_back(upload)
 
@@ -126,69 +123,44 @@ def _publish(upload: Upload, read: Callable[[], bytes], verdict: Verdict) -> _Ou
         images = web_images(read())
     except ImageRefused as refusal:
         return _Outcome("refused", refusal.detail, verdict.result)
-    display, thumbnail = _write(upload, images)
-    is_shown, leftover = _show(upload, display, thumbnail)
-    for blob in leftover:
+    image = _write(upload, images)
+    replaced = _show(upload, image)
+    for blob in image.blobs if replaced is None else replaced:
         blobs.delete_blob(blobs.PUBLIC, blob)
-    return _Outcome("valid", None if is_shown else _SUPERSEDED, verdict.result)
+    return _Outcome("valid", _SUPERSEDED if replaced is None else None, verdict.result)
 
 
-def _write(upload: Upload, images: WebImages) -> tuple[str, str]:
-    display, thumbnail = _public_names(upload)
-    for name, content in ((display, images.display), (thumbnail, images.thumbnail)):
+def _write(upload: Upload, images: WebImages) -> PackageImage:
+    image = _image_of(upload)
+    for name, content in ((image.display, images.display), (image.thumbnail, images.thumbnail)):
         blobs.put_blob(blobs.PUBLIC, name, content, content_type="image/webp", cache_control=_A_YEAR)
-    return display, thumbnail
+    return image
 
 
-def _public_names(upload: Upload) -> tuple[str, str]:
-    return f"{upload.public_folder}/display.webp", f"{upload.public_folder}/thumbnail.webp"
+def _image_of(upload: Upload) -> PackageImage:
+    folder = upload.public_folder
+    return PackageImage(upload.id, display=f"{folder}/display.webp", thumbnail=f"{folder}/thumbnail.webp")
 
 
-def _show(upload: Upload, display: str, thumbnail: str) -> tuple[bool, list[str]]:
-    """Make this the package's image unless a newer one is; returns whether it is, and the blobs that nobody shows."""
-    sender = image_uploads.sender(upload)  # before the transaction: the storage is not asked inside one
-    its_package = (TicketPackage.event_id == upload.event_id, TicketPackage.id == upload.package_id)
+def _show(upload: Upload, image: PackageImage) -> list[str] | None:
+    """Make this the package's image; returns the blobs that nobody shows any more, or None if it is not shown."""
+    sender = uploads.sender(upload)  # before the transaction: the storage is not asked inside one
     with UnitOfWork() as unit_of_work:
-        session = unit_of_work.session
-        package = session.execute(
-            select(TicketPackage.image_upload_id, TicketPackage.display_image, TicketPackage.thumbnail_image)
-            .where(*its_package)
-            .with_for_update(key_share=True)
-        ).one_or_none()
-        if package is not None and package.image_upload_id == upload.id:
-            return True, []
-        if package is None or (package.image_upload_id is not None and package.image_upload_id > upload.id):
-            return False, [display, thumbnail]
-        session.execute(
-            update(TicketPackage)
-            .where(*its_package)
-            .values(
-                image_upload_id=upload.id,
-                display_image=display,
-                thumbnail_image=thumbnail,
-                version=TicketPackage.version + 1,
-                updated_at=utc_now(),
-            )
+        replaced = show_image(
+            unit_of_work.session, upload.event_id, upload.package_id, image, actor=sender, now=utc_now()
         )
-        made = {"image": (package.display_image, display)}
-        record(session, upload.event_id, Entity.PACKAGE, upload.package_id, made, actor=sender, now=utc_now())
-        unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
-        unit_of_work.commit()
-        return True, [name for name in (package.display_image, package.thumbnail_image) if name]
+        _commit(unit_of_work, upload)
+    return replaced
 
 
 def _take_back(upload: Upload) -> None:
     with UnitOfWork() as unit_of_work:
-        unit_of_work.session.execute(
-            update(TicketPackage)
-            .where(
-                TicketPackage.event_id == upload.event_id,
-                TicketPackage.id == upload.package_id,
-                TicketPackage.image_upload_id == upload.id,
-            )
-            .values(display_image=None, thumbnail_image=None, version=TicketPackage.version + 1, updated_at=utc_now())
-        )
-        unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
-        unit_of_work.commit()
-    for name in _public_names(upload):
+        withdraw_image(unit_of_work.session, upload.event_id, upload.package_id, upload_id=upload.id, now=utc_now())
+        _commit(unit_of_work, upload)
+    for name in _image_of(upload).blobs:
         blobs.delete_blob(blobs.PUBLIC, name)
+
+
+def _commit(unit_of_work: UnitOfWork, upload: Upload) -> None:
+    unit_of_work.after_commit(lambda: cache().drop(*package_list_keys(upload.event_id)))
+    unit_of_work.commit()
