@@ -7,6 +7,7 @@ from uuid import UUID
 from shared.domain.access.commands import admit
 from shared.domain.access.permissions import Permission
 from shared.domain.catalog.queries import package_list_keys
+from shared.domain.orders.settings import order_settings
 from shared.domain.promotions.queries import cache_key
 from shared.domain.sales.queries import counts_key
 from shared.kit.cache import cache
@@ -14,7 +15,7 @@ from shared.kit.http.blueprint import Blueprint
 from shared.kit.http.call import Call
 from shared.kit.rate_limits import RateLimit
 
-ORDER_LINKS = RateLimit("order_links")
+ORDER_LINKS = RateLimit("order_links", lambda: order_settings().rate_limit_order_links)
 """Wrong links of orders."""
 
 

@@ -8,9 +8,10 @@ import orjson
 
 from shared.domain.messaging import outbox
 from shared.domain.messaging.delivery import deliver, settle
+from shared.domain.messaging.settings import messaging_settings
 from shared.kit.jobs import job
 from shared.kit.mail import Mailer
-from shared.kit.settings import settings
+from shared.kit.settings.mail import mail_settings
 from shared.kit.storage.queues import send_message
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ bp = func.Blueprint()
 
 
 @bp.function_name("publish_outbox")
-@bp.timer_trigger(arg_name="timer", schedule=settings().outbox_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=messaging_settings().outbox_schedule, use_monitor=False)
 def publish_outbox(timer: func.TimerRequest) -> None:
     """Put on the queue what could not be put there right after its commit."""
     with job("publish_outbox"):
@@ -34,7 +35,7 @@ def deliver_email(message: func.QueueMessage) -> None:
     fails the function: the host brings it again, and after five times puts it on the poison queue.
     """
     addresses = [(UUID(event), UUID(id_)) for event, id_ in orjson.loads(message.get_body())["messages"]]
-    with job("deliver_email"), Mailer(settings()) as mailer:
+    with job("deliver_email"), Mailer(mail_settings()) as mailer:
         for address in addresses:
             try:
                 deliver(address, mailer)

@@ -9,6 +9,7 @@ from shared.domain.images import commands, queries
 from shared.domain.images.errors import NoSuchUpload
 from shared.domain.images.rules import MAX_BYTES
 from shared.domain.images.schemas import UploadLinkOut, UploadOut
+from shared.domain.images.settings import image_settings
 from shared.kit.http.call import Call, UploadedFile
 from shared.kit.http.problems import BodyTooLarge
 from shared.kit.rate_limits import RateLimit
@@ -20,7 +21,7 @@ bp = endpoints("Images", after_write=drop_package_list)
 _IMAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}/image"
 _UPLOAD = f"/api/{_IMAGE}/uploads/{{upload_id}}"
 
-UPLOADS = RateLimit("uploads", by="event")
+UPLOADS = RateLimit("uploads", lambda: image_settings().rate_limit_uploads, by="event")
 
 
 @bp.post(

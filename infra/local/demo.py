@@ -26,7 +26,7 @@ from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import Actor, Identity
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
-from shared.kit.settings import settings
+from shared.kit.settings.http import http_settings
 
 GALA = EventCreate(
     title="Spring Benefit Gala",
@@ -136,8 +136,8 @@ def _send_picture(event_id: UUID, package: PackageOut, *, by: Actor, now: dateti
 def _sign_in(unit_of_work: UnitOfWork, email: str) -> Actor:
     """Record a demo user, as their first request would."""
     identity = Identity(
-        issuer=settings().oidc_issuer,
-        subject=claims_for(email, issuer=settings().oidc_issuer)["sub"],
+        issuer=http_settings().oidc_issuer,
+        subject=claims_for(email, issuer=http_settings().oidc_issuer)["sub"],
         email=email,
         email_verified=True,
         name=DEMO_NAMES[email],

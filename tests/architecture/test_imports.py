@@ -12,8 +12,9 @@ AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
 SHOWN |= {"paying", "releasing", "redeeming", "issuing", "refunds", "facts", "sending", "package_image"}
 SHOWN |= {"provider", "providers", "placeholders", "removal", "conditions", "words"}
-# Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
-# whoever has the books kept says in the ledger's own terms what has happened.
+# Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each;
+# whoever has the books kept says in the ledger's own terms what has happened; and guests are counted with the key from
+# which the links of orders are made.
 EXCEPTIONS = {
     ("messaging.delivery", "orders.links"),
     ("orders.placing.placed", "tickets.codes"),
@@ -22,6 +23,7 @@ EXCEPTIONS = {
     ("orders.paying", "ledger.rules"),
     ("payments.facts", "ledger.rules"),
     ("payments.refunds", "ledger.rules"),
+    ("promotions.redeeming", "orders.settings"),
 }
 
 

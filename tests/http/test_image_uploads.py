@@ -299,10 +299,10 @@ def test_a_scanner_silent_for_half_an_hour_ends_the_upload(evening, package, dom
     clamd = StandInClamd()
     clamd.says = ""
     clamd.start()
-    scanned = domain.malware.settings().model_copy(
+    scanned = domain.malware.image_settings().model_copy(
         update={"malware_scanner": "clamd", "clamd_host": "127.0.0.1", "clamd_port": clamd.port}
     )
-    monkeypatch.setattr(domain.malware, "settings", lambda: scanned)
+    monkeypatch.setattr(domain.malware, "image_settings", lambda: scanned)
     coming, data = new_upload(domain, evening, package), photo()
     try:
         for minutes, status, scan in (
@@ -325,8 +325,8 @@ def test_a_scanner_silent_for_half_an_hour_ends_the_upload(evening, package, dom
 
 @pytest.mark.parametrize("tag", ["Not scanned", "SAM259201: Scan failed - internal service error."])
 def test_defender_giving_up_ends_the_upload(tag, evening, package, domain, monkeypatch):
-    defended = domain.malware.settings().model_copy(update={"malware_scanner": "defender"})
-    monkeypatch.setattr(domain.malware, "settings", lambda: defended)
+    defended = domain.malware.image_settings().model_copy(update={"malware_scanner": "defender"})
+    monkeypatch.setattr(domain.malware, "image_settings", lambda: defended)
     monkeypatch.setattr(domain.blobs, "UPLOADS", "defended")
     coming = new_upload(domain, evening, package)
     domain.blobs.put_blob("defended", coming.blob_name, photo(), content_type="image/jpeg")

@@ -8,6 +8,7 @@ from shared.domain.access.queries import list_members
 from shared.domain.catalog.queries import get_event
 from shared.domain.messaging import emails, outbox
 from shared.domain.messaging.report_notice import ReportNotice, report_notice
+from shared.domain.messaging.settings import messaging_settings
 from shared.domain.orders.links import access_token
 from shared.domain.orders.queries import get_order_for_mail
 from shared.domain.payments.provider import ProviderDown
@@ -17,7 +18,7 @@ from shared.domain.privacy.placeholders import is_erased
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.mail import Mailer
-from shared.kit.settings import settings
+from shared.kit.settings.app import app_settings
 from shared.kit.tracing import working_on
 
 
@@ -74,8 +75,8 @@ def _send(address: outbox.Address, kind: str, payload: dict[str, object], mailer
         refunds = refunds_of(unit_of_work.session, event_id, order_id) if "refund_id" in payload else []
     if order is None or is_erased(order.customer.email):
         return
-    config = settings()
-    link = f"{config.public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"
+    config = messaging_settings()
+    link = f"{app_settings().public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"
     about = emails.About(order, event.title, link, message_id)
     if kind == "order_confirmation":
         mailer.send(emails.order_confirmation(about, config=config))
@@ -92,4 +93,4 @@ def _send_report_notice(address: outbox.Address, payload: dict[str, object], mai
         event = get_event(unit_of_work.session, event_id)
         members = list_members(unit_of_work.session, event_id)
     if any(member.email == notice.to and member.role is Role.COORDINATOR for member in members):
-        mailer.send(report_notice(notice, event, message_id=message_id, config=settings()))
+        mailer.send(report_notice(notice, event, message_id=message_id, config=messaging_settings()))

@@ -6,11 +6,11 @@ from email.utils import format_datetime, parseaddr
 from html import escape
 from uuid import UUID
 
+from shared.domain.messaging.settings import MessagingSettings
 from shared.domain.orders.schemas import OrderOut
 from shared.domain.payments.schemas import RefundOut
 from shared.kit.ids import made_at
 from shared.kit.money import decimal_text
-from shared.kit.settings import Settings
 
 _REASONS = {"paid_wrongly": "the amount that was paid is not what the order costs."}
 """What people read in place of reasons that are no person's own words."""
@@ -26,7 +26,7 @@ class About:
     message_id: UUID
 
 
-def order_confirmation(about: About, *, config: Settings) -> EmailMessage:
+def order_confirmation(about: About, *, config: MessagingSettings) -> EmailMessage:
     """Return the message that brings a buyer the order and its tickets."""
     order = about.order
     message = _message(about, f"Your tickets for {about.event_title} ({order.number})", config=config)
@@ -35,7 +35,7 @@ def order_confirmation(about: About, *, config: Settings) -> EmailMessage:
     return message
 
 
-def refund_notice(about: About, refund: RefundOut, *, is_late: bool, config: Settings) -> EmailMessage:
+def refund_notice(about: About, refund: RefundOut, *, is_late: bool, config: MessagingSettings) -> EmailMessage:
     """Return the message that tells a buyer what goes back to them, and why."""
     order = about.order
     message = _message(about, f"Your refund for {about.event_title} ({order.number})", config=config)
@@ -62,11 +62,11 @@ def refund_notice(about: About, refund: RefundOut, *, is_late: bool, config: Set
     return message
 
 
-def _message(about: About, subject: str, *, config: Settings) -> EmailMessage:
+def _message(about: About, subject: str, *, config: MessagingSettings) -> EmailMessage:
     return envelope(about.order.customer.email, subject, message_id=about.message_id, config=config)
 
 
-def envelope(to: str, subject: str, *, message_id: UUID, config: Settings) -> EmailMessage:
+def envelope(to: str, subject: str, *, message_id: UUID, config: MessagingSettings) -> EmailMessage:
     """Return a message without its text.
 
     The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one.

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from shared.domain.catalog.schemas import EventOut
 from shared.domain.messaging.emails import envelope
-from shared.kit.settings import Settings
+from shared.domain.messaging.settings import MessagingSettings
+from shared.kit.settings.app import app_settings
 
 
 class ReportedFile(BaseModel):
@@ -30,7 +31,9 @@ class ReportNotice(BaseModel):
     reports: list[ReportedFile]
 
 
-def report_notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: Settings) -> EmailMessage:
+def report_notice(
+    notice: ReportNotice, event: EventOut, *, message_id: UUID, config: MessagingSettings
+) -> EmailMessage:
     """Return the message. It holds no data and no open link: whoever reads it has to sign in for the files."""
     due = notice.due_at.astimezone(ZoneInfo(event.timezone))
     failed = [report for report in notice.reports if report.outcome != "ready"]
@@ -39,7 +42,7 @@ def report_notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, co
     lines = [
         f"The reports of {event.title} that were due on {due:%d %B %Y at %H:%M} ({event.timezone}):",
         "",
-        *_lines(notice, event, config),
+        *_lines(notice, event),
         "",
         "The files are for signed-in coordinators alone; they are removed when your schedule says so.",
         "",
@@ -48,10 +51,10 @@ def report_notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, co
     return message
 
 
-def _lines(notice: ReportNotice, event: EventOut, config: Settings) -> Iterator[str]:
+def _lines(notice: ReportNotice, event: EventOut) -> Iterator[str]:
     for report in notice.reports:
         name = report.kind.replace("_", " ")
         if report.outcome == "ready":
-            yield f"  {name}: {config.public_url}/api/v1/admin/events/{event.id}/reports/{report.id}/download"
+            yield f"  {name}: {app_settings().public_url}/api/v1/admin/events/{event.id}/reports/{report.id}/download"
         else:
             yield f"  {name}: could not be written. {report.error}"

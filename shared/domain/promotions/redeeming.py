@@ -16,9 +16,9 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from shared.domain.orders.settings import order_settings
 from shared.domain.promotions import errors, rules
 from shared.domain.promotions.rules import Promo as Promo  # noqa: PLC0414 - whoever redeems one needs its type, too
-from shared.kit.settings import settings
 
 CLAIM_REFUSED = "BX002"
 
@@ -74,7 +74,7 @@ def customer_of(user_id: UUID | None, email: str) -> str:
 
 @lru_cache(maxsize=1)
 def _counting_key() -> bytes:
-    return base64.b64decode(settings().order_link_key)
+    return base64.b64decode(order_settings().order_link_key)
 
 
 def claim_promo(
