@@ -29,7 +29,7 @@ from shared.kit.storage.account import StorageDown, ping_storage, storage_errors
 VERSION = "0.1.0"
 JSON = "application/json"
 # The reference is one page that loads nothing and runs nothing.
-_REFERENCE_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
+_REFERENCE_POLICY = {"Content-Security-Policy": f"{reference.CONTENT_SECURITY_POLICY}; img-src data:"}
 
 bp = endpoints("Platform")
 
