@@ -419,11 +419,19 @@ def test_the_image_of_a_package_deleted_meanwhile_goes_with_it(evening, package,
     assert upload_state(evening, package, str(coming.id))["status"] == "valid"
 
 
+def test_what_a_validation_writes_bears_the_moment_it_was_given(evening, package, domain):
+    coming, data, at = new_upload(domain, evening, package), photo(), now() + timedelta(minutes=3)
+    domain.checking.validate_upload(coming.blob_name, lambda: data, size=len(data), now=at)
+    ended = upload_state(evening, package, str(coming.id))
+    assert [datetime.fromisoformat(ended[name]) for name in ("received_at", "finished_at")] == [at, at]
+    assert datetime.fromisoformat(evening.read_package(package["id"])["updated_at"]) == at
+
+
 def test_an_image_shown_while_somebody_else_refused_it_is_taken_back(evening, package, domain, storage, monkeypatch):
     coming, real = new_upload(domain, evening, package), domain.checking._show
 
-    def refused_meanwhile(*arguments):
-        shown = real(*arguments)
+    def refused_meanwhile(*arguments, **named):
+        shown = real(*arguments, **named)
         domain.uploads.finish(coming, "refused", reason="Malware.", scan="malicious", now=now())
         return shown
 

@@ -18,7 +18,6 @@ from shared.domain.images.malware import NoVerdictYet, ScanResult, Verdict, scan
 from shared.domain.images.rules import MAX_BYTES, WebImages, too_large, web_images
 from shared.domain.images.uploads import Upload
 from shared.kit.cache import cache
-from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.storage import blobs
 
@@ -60,7 +59,7 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
     if not uploads.is_final(state.status):
         try:
             first_look_at_a_link = state.requested_at is not None and state.malware_scan is None
-            outcome = _check(upload, _reader(read), size=size, may_be_forged=first_look_at_a_link)
+            outcome = _check(upload, _reader(read), size=size, may_be_forged=first_look_at_a_link, now=now)
         except UploadVanished:
             return
         except NoVerdictYet as silence:
@@ -70,13 +69,13 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
                 return
             log.exception("Upload %s was refused: the malware scanner stayed silent", upload.id)
             outcome = _Outcome("refused", _NO_VERDICT, "not_scanned")
-        _finish(upload, outcome)
+        _finish(upload, outcome, now=now)
     leave_quarantine(upload)
 
 
-def refuse(upload: Upload, reason: str) -> None:
+def refuse(upload: Upload, reason: str, *, now: datetime) -> None:
     """End an upload that could not be checked, unless it has already ended."""
-    uploads.finish(upload, "refused", reason=reason, scan=None, now=utc_now())
+    uploads.finish(upload, "refused", reason=reason, scan=None, now=now)
     leave_quarantine(upload)
 
 
@@ -86,11 +85,11 @@ def leave_quarantine(upload: Upload) -> None:
     uploads.close(upload)
 
 
-def _finish(upload: Upload, outcome: _Outcome) -> None:
+def _finish(upload: Upload, outcome: _Outcome, *, now: datetime) -> None:
     """Note the outcome; should somebody else have refused the upload just now, its image is taken back."""
-    state = uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=utc_now())
+    state = uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=now)
     if outcome.status == "valid" and state.status == "refused":
-        _take_back(upload)
+        _take_back(upload, now=now)
 
 
 def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
@@ -104,7 +103,7 @@ def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
     return content
 
 
-def _check(upload: Upload, read: Callable[[], bytes], *, size: int, may_be_forged: bool) -> _Outcome:
+def _check(upload: Upload, read: Callable[[], bytes], *, size: int, may_be_forged: bool, now: datetime) -> _Outcome:
     """Look for malware before anything decodes the file; publish what is good."""
     if size > MAX_BYTES:
         return _Outcome("refused", too_large(size).detail)
@@ -115,16 +114,16 @@ def _check(upload: Upload, read: Callable[[], bytes], *, size: int, may_be_forge
     if verdict.is_missing:
         log.error("Upload %s was refused: the malware scanner says %s", upload.id, verdict.detail)
         return _Outcome("refused", _NO_VERDICT, verdict.result)
-    return _publish(upload, read, verdict)
+    return _publish(upload, read, verdict, now=now)
 
 
-def _publish(upload: Upload, read: Callable[[], bytes], verdict: Verdict) -> _Outcome:
+def _publish(upload: Upload, read: Callable[[], bytes], verdict: Verdict, *, now: datetime) -> _Outcome:
     try:
         images = web_images(read())
     except ImageRefused as refusal:
         return _Outcome("refused", refusal.detail, verdict.result)
     image = _write(upload, images)
-    replaced = _show(upload, image)
+    replaced = _show(upload, image, now=now)
     for blob in image.blobs if replaced is None else replaced:
         blobs.delete_blob(blobs.PUBLIC, blob)
     return _Outcome("valid", _SUPERSEDED if replaced is None else None, verdict.result)
@@ -142,20 +141,18 @@ def _image_of(upload: Upload) -> PackageImage:
     return PackageImage(upload.id, display=f"{folder}/display.webp", thumbnail=f"{folder}/thumbnail.webp")
 
 
-def _show(upload: Upload, image: PackageImage) -> list[str] | None:
+def _show(upload: Upload, image: PackageImage, *, now: datetime) -> list[str] | None:
     """Make this the package's image; returns the blobs that nobody shows any more, or None if it is not shown."""
     sender = uploads.sender(upload)  # before the transaction: the storage is not asked inside one
     with UnitOfWork() as unit_of_work:
-        replaced = show_image(
-            unit_of_work.session, upload.event_id, upload.package_id, image, actor=sender, now=utc_now()
-        )
+        replaced = show_image(unit_of_work.session, upload.event_id, upload.package_id, image, actor=sender, now=now)
         _commit(unit_of_work, upload)
     return replaced
 
 
-def _take_back(upload: Upload) -> None:
+def _take_back(upload: Upload, *, now: datetime) -> None:
     with UnitOfWork() as unit_of_work:
-        withdraw_image(unit_of_work.session, upload.event_id, upload.package_id, upload_id=upload.id, now=utc_now())
+        withdraw_image(unit_of_work.session, upload.event_id, upload.package_id, upload_id=upload.id, now=now)
         _commit(unit_of_work, upload)
     for name in _image_of(upload).blobs:
         blobs.delete_blob(blobs.PUBLIC, name)

@@ -46,7 +46,7 @@ def _settle(upload: Upload, *, now: datetime) -> None:
     found = blobs.blob_info(blobs.UPLOADS, upload.blob_name)
     if found is None:
         state = uploads.find(upload)
-        checking.refuse(upload, _GONE if state and state.status == "received" else _NEVER_ARRIVED)
+        checking.refuse(upload, _GONE if state and state.status == "received" else _NEVER_ARRIVED, now=now)
         return
     read = partial(blobs.get_blob, blobs.UPLOADS, upload.blob_name)
     checking.validate_upload(upload.blob_name, read, size=found.size, now=now)
@@ -74,7 +74,7 @@ def _remove_unchecked(found: list[blobs.BlobInfo], now: datetime) -> None:
         if upload is None:
             blobs.delete_blob(blobs.UPLOADS, blob.name, only=blob)
         else:
-            checking.refuse(upload, _NEVER_CHECKED)
+            checking.refuse(upload, _NEVER_CHECKED, now=now)
 
 
 def _remove_unshown(found: list[blobs.BlobInfo], now: datetime) -> None:
