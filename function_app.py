@@ -7,10 +7,13 @@ gc.disable()  # until all is imported: nothing of it is garbage, and each look a
 import azure.functions as func  # noqa: E402
 
 from shared.kit import logs, telemetry  # noqa: E402
-from shared.kit.settings import settings  # noqa: E402
+from shared.kit.settings.app import app_settings  # noqa: E402
+from shared.kit.settings.telemetry import telemetry_settings  # noqa: E402
+from shared.settings import read_settings  # noqa: E402
 
-logs.set_up(settings())  # before the imports below read the settings, so that all faults are told at once
-telemetry.start(settings())
+read_settings()  # before the imports below read any, so that all faults are told at once
+logs.set_up(telemetry_settings(), is_local=app_settings().is_local)
+telemetry.start(telemetry_settings())
 
 from functions import platform  # noqa: E402
 from functions.routes import BACKGROUND, ENDPOINTS  # noqa: E402

@@ -10,6 +10,7 @@ from shared.domain.catalog.queries import package_list_keys
 from shared.domain.orders import queries
 from shared.domain.orders.errors import NoSuchOrder
 from shared.domain.orders.schemas import OrderOut
+from shared.domain.orders.settings import order_settings
 from shared.domain.promotions.queries import cache_key
 from shared.domain.sales.queries import counts_key
 from shared.kit.cache import cache
@@ -20,7 +21,7 @@ from shared.kit.rate_limits import RateLimit
 
 ORDER_LINK = {"X-Order-Token": "The order's `access_token`; not needed when signed in as its customer."}
 """The header with which buyers open an order, as routes declare it."""
-_ORDER_LINKS = RateLimit("order_links")
+_ORDER_LINKS = RateLimit("order_links", lambda: order_settings().rate_limit_order_links)
 
 
 def endpoints(tag: str, *, after_write: Callable[[Call], None] | None = None) -> Blueprint:

@@ -2,11 +2,11 @@
 
 import azure.functions as func
 
-from shared.domain.catalog.image_checks import validate_upload
-from shared.domain.catalog.image_cleaning import clean_uploads as clean
+from shared.domain.images.checking import validate_upload
+from shared.domain.images.cleaning import clean_uploads as clean
+from shared.domain.images.settings import image_settings
 from shared.kit.clock import utc_now
 from shared.kit.jobs import job
-from shared.kit.settings import settings
 from shared.kit.storage.blobs import UPLOADS
 
 bp = func.Blueprint()
@@ -18,7 +18,7 @@ bp = func.Blueprint()
     path=f"{UPLOADS}/{{name}}",
     connection="AzureWebJobsStorage",
     source=func.BlobSource.EVENT_GRID
-    if settings().blob_trigger_source == "EventGrid"
+    if image_settings().blob_trigger_source == "EventGrid"
     else func.BlobSource.LOGS_AND_CONTAINER_SCAN,
 )
 def validate_image(upload: func.InputStream) -> None:
@@ -30,7 +30,7 @@ def validate_image(upload: func.InputStream) -> None:
 
 
 @bp.function_name("clean_uploads")
-@bp.timer_trigger(arg_name="timer", schedule=settings().uploads_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=image_settings().uploads_schedule, use_monitor=False)
 def clean_uploads(timer: func.TimerRequest) -> None:
     """Check uploads that wait for a verdict or whose event was lost, end those that never came, remove leftovers."""
     with job("clean_uploads"):

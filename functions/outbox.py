@@ -6,12 +6,13 @@ import azure.functions as func
 
 from shared.domain.messaging.kinds import KINDS
 from shared.domain.messaging.message_kind import Queue
+from shared.domain.messaging.settings import messaging_settings
 from shared.kit.jobs import job
 from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import register
 from shared.kit.outbox.publishing import addresses_in, publish_waiting, put_on_queue
 from shared.kit.outbox.working import work_on
-from shared.kit.settings import settings
+from shared.kit.settings.mail import mail_settings
 
 log = logging.getLogger(__name__)
 bp = func.Blueprint()
@@ -20,7 +21,7 @@ register(KINDS)
 
 
 @bp.function_name("publish_outbox")
-@bp.timer_trigger(arg_name="timer", schedule=settings().outbox_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=messaging_settings().outbox_schedule, use_monitor=False)
 def publish_outbox(timer: func.TimerRequest) -> None:
     """Put on the queue what could not be put there right after its commit."""
     with job("publish_outbox"):
@@ -50,7 +51,7 @@ def _work_through(queue: Queue, queue_message: func.QueueMessage, *, failure: st
     alone fails the function: the host brings it again, and after five times puts it on the poison queue.
     """
     addresses = addresses_in(queue_message.get_body())
-    with Mailer(settings()) as mailer:
+    with Mailer(mail_settings()) as mailer:
         for address in addresses:
             try:
                 work_on(address, mailer)

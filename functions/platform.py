@@ -22,13 +22,14 @@ from shared.kit.fields import Output
 from shared.kit.http import openapi, reference
 from shared.kit.http.call import Answer, Call, Content
 from shared.kit.http.problems import Unauthenticated
-from shared.kit.settings import settings
+from shared.kit.settings.app import app_settings
+from shared.kit.settings.group import unresolved_references
 from shared.kit.storage.account import StorageDown, ping_storage, storage_errors
 
 VERSION = "0.1.0"
 JSON = "application/json"
 # The reference is one page that loads nothing and runs nothing.
-_REFERENCE_POLICY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:"}
+_REFERENCE_POLICY = {"Content-Security-Policy": f"{reference.CONTENT_SECURITY_POLICY}; img-src data:"}
 
 bp = endpoints("Platform")
 
@@ -67,7 +68,7 @@ def health_ready(call: Call) -> Answer[Health]:
     """Tell whether the app can serve, and how its dependencies are. 503 only when the database is down."""
     dependencies = {"database": _database(), "redis": _redis(), "storage": _storage()}
     down = {name for name, dependency in dependencies.items() if dependency.state == "down"}
-    unresolved = list(settings().unresolved_references)
+    unresolved = unresolved_references()
     wanting = down or unresolved
     status: Literal["ok", "degraded", "down"] = "down" if "database" in down else "degraded" if wanting else "ok"
     health = Health(status=status, dependencies=dependencies, unresolved_settings=unresolved)
@@ -113,7 +114,7 @@ def _since(started: float) -> float:
 )
 def get_metrics(call: Call) -> Content:
     """Read the metrics in Prometheus' text format; where `METRICS_KEY` is set, with it as bearer token."""
-    key = settings().metrics_key
+    key = app_settings().metrics_key
     if key and not hmac.compare_digest(call.headers.get("authorization", "").encode(), f"Bearer {key}".encode()):
         raise Unauthenticated("The metrics need their own key as bearer token.")
     return Content(metrics.render(business_metrics), metrics.CONTENT_TYPE)
@@ -138,7 +139,7 @@ def _document() -> dict[str, Any]:
         routes,
         title="Boxoffice",
         version=VERSION,
-        server_url=settings().public_url,
+        server_url=app_settings().public_url,
         description="Ticketing that never sells a seat twice.",
         gate_refusals=(PermissionMissing, NoSuchEvent),
     )

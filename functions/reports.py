@@ -5,18 +5,18 @@ from datetime import timedelta
 
 import azure.functions as func
 
+from shared.domain.reports.settings import report_settings
 from shared.domain.reports.upkeep import keep_reports
 from shared.domain.sales.queries import warm_summaries
 from shared.kit.clock import utc_now
 from shared.kit.jobs import job
-from shared.kit.settings import settings
 
 log = logging.getLogger(__name__)
 bp = func.Blueprint()
 
 
 @bp.function_name("refresh_sales")
-@bp.timer_trigger(arg_name="timer", schedule=settings().sales_refresh_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=report_settings().sales_refresh_schedule, use_monitor=False)
 def refresh_sales(timer: func.TimerRequest) -> None:
     """Refresh the cached summaries where something was sold; write the reports that are due, remove outdated ones."""
     with job("refresh_sales"):
@@ -24,4 +24,4 @@ def refresh_sales(timer: func.TimerRequest) -> None:
             warm_summaries(now=utc_now())
         except Exception:  # without them everything is right, and a little slower
             log.exception("The sales summaries could not be refreshed")
-        keep_reports(sales_every=timedelta(minutes=settings().sales_export_minutes))
+        keep_reports(sales_every=timedelta(minutes=report_settings().sales_export_minutes))

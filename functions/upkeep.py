@@ -3,20 +3,23 @@
 import azure.functions as func
 
 from shared.domain.audit import upkeep
+from shared.domain.audit.settings import audit_settings
 from shared.domain.ledger.reconciling import reconcile_all
+from shared.domain.ledger.settings import ledger_settings
 from shared.domain.orders.releasing import release_all_overdue
 from shared.domain.orders.search.words import learn_words, tidy_index
+from shared.domain.orders.settings import order_settings
 from shared.domain.privacy import retention
+from shared.domain.privacy.settings import privacy_settings
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.jobs import job
-from shared.kit.settings import settings
 
 bp = func.Blueprint()
 
 
 @bp.function_name("archive_audit")
-@bp.timer_trigger(arg_name="timer", schedule=settings().audit_archive_schedule, use_monitor=True)
+@bp.timer_trigger(arg_name="timer", schedule=audit_settings().audit_archive_schedule, use_monitor=True)
 def archive_audit(timer: func.TimerRequest) -> None:
     """Archive the closed months of every audit trail, then prune what is older than seven years and proven."""
     with job("archive_audit"):
@@ -26,10 +29,10 @@ def archive_audit(timer: func.TimerRequest) -> None:
 
 
 @bp.function_name("apply_retention")
-@bp.timer_trigger(arg_name="timer", schedule=settings().retention_schedule, use_monitor=True)
+@bp.timer_trigger(arg_name="timer", schedule=privacy_settings().retention_schedule, use_monitor=True)
 def apply_retention(timer: func.TimerRequest) -> None:
     """Erase personal data of events long over, and prune messages that have served, as the settings say."""
-    config = settings()
+    config = privacy_settings()
     rules = retention.Rules(
         personal_data_days=config.personal_data_days,
         provider_message_days=config.provider_message_days,
@@ -40,7 +43,7 @@ def apply_retention(timer: func.TimerRequest) -> None:
 
 
 @bp.function_name("release_expired")
-@bp.timer_trigger(arg_name="timer", schedule=settings().release_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=order_settings().release_schedule, use_monitor=False)
 def release_expired(timer: func.TimerRequest) -> None:
     """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
     with job("release_expired"), raw_connection() as connection:
@@ -48,7 +51,7 @@ def release_expired(timer: func.TimerRequest) -> None:
 
 
 @bp.function_name("reconcile")
-@bp.timer_trigger(arg_name="timer", schedule=settings().reconcile_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=ledger_settings().reconcile_schedule, use_monitor=False)
 def reconcile(timer: func.TimerRequest) -> None:
     """Check the books of every event in which something happens; what differs is logged, counted and listed."""
     with job("reconcile"):
@@ -56,7 +59,7 @@ def reconcile(timer: func.TimerRequest) -> None:
 
 
 @bp.function_name("tend_order_search")
-@bp.timer_trigger(arg_name="timer", schedule=settings().order_search_schedule, use_monitor=False)
+@bp.timer_trigger(arg_name="timer", schedule=order_settings().order_search_schedule, use_monitor=False)
 def tend_order_search(timer: func.TimerRequest) -> None:
     """Learn the words of new orders, and tidy the index they are found by, so that no order waits for either."""
     with job("tend_order_search"), raw_connection() as connection:

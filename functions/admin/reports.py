@@ -24,6 +24,7 @@ from shared.domain.reports.schemas import (
     ScheduleOut,
     SchedulePatch,
 )
+from shared.domain.reports.settings import report_settings
 from shared.domain.reports.writing import CONTENT_TYPE, write
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.http.call import Call, Content, Redirect
@@ -33,7 +34,7 @@ from shared.kit.storage.account import storage_errors
 
 bp = endpoints("Reports")
 
-REPORTS = RateLimit("reports", by="event")
+REPORTS = RateLimit("reports", lambda: report_settings().rate_limit_reports, by="event")
 
 _REPORTS = "v1/admin/events/{event_id}/reports"
 _SCHEDULES = "v1/admin/events/{event_id}/report-schedules"

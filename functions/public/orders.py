@@ -7,26 +7,28 @@ from shared.domain.orders import errors, queries
 from shared.domain.orders.placing.basket import SalesChannel
 from shared.domain.orders.placing.commands import REFUSALS, place_order
 from shared.domain.orders.schemas import OrderOut, OrderPlace, PlacedOrderOut
+from shared.domain.orders.settings import order_settings
 from shared.domain.payments.providers import online_provider
 from shared.domain.promotions import errors as promo_errors
+from shared.domain.promotions.settings import promotion_settings
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.http.call import Call
 from shared.kit.http.limiting import counting_misses
 from shared.kit.http.problems import TooManyRequests
 from shared.kit.rate_limits import RateLimit
-from shared.kit.settings import settings
+from shared.kit.settings.app import app_settings
 
 bp = endpoints("Orders", after_write=drop_what_buyers_change)
 
 # Only orders that name an unknown code count, so that selling itself is not limited.
-PROMO_GUESSES = RateLimit("promo_guesses")
-ORDERS = RateLimit("orders")
+PROMO_GUESSES = RateLimit("promo_guesses", lambda: promotion_settings().rate_limit_promo_guesses)
+ORDERS = RateLimit("orders", lambda: order_settings().rate_limit_orders)
 
 
 def _online() -> SalesChannel:
     """How buyers can pay here."""
     return SalesChannel(
-        paid_at_once=frozenset({"test"} if settings().is_local else ()),
+        paid_at_once=frozenset({"test"} if app_settings().is_local else ()),
         paid_later=frozenset({"card"} if online_provider() else ()),
     )
 

@@ -9,10 +9,10 @@ from shared.domain.payments import commands, errors
 from shared.domain.payments.provider import BadSignature, Facts, ProviderDown, UnreadableMessage
 from shared.domain.payments.queries import latest_payment, payments_given_up
 from shared.domain.payments.schemas import MessageTaken, PaymentConfirm, PaymentIntentOut
+from shared.domain.payments.settings import payment_settings
 from shared.kit.db.idempotency import IdempotencyKeyReused
 from shared.kit.http.call import Call
 from shared.kit.http.problems import DependencyDown, MalformedJson, UnsignedMessage
-from shared.kit.settings import settings
 
 bp = endpoints("Payments")
 
@@ -46,7 +46,7 @@ def _intent_out(order: OrderOut, facts: Facts) -> PaymentIntentOut:
             "amount_cents": order.total_cents,
             "currency": order.currency,
             "client_secret": facts.client_secret,
-            "publishable_key": settings().stripe_publishable_key,
+            "publishable_key": payment_settings().stripe_publishable_key,
             "expires_at": order.expires_at,
         }
     )

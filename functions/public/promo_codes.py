@@ -3,12 +3,13 @@ from shared.domain.access.errors import NoSuchEvent
 from shared.domain.access.permissions import Permission
 from shared.domain.promotions import queries
 from shared.domain.promotions.schemas import PromoCodePreview, PromoCodePreviewOut
+from shared.domain.promotions.settings import promotion_settings
 from shared.kit.http.call import Call
 from shared.kit.rate_limits import RateLimit
 
 bp = endpoints("Public")
 
-PROMO_PREVIEWS = RateLimit("promo_previews")
+PROMO_PREVIEWS = RateLimit("promo_previews", lambda: promotion_settings().rate_limit_promo_previews)
 
 
 @bp.post(

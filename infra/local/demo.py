@@ -16,17 +16,17 @@ from infra.local.tokens import DEMO_NAMES, claims_for
 from shared.domain.access.commands import admit, put_member
 from shared.domain.access.permissions import Permission, Role
 from shared.domain.catalog import commands
-from shared.domain.catalog.images import receive_image
 from shared.domain.catalog.models import Event
 from shared.domain.catalog.options import create_option
 from shared.domain.catalog.queries import all_packages
 from shared.domain.catalog.schemas import EventCreate, OptionCreate, PackageCreate, PackageOut
+from shared.domain.images.commands import receive_image
 from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import Actor, Identity
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
-from shared.kit.settings import settings
+from shared.kit.settings.http import http_settings
 
 GALA = EventCreate(
     title="Spring Benefit Gala",
@@ -135,8 +135,8 @@ def _send_picture(event_id: UUID, package: PackageOut, *, by: Actor, now: dateti
 def _sign_in(unit_of_work: UnitOfWork, email: str) -> Actor:
     """Record a demo user, as their first request would."""
     identity = Identity(
-        issuer=settings().oidc_issuer,
-        subject=claims_for(email, issuer=settings().oidc_issuer)["sub"],
+        issuer=http_settings().oidc_issuer,
+        subject=claims_for(email, issuer=http_settings().oidc_issuer)["sub"],
         email=email,
         email_verified=True,
         name=DEMO_NAMES[email],

@@ -1,11 +1,13 @@
 """Writes what is said about the settings elsewhere from the settings themselves: `make settings`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from shared.kit.settings import Settings, is_secret, variable_name
+from shared.kit.settings.group import Group, is_secret, variable_name
+from shared.settings import GROUPS
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "settings.md"
@@ -21,7 +23,10 @@ keep them in Key Vault ([deploying](deploying.md#2-settings)).
 Schedules have six fields in UTC: second, minute, hour, day, month, weekday
 ([what the timers cost](deploying.md#7-what-it-costs-while-nobody-buys)).
 
-This page is written by `make settings` from `shared/kit/settings.py`.
+This page is written by `make settings` from the groups that `shared/settings.py` lists.
+"""
+_TABLE = """
+## {heading}
 
 | Name | Default | Meaning |
 |---|---|---|
@@ -30,24 +35,27 @@ This page is written by `make settings` from `shared/kit/settings.py`.
 
 def guide() -> str:
     """The page about the settings."""
-    rows = []
-    for field, info in Settings.model_fields.items():
+    return _HEAD + "".join(_TABLE.format(heading=group.heading) + "".join(_rows(group)) for group in GROUPS)
+
+
+def _rows(group: type[Group]) -> Iterator[str]:
+    for field, info in group.model_fields.items():
         if info.is_required():
             default = "required"
         elif info.default in {None, "", PydanticUndefined}:
             default = ""
         else:
             default = f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
-        secret = " **Secret.**" if is_secret(field) else ""
-        rows.append(f"| `{variable_name(field)}` | {default} | {info.description}{secret} |")
-    return _HEAD + "\n".join(rows) + "\n"
+        secret = " **Secret.**" if is_secret(group, field) else ""
+        yield f"| `{variable_name(group, field)}` | {default} | {info.description}{secret} |\n"
 
 
 def example() -> str:
     """Settings for a start with Azure Functions Core Tools; the services run as `make dev` starts them."""
     values = {"FUNCTIONS_WORKER_RUNTIME": "python", "ENVIRONMENT": "local"}
-    for field, info in Settings.model_fields.items():
-        name = variable_name(field)
+    fields = [(group, field) for group in GROUPS for field in group.model_fields]
+    for group, field in fields:
+        name, info = variable_name(group, field), group.model_fields[field]
         if name in values or name.endswith("__accountName"):
             continue
         if info.examples:

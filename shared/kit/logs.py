@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from shared.kit.settings import Settings
+from shared.kit.settings.telemetry import TelemetrySettings
 from shared.kit.tracing import current_work
 
 access = logging.getLogger("boxoffice.access")
@@ -26,9 +26,9 @@ _QUOTING = ("psycopg",)
 _HARMLESS = frozenset({"08", "25", "3D", "40", "42", "53", "54", "55", "57", "58", "XX"})
 
 
-def set_up(config: Settings) -> None:
+def set_up(config: TelemetrySettings, *, is_local: bool) -> None:
     """Have every line tell which work it belongs to and nothing personal, and in production be JSON."""
-    is_private = config.is_local and config.log_format == "text"  # a developer's own data: errors may say all
+    is_private = is_local and config.log_format == "text"  # a developer's own data: errors may say all
     make_record = logging.getLogRecordFactory()  # the worker's OpenTelemetry may have one of its own
     logging.setLogRecordFactory(lambda *args, **kwargs: _complete(make_record(*args, **kwargs), is_private=is_private))
     access.setLevel(logging.INFO if config.access_log else logging.WARNING)

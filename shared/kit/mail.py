@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from shared.kit.settings import Settings
+from shared.kit.settings.mail import MailSettings
 
 _TIMEOUT_SECONDS = 15
 
@@ -20,7 +20,7 @@ class MailNotConfigured(RuntimeError):
 class Mailer:
     """A connection to the server of `MAIL_URL`, opened for the first message and shared by those that follow."""
 
-    def __init__(self, config: Settings) -> None:
+    def __init__(self, config: MailSettings) -> None:
         """Nothing is opened until a message is sent."""
         self._url = config.mail_url
         self._server: smtplib.SMTP | None = None

@@ -6,12 +6,13 @@ neither opens the gates nor shuts anybody out.
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from shared.kit.redis_server import RedisServer, redis_server
-from shared.kit.settings import Settings, settings
+from shared.kit.settings.http import HttpSettings, http_settings
 
 if TYPE_CHECKING:
     import redis
@@ -23,9 +24,11 @@ _GENEROUS = 100
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A limit by its name; how much it allows says the setting `rate_limit_<name>`, where None allows everything."""
+    """A limit by its name, which is also that of its setting: `RATE_LIMIT_<NAME>`."""
 
     name: str
+    allows: Callable[[], str | None]
+    """Reads the setting, such as `30/minute`; None allows everything."""
     by: Literal["address", "event"] = "address"
     """Whose calls are counted together: an address's (in the event of the path, if any), or all those of an event."""
 
@@ -51,7 +54,7 @@ class _Rule:
 class RateLimiter:
     """Counts calls in moving windows."""
 
-    def __init__(self, config: Settings, server: RedisServer) -> None:
+    def __init__(self, config: HttpSettings, server: RedisServer) -> None:
         self._config = config
         self._server = server
         self._rules: dict[str, _Rule | None] = {}
@@ -89,7 +92,7 @@ class RateLimiter:
         return self._rules[limit.name]
 
     def _read(self, limit: RateLimit) -> _Rule | None:
-        text = getattr(self._config, f"rate_limit_{limit.name}")
+        text = limit.allows()
         if text is None or self._config.rate_limits == "off":
             return None
         from limits import parse  # noqa: PLC0415 - 140 ms that a cold start need not wait for
@@ -129,4 +132,4 @@ def _told(
 @lru_cache(maxsize=1)
 def rate_limiter() -> RateLimiter:
     """Return the process's limiter."""
-    return RateLimiter(settings(), redis_server())
+    return RateLimiter(http_settings(), redis_server())

@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.kit.breaker import Breaker
-from shared.kit.settings import Settings, settings
+from shared.kit.settings.database import database_settings
+from shared.kit.settings.redis import RedisSettings, redis_settings
 
 if TYPE_CHECKING:
     import redis
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 class RedisServer:
     """Redis as something that may be away at any moment."""
 
-    def __init__(self, config: Settings) -> None:
-        """Connect at the first use to `config.redis_url`; without one it is always away."""
+    def __init__(self, config: RedisSettings, *, threads: int) -> None:
+        """Connect at the first use to `config.redis_url`; without one it is always away. `threads` use it at once."""
         self._url = config.redis_url
         self._timeout = config.redis_timeout_ms / 1000
-        self._pool_size = config.database_pool_size
+        self._threads = threads
         self._client: redis.Redis | None = None
         self._breaker = Breaker("redis", lambda: self._connected().ping())
 
@@ -49,7 +50,7 @@ class RedisServer:
                 self._url,
                 socket_timeout=self._timeout,
                 socket_connect_timeout=self._timeout,
-                max_connections=self._pool_size + 8,
+                max_connections=self._threads + 8,
                 health_check_interval=30,
             )
         return self._client
@@ -62,4 +63,4 @@ class RedisServer:
 @lru_cache(maxsize=1)
 def redis_server() -> RedisServer:
     """Return the process's Redis."""
-    return RedisServer(settings())
+    return RedisServer(redis_settings(), threads=database_settings().database_pool_size)

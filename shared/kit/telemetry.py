@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from shared.kit.settings import Settings
+from shared.kit.settings.telemetry import TelemetrySettings
 from shared.kit.tracing import Span, start_spans_with
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 _UNUSED = ("django", "fastapi", "flask", "psycopg2")
 
 
-def start(config: Settings) -> None:
+def start(config: TelemetrySettings) -> None:
     """Send each request and each run of a background function as a span, and what Azure's clients do as parts of it.
 
     Where the library is missing a warning says so, and everything else works.

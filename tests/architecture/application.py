@@ -7,13 +7,13 @@ from typing import Any
 from unittest import mock
 
 from shared.kit.http.endpoint import Route
-from shared.kit.settings import settings
+from shared.settings import read_settings
 
 
 def load(name: str, environment: Mapping[str, str]) -> Any:
     """Import a module that reads the settings; afterwards this process's environment is as it was."""
     with mock.patch.dict(os.environ, environment):
-        settings()
+        read_settings()
         return importlib.import_module(name)
 
 

@@ -11,13 +11,17 @@ DOMAIN = REPOSITORY / "shared" / "domain"
 AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").exists()}
 # What one area shows to the others: what it can do, read and refuse, and in which terms; and its use cases by name.
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
-SHOWN |= {"paying", "releasing", "returning", "redeeming", "mending", "refunds", "facts", "sending"}
+SHOWN |= {"paying", "releasing", "returning", "redeeming", "mending", "refunds", "facts", "sending", "package_image"}
 SHOWN |= {"provider", "providers", "placeholders", "erasing", "removal", "conditions", "words", "kinds", "offers"}
 SHOWN |= {"messages", "emails", "message_kind"}
-# Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each; and
-# whoever has the books kept says in the ledger's own terms what has happened; a package is read with its stock.
+# Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each;
+# whoever has the books kept says in the ledger's own terms what has happened; a package is read with its stock; guests
+# are counted with the key from which the links of orders are made; and e-mails say who sends them.
 EXCEPTIONS = {
     ("messaging.emails", "orders.links"),
+    ("orders.messages", "messaging.settings"),
+    ("payments.messages", "messaging.settings"),
+    ("reports.messages", "messaging.settings"),
     ("orders.placing.drafting", "tickets.rules"),
     ("orders.placing.drafting", "ledger.rules"),
     ("orders.placing.records", "ledger.rules"),
@@ -27,6 +31,7 @@ EXCEPTIONS = {
     ("catalog.commands", "stock.models"),
     ("catalog.options", "stock.models"),
     ("catalog.queries", "stock.models"),
+    ("promotions.redeeming", "orders.settings"),
 }
 
 

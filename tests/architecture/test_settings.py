@@ -5,8 +5,17 @@ import json
 import pytest
 
 from infra.local.home import REPOSITORY
-from shared.kit.settings import Settings, SettingsError, is_secret, load_settings, settings, variable_name
-from tests.architecture.application import load
+from shared.domain.images.settings import ImageSettings
+from shared.kit.settings import group
+from shared.kit.settings.app import AppSettings
+from shared.kit.settings.database import DatabaseSettings
+from shared.kit.settings.group import SettingsError, is_secret, load, load_all, unresolved_references, variable_name
+from shared.kit.settings.http import HttpSettings
+from shared.kit.settings.mail import MailSettings
+from shared.kit.settings.redis import RedisSettings
+from shared.kit.settings.storage import StorageSettings
+from shared.settings import GROUPS, read_settings
+from tests.architecture import application
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 GOOD = {
@@ -18,17 +27,19 @@ GOOD = {
     "TICKET_SIGNING_KEY": KEY,
     "ORDER_LINK_KEY": KEY,
 }
+FIELDS = {variable_name(each, field): (each, field) for each in GROUPS for field in each.model_fields}
 REQUIRED = ["PUBLIC_URL", "DATABASE_URL", "OIDC_ISSUER", "TICKET_SIGNING_KEY", "ORDER_LINK_KEY"]
 
 
 def fault(environment: dict[str, str]) -> str:
     with pytest.raises(SettingsError) as caught:
-        load_settings(environment)
+        load_all(GROUPS, environment)
     return str(caught.value)
 
 
 def test_every_setting_is_described():
-    for name, field in Settings.model_fields.items():
+    for name, (each, attribute) in FIELDS.items():
+        field = each.model_fields[attribute]
         assert field.description, name
         assert field.description[0].isupper() or field.description.startswith("`"), name
         assert field.description.endswith("."), name
@@ -36,24 +47,31 @@ def test_every_setting_is_described():
 
 def test_the_example_for_core_tools_lists_every_setting():
     example = json.loads((REPOSITORY / "local.settings.example.json").read_text())["Values"]
-    known = {variable_name(field) for field in Settings.model_fields}
     instead = "AzureWebJobsStorage__accountName"  # on Azure, in place of the connection string
-    assert set(example) - {"FUNCTIONS_WORKER_RUNTIME"} == known - {instead}
+    assert set(example) - {"FUNCTIONS_WORKER_RUNTIME"} == FIELDS.keys() - {instead}
     assert all(isinstance(value, str) for value in example.values())
 
 
 def test_the_page_of_settings_names_each():
     page = (REPOSITORY / "docs" / "settings.md").read_text()
-    for field in Settings.model_fields:
-        assert f"`{variable_name(field)}`" in page
+    for name in FIELDS:
+        assert page.count(f"| `{name}` |") == 1
+    assert all(f"\n## {each.heading}\n" in page for each in GROUPS)
+
+
+def test_no_setting_is_in_two_groups_and_no_group_is_left_out(app_environment):
+    assert len(FIELDS) == sum(len(each.model_fields) for each in GROUPS)
+    application.load("functions.platform", app_environment)
+    assert set(group.Group.__subclasses__()) == set(GROUPS)
 
 
 def test_the_least_that_is_needed_is_enough():
-    found = load_settings(GOOD)
-    assert found.is_local
-    assert found.public_url == "http://localhost:7071"
-    assert (found.oidc_audience, found.redis_url, found.mail_url) == ("boxoffice", None, None)
-    assert found.database_pool_size >= 1
+    assert load_all(GROUPS, GOOD).keys() == set(GROUPS)
+    app = load(AppSettings, GOOD)
+    assert (app.is_local, app.public_url) == (True, "http://localhost:7071")
+    assert load(HttpSettings, GOOD).oidc_audience == "boxoffice"
+    assert (load(RedisSettings, GOOD).redis_url, load(MailSettings, GOOD).mail_url) == (None, None)
+    assert load(DatabaseSettings, GOOD).database_pool_size >= 1
 
 
 @pytest.mark.parametrize("text", ["* * * * *", "every minute", "0 0 * * * * *"])
@@ -70,8 +88,10 @@ def test_a_missing_setting_is_named_with_what_is_expected(name):
 
 
 def test_every_fault_is_named_at_once():
-    said = fault({})
+    said = fault({"CLAMD_PORT": "0", "STRIPE_SECRET_KEY": "sk_test_x"})
     assert [name for name in REQUIRED if f"{name}: is missing" in said] == REQUIRED
+    for each in ("CLAMD_PORT: ", "STRIPE_WEBHOOK_SECRET is missing", "AzureWebJobsStorage (or "):
+        assert said.count(each) == 1
 
 
 @pytest.mark.parametrize(
@@ -129,14 +149,14 @@ SECRETS = {
 
 def test_what_is_secret_is_shown_in_no_way_in_which_settings_are_printed():
     """A new secret has to be put on this list; a name that sounds like one has to be one."""
-    assert {variable_name(field) for field in Settings.model_fields if is_secret(field)} == set(SECRETS)
+    assert {name for name, (each, field) in FIELDS.items() if is_secret(each, field)} == set(SECRETS)
     public = {"STRIPE_PUBLISHABLE_KEY", "TICKET_VERIFYING_KEYS"}
-    sounding = {name for name in map(variable_name, Settings.model_fields) if "KEY" in name or "SECRET" in name}
+    sounding = {name for name in FIELDS if "KEY" in name or "SECRET" in name}
     assert sounding - public <= set(SECRETS)
-    found = load_settings(GOOD | SECRETS)
-    assert found.mail_url == SECRETS["MAIL_URL"]
-    for shown in (repr(found), str(found), f"{found}", found.model_dump_json(), str(found.model_dump())):
-        assert "hunter2" not in shown
+    assert load(MailSettings, SECRETS).mail_url == SECRETS["MAIL_URL"]
+    for found in load_all(GROUPS, GOOD | SECRETS).values():
+        for shown in (repr(found), str(found), f"{found}", found.model_dump_json(), str(found.model_dump())):
+            assert "hunter2" not in shown
 
 
 def test_no_secret_stands_in_what_is_said_of_a_bad_one():
@@ -159,9 +179,10 @@ def test_a_reference_that_was_not_resolved_is_named_and_not_taken_for_a_value(na
         "STRIPE_SECRET_KEY",
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
     }:  # the app can do without
-        found = load_settings(environment)
-        assert found.unresolved_references == (name,)
-        assert getattr(found, name.lower()) is None
+        found = load_all(GROUPS, environment)
+        assert [unresolved for each in found.values() for unresolved in each.unresolved_references] == [name]
+        group_of_it, field = FIELDS[name]
+        assert getattr(found[group_of_it], field) is None
     else:
         said = fault(environment)
         assert f"{name}: is a Key Vault reference that was not resolved" in said
@@ -181,17 +202,18 @@ def test_all_that_were_not_resolved_are_named_at_once():
 def test_what_the_app_runs_without_is_said_at_the_start(monkeypatch, caplog):
     for name, value in (GOOD | {"MAIL_URL": REFERENCE}).items():
         monkeypatch.setenv(name, value)
-    read_now = settings.__wrapped__
-    assert read_now().unresolved_references == ("MAIL_URL",)
+    monkeypatch.setattr(group, "_read", {})  # as in a process that has just begun
+    read_settings()
+    assert unresolved_references() == ["MAIL_URL"]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert caplog.records[0].getMessage().startswith("MAIL_URL is a Key Vault reference that was not resolved.")
     assert "hunter2" not in caplog.text
 
 
 def test_health_says_what_the_app_runs_without(app_environment, monkeypatch):
-    platform = load("functions.platform", app_environment)
+    platform = application.load("functions.platform", app_environment)
     assert platform.health_ready(None).body.status == "ok"
-    monkeypatch.setattr(platform, "settings", lambda: load_settings(GOOD | {"MAIL_URL": REFERENCE}))
+    monkeypatch.setattr(group, "_read", group._read | {MailSettings: load(MailSettings, {"MAIL_URL": REFERENCE})})
     answer = platform.health_ready(None)
     assert (answer.status, answer.body.status, answer.body.unresolved_settings) == (200, "degraded", ["MAIL_URL"])
 
@@ -200,27 +222,27 @@ def test_the_test_provider_is_refused_on_azure(monkeypatch):
     monkeypatch.setenv("WEBSITE_INSTANCE_ID", "0")
     assert "ENVIRONMENT=local is refused on Azure" in fault(GOOD)
     production = GOOD | {"ENVIRONMENT": "production", "METRICS_KEY": "k" * 16}
-    assert not load_settings(production).is_local
+    assert not load(AppSettings, production).is_local
 
 
 def test_production_is_meant_unless_it_is_said_otherwise_and_its_metrics_need_a_key():
     environment = {name: value for name, value in GOOD.items() if name != "ENVIRONMENT"}
     assert "METRICS_KEY is missing" in fault(environment)
-    assert load_settings(environment | {"METRICS_KEY": "k" * 16}).environment == "production"
+    assert load(AppSettings, environment | {"METRICS_KEY": "k" * 16}).environment == "production"
 
 
 def test_the_storage_is_named_by_connection_string_or_by_account():
     environment = {name: value for name, value in GOOD.items() if name != "AzureWebJobsStorage"}
     assert "AzureWebJobsStorage" in fault(environment)
-    found = load_settings(environment | {"AzureWebJobsStorage__accountName": "boxoffice"})
+    found = load(StorageSettings, {"AzureWebJobsStorage__accountName": "boxoffice"})
     assert (found.storage_connection, found.storage_account) == (None, "boxoffice")
 
 
 def test_clamd_has_to_be_somewhere():
     assert "CLAMD_HOST is missing" in fault(GOOD | {"MALWARE_SCANNER": "clamd"})
-    found = load_settings(GOOD | {"MALWARE_SCANNER": "clamd", "CLAMD_HOST": "scanner"})
+    found = load(ImageSettings, {"MALWARE_SCANNER": "clamd", "CLAMD_HOST": "scanner"})
     assert (found.clamd_host, found.clamd_port) == ("scanner", 3310)
 
 
 def test_other_variables_of_the_environment_do_not_matter():
-    assert load_settings(GOOD | {"PATH": "/bin", "DATABASE_URLS": "x"}).is_local
+    assert load(AppSettings, GOOD | {"PATH": "/bin", "DATABASE_URLS": "x"}).is_local

@@ -59,7 +59,8 @@ def measure(*, times: int = TIMES) -> dict[str, Any]:
 
 
 def _check(data: bytes) -> dict[str, Any]:
-    from shared.domain.catalog.image_rules import ImageRefused, web_images
+    from shared.domain.images.errors import ImageRefused
+    from shared.domain.images.rules import web_images
 
     refused, started, cpu = None, time.perf_counter(), time.process_time()
     try:

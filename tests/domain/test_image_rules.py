@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from shared.domain.catalog.image_rules import ImageRefused, WebImages, web_images
+from shared.domain.images.errors import ImageRefused
+from shared.domain.images.rules import WebImages, web_images
 from tests.bench.image_validation import check_in_fresh_process
 
 KINDS = ["JPEG", "PNG", "WEBP"]

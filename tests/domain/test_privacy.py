@@ -33,7 +33,8 @@ from shared.domain.promotions.redeeming import customer_of
 from shared.kit.actor import GUEST, Actor
 from shared.kit.db.engine import make_engine
 from shared.kit.db.idempotency import Idempotency
-from shared.kit.settings import load_settings
+from shared.kit.settings.database import DatabaseSettings
+from shared.kit.settings.group import load
 from tests.factories import at_once
 from tests.harness.desk import NOW, ONLINE, Desk, know_settings
 
@@ -476,7 +477,7 @@ def retained(fresh_database, app_environment, monkeypatch):
     """A desk on whose database the timer works, too."""
     know_settings(app_environment)
     desk = Desk(fresh_database)
-    engine = make_engine(load_settings({**app_environment, "DATABASE_URL": fresh_database}))
+    engine = make_engine(load(DatabaseSettings, {**app_environment, "DATABASE_URL": fresh_database}))
     monkeypatch.setattr("shared.kit.db.unit_of_work.engine", lambda: engine)
     autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
     monkeypatch.setattr("shared.kit.db.unit_of_work.autocommit_engine", lambda: autocommit)

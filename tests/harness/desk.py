@@ -28,7 +28,7 @@ from shared.domain.promotions.commands import create_promo_code
 from shared.domain.promotions.schemas import PromoCodeCreate
 from shared.kit.actor import GUEST, Actor
 from shared.kit.db.idempotency import Idempotency
-from shared.kit.settings import settings
+from shared.settings import read_settings
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 ONLINE = SalesChannel(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"}))
@@ -177,4 +177,4 @@ class Desk:
 def know_settings(environment: Mapping[str, str]) -> None:
     """Have this process read the application's settings, as the application does at its start."""
     with mock.patch.dict(os.environ, environment):
-        settings()
+        read_settings()

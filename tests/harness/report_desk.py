@@ -14,7 +14,8 @@ from shared.domain.reports import catalogue, commands, queries, schemas, upkeep
 from shared.kit.actor import Actor
 from shared.kit.db import unit_of_work
 from shared.kit.db.engine import make_engine
-from shared.kit.settings import load_settings
+from shared.kit.settings.database import DatabaseSettings
+from shared.kit.settings.group import load
 from shared.kit.storage import blobs
 from tests.harness.desk import NOW, Desk, know_settings
 
@@ -97,7 +98,7 @@ class Reports:
 def open_reports(database_url: str, environment: Mapping[str, str]) -> Iterator[Reports]:
     """An event in London, half a year from now; until the end this process's units of work are on `database_url`."""
     know_settings(environment)
-    engine = make_engine(load_settings({**environment, "DATABASE_URL": database_url}))
+    engine = make_engine(load(DatabaseSettings, {**environment, "DATABASE_URL": database_url}))
     reading = engine.execution_options(isolation_level="AUTOCOMMIT")
     desk = Desk(database_url, **LONDON)
     with (

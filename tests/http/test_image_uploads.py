@@ -36,10 +36,9 @@ def package(evening):
 @pytest.fixture
 def domain(app_environment):
     """The domain in this process, on the same database and storage as the host."""
-    catalog = "shared.domain.catalog"
-    names = ("images", "image_checks", "image_cleaning", "image_uploads", "malware")
+    names = ("commands", "checking", "cleaning", "uploads", "malware")
     yield SimpleNamespace(
-        **{name: load(f"{catalog}.{name}", app_environment) for name in names},
+        **{name: load(f"shared.domain.images.{name}", app_environment) for name in names},
         blobs=load("shared.kit.storage.blobs", app_environment),
         tables=load("shared.kit.storage.tables", app_environment),
     )
@@ -54,7 +53,7 @@ def clean(domain, later: timedelta) -> None:
     """Run the timer's work as if it were `later`, from the beginning of each container."""
     for container in ("uploads", "public"):
         domain.tables.delete_entity("sweeps", container, "place")
-    domain.image_cleaning.clean_uploads(now=now() + later)
+    domain.cleaning.clean_uploads(now=now() + later)
     for container in ("uploads", "public"):
         domain.tables.delete_entity("sweeps", container, "place")
 
@@ -73,7 +72,7 @@ def send(link, data: bytes, **headers: str) -> httpx.Response:
 
 
 def new_upload(domain, evening, package):
-    return domain.image_uploads.Upload.new(evening.event_id, uuid.UUID(package["id"]))
+    return domain.uploads.Upload.new(evening.event_id, uuid.UUID(package["id"]))
 
 
 def two_uploads(domain, evening, package):
@@ -83,7 +82,7 @@ def two_uploads(domain, evening, package):
 
 def validate(domain, coming, data: bytes) -> None:
     """One blob event, with the content that it brings; the quarantine itself is left to others."""
-    domain.image_checks.validate_upload(coming.blob_name, lambda: data, size=len(data), now=now())
+    domain.checking.validate_upload(coming.blob_name, lambda: data, size=len(data), now=now())
 
 
 # --- straight to storage --------------------------------------------------------------------------------------------
@@ -170,7 +169,7 @@ def test_a_file_too_large_is_not_even_read(domain, evening, package):
     def read() -> bytes:
         raise AssertionError("it was read")
 
-    domain.image_checks.validate_upload(coming.blob_name, read, size=5_000_001, now=now())
+    domain.checking.validate_upload(coming.blob_name, read, size=5_000_001, now=now())
     assert upload_state(evening, package, str(coming.id))["status"] == "refused"
 
 
@@ -214,7 +213,7 @@ def test_what_never_arrives_is_refused_once_the_link_is_long_over(evening, packa
 def test_an_upload_whose_event_was_lost_is_checked_by_the_timer(evening, package, domain, monkeypatch):
     """The file lies in another container than the one that the host watches; the timer is told to look there."""
     monkeypatch.setattr(domain.blobs, "UPLOADS", "lostuploads")
-    received = domain.images.receive_image(
+    received = domain.commands.receive_image(
         evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     clean(domain, timedelta(seconds=30))
@@ -228,7 +227,7 @@ def test_an_upload_whose_event_was_lost_is_checked_by_the_timer(evening, package
 def test_an_upload_whose_file_is_gone_says_so(evening, package, domain, monkeypatch):
     """Defender can be told to remove what it finds; or the upload's request failed half way."""
     monkeypatch.setattr(domain.blobs, "UPLOADS", "goneuploads")
-    received = domain.images.receive_image(
+    received = domain.commands.receive_image(
         evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     domain.blobs.delete_blob("goneuploads", f"{evening.id}/{package['id']}/{received.upload_id}")
@@ -241,33 +240,33 @@ def test_an_upload_whose_file_is_gone_says_so(evening, package, domain, monkeypa
 def test_two_timers_at_once_check_an_upload_once(evening, package, domain, monkeypatch):
     monkeypatch.setattr(domain.blobs, "UPLOADS", "twiceuploads")
     package_id = uuid.UUID(package["id"])
-    received = domain.images.receive_image(
+    received = domain.commands.receive_image(
         evening.event_id, package_id, photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     later = now() + timedelta(seconds=61)
-    claims = at_once(4, lambda _: domain.image_uploads.claim_due(now=later, most=1000))
+    claims = at_once(4, lambda _: domain.uploads.claim_due(now=later, most=1000))
     assert [upload.id for claim in claims for upload in claim].count(received.upload_id) == 1
     mine = [upload for claim in claims for upload in claim if upload.id == received.upload_id]
-    assert domain.image_uploads.claim_due(now=later + timedelta(minutes=1), most=1000) == []
-    assert mine[0] in domain.image_uploads.claim_due(now=later + timedelta(minutes=3), most=1000)  # it was killed
+    assert domain.uploads.claim_due(now=later + timedelta(minutes=1), most=1000) == []
+    assert mine[0] in domain.uploads.claim_due(now=later + timedelta(minutes=3), most=1000)  # it was killed
 
 
 def test_an_upload_that_breaks_the_function_does_not_keep_the_others_waiting(evening, domain, monkeypatch, poll):
     monkeypatch.setattr(domain.blobs, "UPLOADS", "badluck")
     first, second = evening.package(), evening.package()
     ids = [
-        domain.images.receive_image(
+        domain.commands.receive_image(
             evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
         ).upload_id
         for package in (first, second)
     ]
-    real = domain.image_checks.web_images
+    real = domain.checking.web_images
 
     def break_once(data: bytes):
-        monkeypatch.setattr(domain.image_checks, "web_images", real)
+        monkeypatch.setattr(domain.checking, "web_images", real)
         raise MemoryError
 
-    monkeypatch.setattr(domain.image_checks, "web_images", break_once)
+    monkeypatch.setattr(domain.checking, "web_images", break_once)
     clean(domain, timedelta(seconds=61))
     assert upload_state(evening, first, str(ids[0]))["status"] == "received"
     assert upload_state(evening, second, str(ids[1]))["status"] == "valid"
@@ -277,7 +276,7 @@ def test_an_upload_that_breaks_the_function_does_not_keep_the_others_waiting(eve
 
 def test_what_could_not_be_checked_for_a_day_is_refused(evening, package, domain, monkeypatch):
     monkeypatch.setattr(domain.blobs, "UPLOADS", "oldupload")
-    received = domain.images.receive_image(
+    received = domain.commands.receive_image(
         evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
     )
     domain.blobs.put_blob("oldupload", "no/name/of ours", b"x", content_type="text/plain")
@@ -285,8 +284,8 @@ def test_what_could_not_be_checked_for_a_day_is_refused(evening, package, domain
     def never(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(domain.image_checks, "web_images", never)
-    clean_old = domain.image_cleaning._remove_unchecked
+    monkeypatch.setattr(domain.checking, "web_images", never)
+    clean_old = domain.cleaning._remove_unchecked
     found, _ = domain.blobs.list_page("oldupload", prefix="", size=10, marker=None)
     clean_old(found, now() + timedelta(hours=23))
     assert len(domain.blobs.list_page("oldupload", prefix="", size=10, marker=None)[0]) == 2
@@ -300,10 +299,10 @@ def test_a_scanner_silent_for_half_an_hour_ends_the_upload(evening, package, dom
     clamd = StandInClamd()
     clamd.says = ""
     clamd.start()
-    scanned = domain.malware.settings().model_copy(
+    scanned = domain.malware.image_settings().model_copy(
         update={"malware_scanner": "clamd", "clamd_host": "127.0.0.1", "clamd_port": clamd.port}
     )
-    monkeypatch.setattr(domain.malware, "settings", lambda: scanned)
+    monkeypatch.setattr(domain.malware, "image_settings", lambda: scanned)
     coming, data = new_upload(domain, evening, package), photo()
     try:
         for minutes, status, scan in (
@@ -312,7 +311,7 @@ def test_a_scanner_silent_for_half_an_hour_ends_the_upload(evening, package, dom
             (31, "refused", "not_scanned"),
         ):
             at = now() + timedelta(minutes=minutes)
-            domain.image_checks.validate_upload(coming.blob_name, lambda: data, size=len(data), now=at)
+            domain.checking.validate_upload(coming.blob_name, lambda: data, size=len(data), now=at)
             state = upload_state(evening, package, str(coming.id))
             assert (state["status"], state["malware_scan"]) == (status, scan)
         assert state["reason"] == "The file could not be scanned for malware; upload it again later."
@@ -326,8 +325,8 @@ def test_a_scanner_silent_for_half_an_hour_ends_the_upload(evening, package, dom
 
 @pytest.mark.parametrize("tag", ["Not scanned", "SAM259201: Scan failed - internal service error."])
 def test_defender_giving_up_ends_the_upload(tag, evening, package, domain, monkeypatch):
-    defended = domain.malware.settings().model_copy(update={"malware_scanner": "defender"})
-    monkeypatch.setattr(domain.malware, "settings", lambda: defended)
+    defended = domain.malware.image_settings().model_copy(update={"malware_scanner": "defender"})
+    monkeypatch.setattr(domain.malware, "image_settings", lambda: defended)
     monkeypatch.setattr(domain.blobs, "UPLOADS", "defended")
     coming = new_upload(domain, evening, package)
     domain.blobs.put_blob("defended", coming.blob_name, photo(), content_type="image/jpeg")
@@ -362,8 +361,8 @@ def test_a_refusal_is_final_too(evening, package, domain):
     before = upload_state(evening, package, str(coming.id))
     assert before["status"] == "refused"
     validate(domain, coming, photo())
-    domain.image_uploads.receive(coming, now=now())
-    domain.image_uploads.await_verdict(coming, due_at=now())
+    domain.uploads.receive(coming, now=now())
+    domain.uploads.await_verdict(coming, due_at=now())
     assert upload_state(evening, package, str(coming.id)) == before
     assert evening.read_package(package["id"]) == package
 
@@ -420,15 +419,23 @@ def test_the_image_of_a_package_deleted_meanwhile_goes_with_it(evening, package,
     assert upload_state(evening, package, str(coming.id))["status"] == "valid"
 
 
-def test_an_image_shown_while_somebody_else_refused_it_is_taken_back(evening, package, domain, storage, monkeypatch):
-    coming, real = new_upload(domain, evening, package), domain.image_checks._show
+def test_what_a_validation_writes_bears_the_moment_it_was_given(evening, package, domain):
+    coming, data, at = new_upload(domain, evening, package), photo(), now() + timedelta(minutes=3)
+    domain.checking.validate_upload(coming.blob_name, lambda: data, size=len(data), now=at)
+    ended = upload_state(evening, package, str(coming.id))
+    assert [datetime.fromisoformat(ended[name]) for name in ("received_at", "finished_at")] == [at, at]
+    assert datetime.fromisoformat(evening.read_package(package["id"])["updated_at"]) == at
 
-    def refused_meanwhile(*arguments):
-        shown = real(*arguments)
-        domain.image_uploads.finish(coming, "refused", reason="Malware.", scan="malicious", now=now())
+
+def test_an_image_shown_while_somebody_else_refused_it_is_taken_back(evening, package, domain, storage, monkeypatch):
+    coming, real = new_upload(domain, evening, package), domain.checking._show
+
+    def refused_meanwhile(*arguments, **named):
+        shown = real(*arguments, **named)
+        domain.uploads.finish(coming, "refused", reason="Malware.", scan="malicious", now=now())
         return shown
 
-    monkeypatch.setattr(domain.image_checks, "_show", refused_meanwhile)
+    monkeypatch.setattr(domain.checking, "_show", refused_meanwhile)
     validate(domain, coming, photo())
     assert evening.read_package(package["id"])["image_url"] is None
     assert blobs(storage, "public", package) == []
@@ -450,7 +457,7 @@ def die(*_: object, **__: object) -> None:
 def test_a_validation_killed_half_way_is_made_good_by_the_next(step, evening, package, domain, storage, monkeypatch):
     coming = new_upload(domain, evening, package)
     with monkeypatch.context() as killed:
-        killed.setattr(domain.image_checks, step, die)
+        killed.setattr(domain.checking, step, die)
         with pytest.raises(Killed):
             validate(domain, coming, photo())
     validate(domain, coming, photo())
@@ -462,7 +469,7 @@ def test_a_validation_killed_half_way_is_made_good_by_the_next(step, evening, pa
 
 DIES_BEFORE_ITS_COMMIT = """
 import os, signal, sys
-from shared.domain.catalog.image_checks import validate_upload
+from shared.domain.images.checking import validate_upload
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 UnitOfWork.commit = lambda self: os.kill(os.getpid(), signal.SIGKILL)
@@ -500,7 +507,7 @@ def test_what_a_killed_validation_has_published_is_removed_when_nothing_shows_it
     shown = evening.read_package(package["id"])
     killed_one = new_upload(domain, evening, package)
     with monkeypatch.context() as killed:
-        killed.setattr(domain.image_checks, "_show", die)
+        killed.setattr(domain.checking, "_show", die)
         with pytest.raises(Killed):
             validate(domain, killed_one, photo(400, 400))
     assert len(blobs(storage, "public", package)) == 4
@@ -514,7 +521,7 @@ def test_what_a_killed_validation_has_published_is_removed_when_nothing_shows_it
 
 
 def test_the_sweep_takes_page_after_page_and_leaves_other_files_alone(evening, domain, storage, monkeypatch):
-    monkeypatch.setattr(domain.image_cleaning, "_BLOBS_A_PAGE", 2)
+    monkeypatch.setattr(domain.cleaning, "_BLOBS_A_PAGE", 2)
     packages = [evening.package() for _ in range(3)]
     for package in packages[:2]:
         validate(domain, new_upload(domain, evening, package), photo(300, 200))
@@ -524,12 +531,12 @@ def test_the_sweep_takes_page_after_page_and_leaves_other_files_alone(evening, d
     domain.tables.delete_entity("sweeps", "public", "place")
     at = now() + timedelta(hours=2)
     for _ in range(200):
-        domain.image_cleaning._sweep("public", "images/", domain.image_cleaning._remove_unshown, now=at)
+        domain.cleaning._sweep("public", "images/", domain.cleaning._remove_unshown, now=at)
         place = domain.tables.get_entity("sweeps", "public", "place")
         if "marker" not in place:
             break
         before = domain.tables.get_entity("sweeps", "public", "place")
-        domain.image_cleaning._sweep("public", "images/", domain.image_cleaning._remove_unshown, now=at)
+        domain.cleaning._sweep("public", "images/", domain.cleaning._remove_unshown, now=at)
         assert domain.tables.get_entity("sweeps", "public", "place") == before  # a minute has to pass
         at += timedelta(minutes=1)
     domain.tables.delete_entity("sweeps", "public", "place")

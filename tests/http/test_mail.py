@@ -12,6 +12,8 @@ import pytest
 from infra.local.home import REPOSITORY, free_port
 from infra.local.services.functions_host import FunctionsHost
 from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
+from shared.kit.settings.group import load as load_settings
+from shared.kit.settings.mail import MailSettings
 from tests.architecture.application import load
 from tests.factories import bearer, new_email, new_key, open_evening, query, send_order
 from tests.harness.fixtures import SERVICES
@@ -73,7 +75,7 @@ def test_a_confirmation_brings_the_tickets_and_the_link(client, evening, mail_bo
 
 
 def test_a_confirmation_arrives_once_however_often_it_is_asked_for(
-    client, evening, mail_box, database_url, outbox, poll
+    client, evening, mail_box, database_url, outbox, poll, app_environment
 ):
     email, key, package = new_email("once"), new_key(), evening.package()
     buyer = {"name": "Once", "email": email}
@@ -83,7 +85,7 @@ def test_a_confirmation_arrives_once_however_often_it_is_asked_for(
     poll(lambda: all_done(database_url, evening.id), ARRIVES_WITHIN)
     [(message_id,)] = query(database_url, "SELECT id FROM outbox WHERE event_id = %s", evening.id)
     assert mail["Message-ID"] == f"<{message_id}@demo.test>"
-    with outbox.Mailer(outbox.settings()) as mailer:
+    with outbox.Mailer(load_settings(MailSettings, app_environment)) as mailer:
         for _ in range(2):  # the queue may bring a message again
             outbox.work_on((evening.event_id, message_id), mailer)
     assert len([found for found in mail_box.messages() if to(email)(found)]) == 1

@@ -2,6 +2,8 @@
 
 import redis
 
+from shared.kit.settings.group import load as load_settings
+from shared.kit.settings.redis import RedisSettings
 from tests.architecture.application import load
 from tests.harness.polling import poll
 
@@ -16,8 +18,9 @@ def deletions(server: redis.Redis) -> int:
 def test_five_hundred_sales_cost_few_commands_and_the_last_of_them_is_not_left_out(app_environment):
     module = load("shared.kit.cache", app_environment)
     redis_server = load("shared.kit.redis_server", app_environment)
-    config = load("shared.kit.settings", app_environment).load_settings(app_environment)
-    cache = module.Cache(redis_server.RedisServer(config))
+    config = load_settings(RedisSettings, app_environment)
+    cache = module.Cache(redis_server.RedisServer(config, threads=6))
+    assert config.redis_url is not None
     with redis.Redis.from_url(config.redis_url) as server:
         before = deletions(server)
         for _ in range(500):
@@ -33,8 +36,8 @@ def test_five_hundred_sales_cost_few_commands_and_the_last_of_them_is_not_left_o
 def test_one_sale_is_forgotten_at_once(app_environment):
     module = load("shared.kit.cache", app_environment)
     redis_server = load("shared.kit.redis_server", app_environment)
-    config = load("shared.kit.settings", app_environment).load_settings(app_environment)
-    cache = module.Cache(redis_server.RedisServer(config))
+    config = load_settings(RedisSettings, app_environment)
+    cache = module.Cache(redis_server.RedisServer(config, threads=6))
     cache.put(KEYS[0], b"stale", seconds=60)
     cache.put("another", b"kept", seconds=60)
 

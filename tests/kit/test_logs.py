@@ -9,9 +9,9 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from shared.kit import logs
-from shared.kit.settings import load_settings
+from shared.kit.settings.group import load
+from shared.kit.settings.telemetry import TelemetrySettings
 from shared.kit.tracing import working_on
-from tests.architecture.test_settings import GOOD
 
 SECRET = "ada@example.com"
 
@@ -28,7 +28,7 @@ def lines():
     factory = logging.getLogRecordFactory()
     levels = {name: logging.getLogger(name).level for name in (*logs._TALKATIVE, *logs._QUOTING, logs.access.name)}
     root = [(each, each.formatter) for each in logging.getLogger().handlers]
-    logs.set_up(settings(LOG_FORMAT="json"))
+    logs.set_up(load(TelemetrySettings, {"LOG_FORMAT": "json"}), is_local=True)
     yield lambda: [json.loads(line) for line in text.getvalue().splitlines()]
     logging.setLogRecordFactory(factory)
     log.removeHandler(handler)
@@ -36,10 +36,6 @@ def lines():
         logging.getLogger(name).setLevel(level)
     for each, formatter in root:
         each.setFormatter(formatter)
-
-
-def settings(**changes):
-    return load_settings(GOOD | changes)
 
 
 def log_failure(raise_it):

@@ -10,6 +10,8 @@ import redis
 
 from infra.local.home import free_port
 from infra.local.services.valkey import ValkeyServer
+from shared.kit.settings.group import load as load_settings
+from shared.kit.settings.redis import RedisSettings
 from tests.architecture.application import load
 
 
@@ -17,10 +19,10 @@ from tests.architecture.application import load
 def server_at(app_environment):
     """A client of our own for the Redis at that address."""
     module = load("shared.kit.redis_server", app_environment)
-    settings = load("shared.kit.settings", app_environment)
 
     def make(url, **changes):
-        return module.RedisServer(settings.load_settings(app_environment | {"REDIS_URL": url} | changes))
+        config = load_settings(RedisSettings, app_environment | {"REDIS_URL": url} | changes)
+        return module.RedisServer(config, threads=6)
 
     return make
 

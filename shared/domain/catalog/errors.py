@@ -77,9 +77,3 @@ class ConfirmationRequired(InvalidInput):
     """Deleting needs confirm=true."""
 
     code = "confirmation_required"
-
-
-class NoSuchUpload(NotFound):
-    """There is no such upload for this package."""
-
-    code = "upload_not_found"

@@ -1,11 +1,11 @@
 """Reads of events and packages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from shared.domain.access.errors import NoSuchEvent
@@ -119,6 +119,25 @@ def get_package(session: Session, event_id: UUID, package_id: UUID) -> PackageOu
     if not found:
         raise NoSuchPackage
     return PackageOut.model_validate(found[0])
+
+
+def require_package(session: Session, event_id: UUID, package_id: UUID) -> None:
+    """Raise `NoSuchPackage` unless the event has the package."""
+    found = session.scalar(
+        select(TicketPackage.id).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
+    )
+    if found is None:
+        raise NoSuchPackage
+
+
+def shown_images(session: Session, packages: Collection[tuple[UUID, UUID]]) -> set[str]:
+    """The names of the blobs that these packages show, each package given as its event's id and its own."""
+    rows = session.execute(
+        select(TicketPackage.display_image, TicketPackage.thumbnail_image).where(
+            tuple_(TicketPackage.event_id, TicketPackage.id).in_(packages), TicketPackage.display_image.is_not(None)
+        )
+    )
+    return {name for row in rows for name in row}
 
 
 def get_availability(

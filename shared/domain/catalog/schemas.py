@@ -25,6 +25,11 @@ from shared.kit.pages import PageQuery
 
 type EventStatus = Literal["draft", "published", "cancelled"]
 
+# Bounds that several schemas share. They are no `type` aliases, for those are components of the OpenAPI document.
+Capacity = Annotated[int, Field(ge=1, le=1_000_000)]
+TicketsPerCustomer = Annotated[int, Field(ge=1, le=10_000)]
+ExpiryMinutes = Annotated[int, Field(ge=1, le=1_440)]
+
 
 class EventCreate(Input):
     """A new event; it starts as a draft."""
@@ -36,9 +41,9 @@ class EventCreate(Input):
     ends_at: Moment
     timezone: TimeZone = Field("UTC", description="IANA name; times are shown to people in this zone.")
     currency: Currency = "USD"
-    capacity: int | None = Field(None, ge=1, le=1_000_000)
+    capacity: Capacity | None = None
     lock_price_after_sales: bool = False
-    max_tickets_per_customer: int | None = Field(None, ge=1, le=10_000)
+    max_tickets_per_customer: TicketsPerCustomer | None = None
     tax_percent: Percent = Field(Decimal(0), description="Of what a line costs after its discount.")
     tax_included: bool = Field(default=False, description="Whether prices contain the tax; else it is added.")
     fee_percent: Percent = Decimal(0)
@@ -46,7 +51,7 @@ class EventCreate(Input):
     fee_included: bool = Field(
         default=False, description="Whether prices contain the fee, so that the organiser bears it."
     )
-    order_expiry_minutes: int = Field(15, ge=1, le=1_440, description="How long tickets are held for a payment.")
+    order_expiry_minutes: ExpiryMinutes = Field(15, description="How long tickets are held for a payment.")
     return_promo_uses: bool = Field(
         default=True, description="Whether a refunded order's promo code may be used once more."
     )
@@ -62,44 +67,16 @@ class EventPatch(Input):
     ends_at: Moment = Field(default_factory=unset)
     timezone: TimeZone = Field(default_factory=unset)
     currency: Currency = Field(default_factory=unset)
-    capacity: int | None = Field(None, ge=1, le=1_000_000)
+    capacity: Capacity | None = None
     lock_price_after_sales: bool = Field(default_factory=unset)
-    max_tickets_per_customer: int | None = Field(None, ge=1, le=10_000)
+    max_tickets_per_customer: TicketsPerCustomer | None = None
     tax_percent: Percent = Field(default_factory=unset)
     tax_included: bool = Field(default_factory=unset)
     fee_percent: Percent = Field(default_factory=unset)
     fee_cents: Cents = Field(default_factory=unset)
     fee_included: bool = Field(default_factory=unset)
-    order_expiry_minutes: int = Field(default_factory=unset, ge=1, le=1_440)
+    order_expiry_minutes: ExpiryMinutes = Field(default_factory=unset)
     return_promo_uses: bool = Field(default_factory=unset)
-
-
-class EventOut(Output):
-    """An event as its team sees it."""
-
-    id: UUID
-    title: str
-    slug: str
-    description: str | None
-    status: EventStatus
-    starts_at: Moment
-    ends_at: Moment
-    timezone: str
-    currency: str
-    capacity: int | None
-    lock_price_after_sales: bool
-    max_tickets_per_customer: int | None
-    tax_percent: Percent
-    tax_included: bool
-    fee_percent: Percent
-    fee_cents: int
-    fee_included: bool
-    order_expiry_minutes: int
-    return_promo_uses: bool
-    created_by: UUID
-    created_at: Moment
-    updated_at: Moment
-    version: int
 
 
 class PublicEventOut(Output):
@@ -116,10 +93,31 @@ class PublicEventOut(Output):
     currency: str
 
 
+class EventOut(PublicEventOut):
+    """An event as its team sees it."""
+
+    capacity: int | None
+    lock_price_after_sales: bool
+    max_tickets_per_customer: int | None
+    tax_percent: Percent
+    tax_included: bool
+    fee_percent: Percent
+    fee_cents: int
+    fee_included: bool
+    order_expiry_minutes: int
+    return_promo_uses: bool
+    created_by: UUID
+    created_at: Moment
+    updated_at: Moment
+    version: int
+
+
 type OptionType = Literal["boolean", "multi_select", "text_input"]
 type Choice = Annotated[
     str, StringConstraints(min_length=1, max_length=50), BeforeValidator(normal_text), AfterValidator(one_line)
 ]
+Choices = Annotated[list[Choice], Field(max_length=10)]
+MaxChoices = Annotated[int, Field(ge=1, le=10)]
 
 
 class OptionCreate(Input):
@@ -127,8 +125,8 @@ class OptionCreate(Input):
 
     label: Name
     option_type: OptionType
-    choices: list[Choice] = Field(default=[], max_length=10, description="2 to 10, for `multi_select` alone.")
-    max_choices: int | None = Field(None, ge=1, le=10, description="For `multi_select`; 1 unless said.")
+    choices: Choices = Field(default=[], description="2 to 10, for `multi_select` alone.")
+    max_choices: MaxChoices | None = Field(None, description="For `multi_select`; 1 unless said.")
     is_required: bool = True
 
 
@@ -136,8 +134,8 @@ class OptionPatch(Input):
     """What to change of a question; fields left out stay. `is_active: false` retires it."""
 
     label: Name = Field(default_factory=unset)
-    choices: list[Choice] = Field(default_factory=unset, max_length=10)
-    max_choices: int = Field(default_factory=unset, ge=1, le=10)
+    choices: Choices = Field(default_factory=unset)
+    max_choices: MaxChoices = Field(default_factory=unset)
     is_required: bool = Field(default_factory=unset)
     is_active: bool = Field(default_factory=unset)
 
@@ -167,25 +165,31 @@ class OptionList(Output):
     items: list[OptionOut]
 
 
+SeatsPerPackage = Annotated[int, Field(ge=1, le=100)]
+QuantityLimit = Annotated[int, Field(ge=1, le=10_000)]
+FairMarketValue = Annotated[int, Field(ge=0, le=MAX_CENTS)]
+PerOrder = Annotated[int, Field(ge=1, le=100)]
+OptionsPer = Literal["item", "ticket"]
+AskedOptions = Annotated[list[OptionOut], Field(description="What buyers are asked; retired ones are left out.")]
+
+
 class PackageCreate(Input):
     """A new ticket package; it is shown last, and enabled."""
 
     name: Name
     description: Paragraphs
     price_cents: Cents = Field(description="For one package, in minor units of the event's currency.")
-    seats_per_package: int = Field(1, ge=1, le=100)
-    quantity_limit: int | None = Field(
-        None, ge=1, le=10_000, description="How many packages there are; none is no limit."
-    )
+    seats_per_package: SeatsPerPackage = 1
+    quantity_limit: QuantityLimit | None = Field(None, description="How many packages there are; none is no limit.")
     is_sponsorship: bool = False
-    min_per_order: int = Field(1, ge=1, le=100)
-    max_per_order: int | None = Field(None, ge=1, le=100)
+    min_per_order: PerOrder = 1
+    max_per_order: PerOrder | None = None
     sale_starts_at: Moment | None = None
     sale_ends_at: Moment | None = None
     is_transferable: bool = True
-    options_per: Literal["item", "ticket"] = Field("item", description="Whether options are asked once, or per ticket.")
-    fair_market_value_cents: int | None = Field(
-        None, ge=0, le=MAX_CENTS, description="What the buyer gets for it, for receipts of charities."
+    options_per: OptionsPer = Field("item", description="Whether options are asked once, or per ticket.")
+    fair_market_value_cents: FairMarketValue | None = Field(
+        None, description="What the buyer gets for it, for receipts of charities."
     )
     tax_percent: Percent | None = Field(None, description="In place of the event's.")
     fee_percent: Percent | None = Field(None, description="In place of the event's.")
@@ -198,16 +202,16 @@ class PackagePatch(Input):
     name: Name = Field(default_factory=unset)
     description: Paragraphs = Field(default_factory=unset)
     price_cents: Cents = Field(default_factory=unset)
-    seats_per_package: int = Field(default_factory=unset, ge=1, le=100)
-    quantity_limit: int | None = Field(None, ge=1, le=10_000)
+    seats_per_package: SeatsPerPackage = Field(default_factory=unset)
+    quantity_limit: QuantityLimit | None = None
     is_sponsorship: bool = Field(default_factory=unset)
-    min_per_order: int = Field(default_factory=unset, ge=1, le=100)
-    max_per_order: int | None = Field(None, ge=1, le=100)
+    min_per_order: PerOrder = Field(default_factory=unset)
+    max_per_order: PerOrder | None = None
     sale_starts_at: Moment | None = None
     sale_ends_at: Moment | None = None
     is_transferable: bool = Field(default_factory=unset)
-    options_per: Literal["item", "ticket"] = Field(default_factory=unset)
-    fair_market_value_cents: int | None = Field(None, ge=0, le=MAX_CENTS)
+    options_per: OptionsPer = Field(default_factory=unset)
+    fair_market_value_cents: FairMarketValue | None = None
     tax_percent: Percent | None = None
     fee_percent: Percent | None = None
     fee_cents: Cents | None = None
@@ -242,8 +246,8 @@ class PackageOut(Output):
     tax_percent: Percent | None
     fee_percent: Percent | None
     fee_cents: int | None
-    options_per: Literal["item", "ticket"]
-    custom_options: list[OptionOut] = Field(description="What buyers are asked; retired ones are left out.")
+    options_per: OptionsPer
+    custom_options: AskedOptions
     created_by: UUID
     created_at: Moment
     updated_at: Moment
@@ -290,8 +294,8 @@ class PublicPackageOut(Output):
     sale_starts_at: Moment | None
     sale_ends_at: Moment | None
     is_transferable: bool
-    options_per: Literal["item", "ticket"]
-    custom_options: list[OptionOut] = Field(description="What buyers are asked; retired ones are left out.")
+    options_per: OptionsPer
+    custom_options: AskedOptions
 
 
 class PackageListQuery(PageQuery):
@@ -332,35 +336,3 @@ class DeleteQuery(Input):
     """Whether the deletion is meant."""
 
     confirm: bool = False
-
-
-type UploadStatus = Literal["expected", "received", "valid", "refused"]
-type MalwareScan = Literal["pending", "clean", "malicious", "not_scanned"]
-
-
-class UploadOut(Output):
-    """An image on its way: expected (by a link), received, then valid or refused.
-
-    `malware_scan` is null before anybody has looked, `pending` while the scanner has not answered, and `not_scanned`
-    where there is none. `reason` says why an upload was refused, or why a valid one is not shown.
-    """
-
-    upload_id: UUID
-    status: UploadStatus
-    reason: str | None = None
-    malware_scan: MalwareScan | None = None
-    requested_at: Moment | None = None
-    received_at: Moment | None = None
-    finished_at: Moment | None = None
-
-
-class UploadLinkOut(Output):
-    """A link that takes one file, once: send it with `method` and `headers`, then follow the upload by its id."""
-
-    upload_id: UUID
-    status: UploadStatus
-    upload_url: str
-    method: Literal["PUT"] = "PUT"
-    headers: dict[str, str]
-    expires_at: Moment
-    max_bytes: int

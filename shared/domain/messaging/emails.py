@@ -6,6 +6,7 @@ from email.utils import format_datetime, parseaddr
 from uuid import UUID
 
 from shared.domain.catalog.queries import get_event
+from shared.domain.messaging.settings import MessagingSettings
 from shared.domain.orders.links import access_token
 from shared.domain.orders.queries import get_order_for_mail
 from shared.domain.orders.schemas import OrderOut
@@ -14,7 +15,7 @@ from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.ids import made_at
 from shared.kit.money import decimal_text
 from shared.kit.outbox.kinds import Message
-from shared.kit.settings import Settings, settings
+from shared.kit.settings.app import app_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,16 @@ def about_order(message: Message) -> About | None:
         event = get_event(unit_of_work.session, message.event_id)
     if order is None or is_erased(order.customer.email):
         return None
-    link = f"{settings().public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"
+    link = f"{app_settings().public_url}/api/v1/public/orders/{order_id}/page#{access_token(order_id)}"
     return About(order, event.title, link, message.id)
 
 
-def to_buyer(about: About, subject: str, *, config: Settings) -> EmailMessage:
+def to_buyer(about: About, subject: str, *, config: MessagingSettings) -> EmailMessage:
     """Return a message to the buyer of an order, without its text."""
     return envelope(about.order.customer.email, subject, message_id=about.message_id, config=config)
 
 
-def envelope(to: str, subject: str, *, message_id: UUID, config: Settings) -> EmailMessage:
+def envelope(to: str, subject: str, *, message_id: UUID, config: MessagingSettings) -> EmailMessage:
     """Return a message without its text.
 
     The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one.

@@ -11,12 +11,12 @@ import hmac
 from functools import lru_cache
 from uuid import UUID
 
-from shared.kit.settings import settings
+from shared.domain.orders.settings import order_settings
 
 
 @lru_cache(maxsize=1)
 def _key() -> bytes:
-    return base64.b64decode(settings().order_link_key)
+    return base64.b64decode(order_settings().order_link_key)
 
 
 def access_token(order_id: UUID) -> str:

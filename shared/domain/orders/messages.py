@@ -5,17 +5,17 @@ from html import escape
 
 from shared.domain.messaging.emails import About, about_order, amount_text, to_buyer
 from shared.domain.messaging.message_kind import MessageKind, OnceErased, Queue
+from shared.domain.messaging.settings import MessagingSettings, messaging_settings
 from shared.domain.orders.schemas import OrderOut
 from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import Message
-from shared.kit.settings import Settings, settings
 
 
 def _send_confirmation(message: Message, mailer: Mailer) -> None:
     """Bring a buyer the order and its tickets."""
     about = about_order(message)
     if about is not None:
-        mailer.send(_confirmation(about, config=settings()))
+        mailer.send(_confirmation(about, config=messaging_settings()))
 
 
 ORDER_CONFIRMATION = MessageKind(
@@ -28,7 +28,7 @@ ORDER_CONFIRMATION = MessageKind(
 )
 
 
-def _confirmation(about: About, *, config: Settings) -> EmailMessage:
+def _confirmation(about: About, *, config: MessagingSettings) -> EmailMessage:
     order = about.order
     message = to_buyer(about, f"Your tickets for {about.event_title} ({order.number})", config=config)
     message.set_content(_as_text(order, about.event_title, about.link))

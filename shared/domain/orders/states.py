@@ -27,9 +27,6 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.REFUNDED: frozenset(),
 }
 
-HOLDING = frozenset({State.PENDING})
-"""Its packages are held."""
-
 SOLD = frozenset({State.PAID, State.PARTIALLY_REFUNDED})
 """Its packages are sold, and its tickets issued."""
 

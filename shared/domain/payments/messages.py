@@ -6,6 +6,7 @@ from email.message import EmailMessage
 
 from shared.domain.messaging.emails import About, about_order, amount_text, to_buyer
 from shared.domain.messaging.message_kind import MessageKind, OnceErased, Queue
+from shared.domain.messaging.settings import MessagingSettings, messaging_settings
 from shared.domain.payments.provider import ProviderDown
 from shared.domain.payments.queries import get_refund
 from shared.domain.payments.schemas import RefundOut
@@ -13,7 +14,6 @@ from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import Message, NotNow
-from shared.kit.settings import Settings, settings
 
 _REASONS = {"paid_wrongly": "the amount that was paid is not what the order costs."}
 """What people read in place of reasons that are no person's own words."""
@@ -101,10 +101,10 @@ def _tell(message: Message, mailer: Mailer, *, is_late: bool) -> None:
         return
     with UnitOfWork(read_only=True) as unit_of_work:
         refund = get_refund(unit_of_work.session, message.event_id, message.id_of("refund_id"))
-    mailer.send(_notice(about, refund, is_late=is_late, config=settings()))
+    mailer.send(_notice(about, refund, is_late=is_late, config=messaging_settings()))
 
 
-def _notice(about: About, refund: RefundOut, *, is_late: bool, config: Settings) -> EmailMessage:
+def _notice(about: About, refund: RefundOut, *, is_late: bool, config: MessagingSettings) -> EmailMessage:
     order = about.order
     amount = amount_text(refund.amount_cents, order)
     message = to_buyer(about, f"Your refund for {about.event_title} ({order.number})", config=config)

@@ -16,9 +16,11 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from shared.domain.orders.settings import order_settings
 from shared.domain.promotions import errors, rules
-from shared.domain.promotions.rules import Promo as Promo  # noqa: PLC0414 - whoever redeems one needs its type, too
-from shared.kit.settings import settings
+
+type Promo = rules.Promo
+"""A code as it was read, for whoever redeems it."""
 
 CLAIM_REFUSED = "BX002"
 
@@ -51,7 +53,7 @@ def read_promo(connection: psycopg.Connection[Any], event_id: UUID, code: str, *
         ).fetchone()
     if row is None:
         raise errors.PromoCodeUnknown(pointer=rules.POINTER)
-    return Promo(**row | {"package_ids": frozenset(row["package_ids"])})
+    return rules.Promo(**row | {"package_ids": frozenset(row["package_ids"])})
 
 
 def discounts(promo: Promo, lines: Sequence[tuple[UUID, int]], *, now: datetime) -> list[int]:
@@ -74,7 +76,7 @@ def customer_of(user_id: UUID | None, email: str) -> str:
 
 @lru_cache(maxsize=1)
 def _counting_key() -> bytes:
-    return base64.b64decode(settings().order_link_key)
+    return base64.b64decode(order_settings().order_link_key)
 
 
 def claim_promo(

@@ -25,11 +25,11 @@ from shared.domain.reports.queries import lock_schedule
 from shared.domain.reports.removal import plan_removal
 from shared.domain.reports.rules import NEEDS, Rhythm, Setting, next_run
 from shared.domain.reports.schemas import ReportCreate, ScheduleCreate, SchedulePatch
+from shared.domain.reports.settings import report_settings
 from shared.domain.reports.writing import LEASE
 from shared.kit.actor import Actor
 from shared.kit.errors import InputFault, InvalidInput
 from shared.kit.ids import new_id
-from shared.kit.settings import settings
 from shared.kit.versions import IfMatch, require_version
 
 SCHEDULES_AT_MOST = 20
@@ -136,7 +136,7 @@ def update_schedule(
 def delete_schedule(session: Session, event_id: UUID, schedule_id: UUID, *, actor: Actor, now: datetime) -> None:
     """Have nothing more written by a schedule; its files stay as long as those that somebody asked for."""
     schedule = _lock(session, event_id, schedule_id)
-    keep = timedelta(days=settings().report_keep_days)
+    keep = timedelta(days=report_settings().report_keep_days)
     session.execute(
         update(ReportRun)
         .where(ReportRun.event_id == event_id, ReportRun.schedule_id == schedule_id)

@@ -14,10 +14,11 @@ from shared.domain.catalog.queries import get_event
 from shared.domain.catalog.schemas import EventOut
 from shared.domain.messaging.emails import envelope
 from shared.domain.messaging.message_kind import MessageKind, OnceErased, Queue
+from shared.domain.messaging.settings import MessagingSettings, messaging_settings
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import Message
-from shared.kit.settings import Settings, settings
+from shared.kit.settings.app import app_settings
 
 
 def _send_notice(message: Message, mailer: Mailer) -> None:
@@ -27,7 +28,7 @@ def _send_notice(message: Message, mailer: Mailer) -> None:
         event = get_event(unit_of_work.session, message.event_id)
         members = list_members(unit_of_work.session, message.event_id)
     if any(member.email == notice.to and member.role is Role.COORDINATOR for member in members):
-        mailer.send(_notice(notice, event, message_id=message.id, config=settings()))
+        mailer.send(_notice(notice, event, message_id=message.id, config=messaging_settings()))
 
 
 REPORT_NOTICE = MessageKind(
@@ -57,7 +58,7 @@ class ReportNotice(BaseModel):
     reports: list[ReportedFile]
 
 
-def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: Settings) -> EmailMessage:
+def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: MessagingSettings) -> EmailMessage:
     """Return the message. It holds no data and no open link: whoever reads it has to sign in for the files."""
     due = notice.due_at.astimezone(ZoneInfo(event.timezone))
     failed = [report for report in notice.reports if report.outcome != "ready"]
@@ -66,7 +67,7 @@ def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: 
     lines = [
         f"The reports of {event.title} that were due on {due:%d %B %Y at %H:%M} ({event.timezone}):",
         "",
-        *_lines(notice, event, config),
+        *_lines(notice, event),
         "",
         "The files are for signed-in coordinators alone; they are removed when your schedule says so.",
         "",
@@ -75,10 +76,10 @@ def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: 
     return message
 
 
-def _lines(notice: ReportNotice, event: EventOut, config: Settings) -> Iterator[str]:
+def _lines(notice: ReportNotice, event: EventOut) -> Iterator[str]:
     for report in notice.reports:
         name = report.kind.replace("_", " ")
         if report.outcome == "ready":
-            yield f"  {name}: {config.public_url}/api/v1/admin/events/{event.id}/reports/{report.id}/download"
+            yield f"  {name}: {app_settings().public_url}/api/v1/admin/events/{event.id}/reports/{report.id}/download"
         else:
             yield f"  {name}: could not be written. {report.error}"

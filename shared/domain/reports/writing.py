@@ -22,9 +22,9 @@ from shared.domain.reports.notices import tell_when_all_are_done
 from shared.domain.reports.queries import lock_schedule
 from shared.domain.reports.removal import blob_prefix, plan_removal
 from shared.domain.reports.rules import ATTEMPTS_AT_MOST, pause_after
+from shared.domain.reports.settings import report_settings
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork, raw_connection
-from shared.kit.settings import settings
 from shared.kit.storage import blobs, tables
 from shared.kit.storage.account import StorageDown, storage_errors
 
@@ -141,7 +141,7 @@ def _strike_off(run: ReportRun, outcome: str, *, now: datetime, error: str | Non
                 finished_at=now,
                 next_attempt_at=None,
                 last_error=error,
-                remove_at=now + timedelta(days=settings().report_keep_days),
+                remove_at=now + timedelta(days=report_settings().report_keep_days),
             )
             .returning(ReportRun.id)
         ).one_or_none()

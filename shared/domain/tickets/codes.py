@@ -20,7 +20,7 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from shared.kit.settings import settings
+from shared.domain.tickets.settings import ticket_settings
 
 PREFIX = "BX2"
 PREFIX_WITHOUT_KEY_ID = "BX1"
@@ -40,14 +40,16 @@ class TicketCode:
 @lru_cache(maxsize=1)
 def signing_key() -> Ed25519PrivateKey:
     """The process's key for ticket codes: the one that signs."""
-    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(settings().ticket_signing_key))
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(ticket_settings().ticket_signing_key))
 
 
 @lru_cache(maxsize=1)
 def verifying_keys() -> tuple[Ed25519PublicKey, ...]:
     """The public keys by which a code is genuine here: that of the signing key, and earlier or coming ones."""
     current = signing_key().public_key()
-    others = [Ed25519PublicKey.from_public_bytes(base64.b64decode(text)) for text in settings().other_ticket_keys]
+    others = [
+        Ed25519PublicKey.from_public_bytes(base64.b64decode(text)) for text in ticket_settings().other_ticket_keys
+    ]
     return (current, *(key for key in others if key != current))
 
 

@@ -8,7 +8,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine, event, exc
 
 from shared.kit.db.connections import Connector, WatchedConnection
-from shared.kit.settings import Settings, settings
+from shared.kit.settings.database import DatabaseSettings, database_settings
 
 # A connection that has rested longer than this is asked whether it still lives before it is used again: Azure closes
 # idle ones without a word. Asking each time would cost every request a round trip.
@@ -16,7 +16,7 @@ _REST_SECONDS = 20.0
 _ANSWER_SECONDS = 2.0
 
 
-def make_engine(config: Settings) -> Engine:
+def make_engine(config: DatabaseSettings) -> Engine:
     """Return an engine for `config`; it connects at its first use."""
     options = (
         f"-c statement_timeout={config.database_statement_timeout_ms}"
@@ -73,7 +73,7 @@ def _ask_after_rest(connection: WatchedConnection, record: Any, _proxy: Any) -> 
 @lru_cache(maxsize=1)
 def engine() -> Engine:
     """Return the process's engine, made at the first call."""
-    return make_engine(settings())
+    return make_engine(database_settings())
 
 
 @lru_cache(maxsize=1)

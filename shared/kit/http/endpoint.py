@@ -35,7 +35,7 @@ from shared.kit.http.problems import Busy, DependencyDown, EdgeProblem, Internal
 from shared.kit.logs import access
 from shared.kit.metrics import REFUSALS, REQUEST_SECONDS, RETRIES, status_class
 from shared.kit.rate_limits import RateLimit
-from shared.kit.settings import settings
+from shared.kit.settings.http import http_settings
 from shared.kit.storage.account import StorageDown
 from shared.kit.tracing import working_on
 
@@ -229,7 +229,7 @@ def _admit(
         if_match=request.if_match_of(req) if route.writes else None,
         keyed=_idempotency(route, req, actor, event_id) if route.replay else None,
         headers=headers,
-        address=client_address(headers, trusted_hops=settings().trusted_proxy_hops),
+        address=client_address(headers, trusted_hops=http_settings().trusted_proxy_hops),
     )
 
 

@@ -7,9 +7,10 @@ from shared.kit.errors import Refusal
 from shared.kit.http.call import Call
 from shared.kit.http.problems import TooManyRequests
 from shared.kit.rate_limits import RateLimit, rate_limiter
+from shared.kit.settings.http import http_settings
 
-USER_REQUESTS = RateLimit("user_requests")
-EVENT_WRITES = RateLimit("event_writes", by="event")
+USER_REQUESTS = RateLimit("user_requests", lambda: http_settings().rate_limit_user_requests)
+EVENT_WRITES = RateLimit("event_writes", lambda: http_settings().rate_limit_event_writes, by="event")
 
 
 def count_user(call: Call, *, here: bool = False) -> str | None:

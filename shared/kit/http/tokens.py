@@ -14,7 +14,7 @@ import jwt
 
 from shared.kit.actor import Identity
 from shared.kit.http.problems import DependencyDown, InvalidToken
-from shared.kit.settings import Settings, settings
+from shared.kit.settings.http import HttpSettings, http_settings
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ def _storable(text: str) -> str:
 class TokenVerifier:
     """Turns a bearer token into an `Identity`, or refuses it."""
 
-    def __init__(self, config: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: HttpSettings, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Accept tokens of `config.oidc_issuer` for `config.oidc_audience`, signed with the configured algorithms."""
         self._keys = IssuerKeys(config.oidc_issuer, clock=clock)
         self._issuer, self._audience = config.oidc_issuer, config.oidc_audience
@@ -182,4 +182,4 @@ class TokenVerifier:
 @lru_cache(maxsize=1)
 def verifier() -> TokenVerifier:
     """Return the process's verifier."""
-    return TokenVerifier(settings())
+    return TokenVerifier(http_settings())

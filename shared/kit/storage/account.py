@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from shared.kit.breaker import Breaker
-from shared.kit.settings import settings
+from shared.kit.settings.storage import storage_settings
 
 if TYPE_CHECKING:
     from azure.data.tables import TableServiceClient
@@ -33,7 +33,7 @@ def blob_service() -> "BlobServiceClient":
     """Return the account's blob client."""
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - heavy import, see docs/architecture.md
 
-    if connection := settings().storage_connection:
+    if connection := storage_settings().storage_connection:
         return BlobServiceClient.from_connection_string(connection, **_PATIENCE)
     return BlobServiceClient(_endpoint("blob"), credential=_identity(), **_PATIENCE)
 
@@ -43,7 +43,7 @@ def queue_service() -> "QueueServiceClient":
     """Return the account's queue client."""
     from azure.storage.queue import QueueServiceClient  # noqa: PLC0415
 
-    if connection := settings().storage_connection:
+    if connection := storage_settings().storage_connection:
         return QueueServiceClient.from_connection_string(connection, **_PATIENCE)
     return QueueServiceClient(_endpoint("queue"), credential=_identity(), **_PATIENCE)
 
@@ -53,13 +53,13 @@ def table_service() -> "TableServiceClient":
     """Return the account's table client."""
     from azure.data.tables import TableServiceClient  # noqa: PLC0415
 
-    if connection := settings().storage_connection:
+    if connection := storage_settings().storage_connection:
         return TableServiceClient.from_connection_string(connection, **_PATIENCE)
     return TableServiceClient(_endpoint("table"), credential=_identity(), **_PATIENCE)
 
 
 def _endpoint(service: str) -> str:
-    return f"https://{settings().storage_account}.{service}.core.windows.net"
+    return f"https://{storage_settings().storage_account}.{service}.core.windows.net"
 
 
 def _identity() -> Any:

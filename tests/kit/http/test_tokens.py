@@ -10,7 +10,8 @@ from infra.local.services.issuer import Issuer, SigningKey
 from infra.local.tokens import claims_for
 from shared.kit.http.problems import DependencyDown, InvalidToken
 from shared.kit.http.tokens import TokenVerifier
-from shared.kit.settings import load_settings
+from shared.kit.settings.group import load
+from shared.kit.settings.http import HttpSettings
 from tests.factories import at_once
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -66,7 +67,7 @@ def verifier_for(issuer: Issuer, *, clock: Callable[[], float] = time.monotonic,
         "TICKET_SIGNING_KEY": KEY,
         "ORDER_LINK_KEY": KEY,
     }
-    return TokenVerifier(load_settings(environment | changes), clock=clock)
+    return TokenVerifier(load(HttpSettings, environment | changes), clock=clock)
 
 
 def test_a_token_says_who_somebody_is(odd_issuer):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
-from shared.domain.catalog.schemas import UploadOut
+from shared.domain.images.schemas import UploadOut
 from shared.kit.actor import Actor
 from shared.kit.ids import new_id
 from shared.kit.storage import tables

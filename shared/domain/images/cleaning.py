@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
-
-from shared.domain.catalog import image_checks, image_uploads
-from shared.domain.catalog.image_uploads import Upload
-from shared.domain.catalog.models import TicketPackage
+from shared.domain.catalog.queries import shown_images
+from shared.domain.images import checking, uploads
+from shared.domain.images.uploads import Upload
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.storage import blobs, tables
 
@@ -35,7 +33,7 @@ _NEVER_CHECKED = "The file could not be checked; upload it again."
 
 def clean_uploads(*, now: datetime) -> None:
     """Look at the uploads that are due, then at the next page of each container."""
-    for upload in image_uploads.claim_due(now=now, most=_UPLOADS_A_RUN):
+    for upload in uploads.claim_due(now=now, most=_UPLOADS_A_RUN):
         try:
             _settle(upload, now=now)
         except Exception:
@@ -47,11 +45,11 @@ def clean_uploads(*, now: datetime) -> None:
 def _settle(upload: Upload, *, now: datetime) -> None:
     found = blobs.blob_info(blobs.UPLOADS, upload.blob_name)
     if found is None:
-        state = image_uploads.find(upload)
-        image_checks.refuse(upload, _GONE if state and state.status == "received" else _NEVER_ARRIVED)
+        state = uploads.find(upload)
+        checking.refuse(upload, _GONE if state and state.status == "received" else _NEVER_ARRIVED, now=now)
         return
     read = partial(blobs.get_blob, blobs.UPLOADS, upload.blob_name)
-    image_checks.validate_upload(upload.blob_name, read, size=found.size, now=now)
+    checking.validate_upload(upload.blob_name, read, size=found.size, now=now)
 
 
 def _sweep(
@@ -76,7 +74,7 @@ def _remove_unchecked(found: list[blobs.BlobInfo], now: datetime) -> None:
         if upload is None:
             blobs.delete_blob(blobs.UPLOADS, blob.name, only=blob)
         else:
-            image_checks.refuse(upload, _NEVER_CHECKED)
+            checking.refuse(upload, _NEVER_CHECKED, now=now)
 
 
 def _remove_unshown(found: list[blobs.BlobInfo], now: datetime) -> None:
@@ -86,12 +84,7 @@ def _remove_unshown(found: list[blobs.BlobInfo], now: datetime) -> None:
     if not of_packages:
         return
     with UnitOfWork(read_only=True) as unit_of_work:
-        rows = unit_of_work.session.execute(
-            select(TicketPackage.display_image, TicketPackage.thumbnail_image).where(
-                tuple_(TicketPackage.event_id, TicketPackage.id).in_(of_packages)
-            )
-        ).all()
-    shown = {name for row in rows for name in row}
+        shown = shown_images(unit_of_work.session, of_packages)
     for blob, package in packages.items():
         if package and blob.name not in shown:
             blobs.delete_blob(blobs.PUBLIC, blob.name, only=blob)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.kit.errors import InvalidInput
+from shared.domain.images.errors import ImageRefused
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -24,12 +24,6 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 DISPLAY_WIDTH = 1200
 THUMBNAIL_WIDTH = 300
 _MAX_PROFILE_BYTES = 1_000_000
-
-
-class ImageRefused(InvalidInput):
-    """The file is not an image that can be used."""
-
-    code = "image_refused"
 
 
 def too_large(size: int) -> ImageRefused:

@@ -1,0 +1,43 @@
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.kit.settings.group import Group, read
+from shared.kit.settings.values import Key, RateLimitText, Schedule
+
+
+class OrderSettings(Group):
+    """Links of orders, and the timers that look after orders."""
+
+    heading: ClassVar[str] = "Orders"
+
+    order_link_key: Key = Field(
+        description="Key from which the secret links of orders are made, and by which guests are counted: 32 bytes in "
+        "base64.",
+        repr=False,
+        exclude=True,
+        examples=["<openssl rand -base64 32>"],
+    )
+    rate_limit_order_links: RateLimitText = Field(
+        "60/minute",
+        description="Wrong links of orders (`X-Order-Token`), per address; a right one may always be paid with.",
+    )
+    rate_limit_orders: RateLimitText | None = Field(
+        None,
+        description="Orders of one address for one event. Without it they are not limited, for many buyers may share "
+        "an address; set it while somebody orders without ever paying.",
+        examples=["600/minute"],
+    )
+    release_schedule: Schedule = Field(
+        "30 * * * * *",
+        description="When expired orders give their tickets back; whoever wants these sooner gets them anyway.",
+    )
+    order_search_schedule: Schedule = Field(
+        "50 * * * * *",
+        description="When new orders' words are learnt, so that misspelt searches find them; others find them at once.",
+    )
+
+
+def order_settings() -> OrderSettings:
+    """Return the process's settings of this group."""
+    return read(OrderSettings)
