@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.harness.polling import PATIENCE_SECONDS
+
 # What a buyer whose connection broke knows: nothing. No status of HTTP has this number.
 NO_ANSWER = 0
 
@@ -75,7 +77,7 @@ def place(
 
 def connect(url: str) -> http.client.HTTPConnection:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     connection.connect()
     return connection
 

@@ -17,6 +17,7 @@ from infra.local.services.functions_host import FunctionsHost
 from infra.local.services.guard import Guard
 from infra.local.services.postgres import PostgresServer
 from infra.local.services.valkey import ValkeyServer
+from tests.harness.polling import PATIENCE_SECONDS
 from tests.harness.shared_services import AZURITE_PROGRAM, migrate
 
 _WORKER = "infra.local.host.worker"
@@ -80,21 +81,21 @@ class Mortal:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         assert self.postgres.process.popen is not None
-        self.postgres.process.popen.wait(10)
-        psutil.wait_procs(processes[1:], timeout=10)
+        self.postgres.process.popen.wait(PATIENCE_SECONDS)
+        psutil.wait_procs(processes[1:], timeout=PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.postgres.start()
 
     def _kill_redis(self, rng: random.Random) -> None:
         assert self.valkey.process.popen is not None
         self.valkey.process.popen.send_signal(signal.SIGKILL)
-        self.valkey.process.popen.wait(10)
+        self.valkey.process.popen.wait(PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.valkey.start()
 
     def _stop_storage(self, rng: random.Random) -> None:
         """By SIGTERM: the emulator keeps its lists in memory, and killed it forgets what the real one keeps."""
-        self.azurite.stop()
+        self.azurite.stop(timeout=PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.azurite.start()
 

@@ -24,11 +24,11 @@ from tests.concurrency.ledger import disagreements
 from tests.concurrency.mortal import Mortal, mortal_system
 from tests.concurrency.sale import open_sale
 from tests.factories import bearer, new_email, new_key, query
+from tests.harness.polling import PATIENCE_SECONDS
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 BUYERS = 4
-PATIENCE_SECONDS = 60.0
 # Cancelling carries no key: where its outcome is unknown, the host says so, and asking again is harmless.
 ASK_AGAIN = {NO_ANSWER, 503}
 
@@ -256,7 +256,7 @@ def wait_for_sales(clients: list[Client], running: list[Future[None]], poll: Any
         return sum(len(client.told) for client in clients)
 
     before = sold()
-    poll(lambda: sold() > before + 3 or any(client.done() for client in running), 60)
+    poll(lambda: sold() > before + 3 or any(client.done() for client in running))
 
 
 def assert_all_as_told(system: Mortal, told: list[Told]) -> None:
@@ -280,7 +280,7 @@ def deliver_what_is_left(system: Mortal, poll: Any) -> None:
     system.host.stop()
     query(system.database_url, _LET_TIME_PASS)
     system.host.start()
-    poll(lambda: query(system.database_url, _COUNT_MAIL) == [(0,)], 60)
+    poll(lambda: query(system.database_url, _COUNT_MAIL) == [(0,)])
 
 
 def assert_confirmed_once(mail_box: Any, told: list[Told]) -> None:

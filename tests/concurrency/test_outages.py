@@ -11,6 +11,7 @@ from infra.local.services.postgres import PostgresServer
 from tests.concurrency.crowd import order
 from tests.concurrency.ledger import counts
 from tests.concurrency.sale import open_sale
+from tests.harness.polling import PATIENCE_SECONDS
 from tests.harness.shared_services import AZURITE_PROGRAM, migrate
 
 
@@ -35,7 +36,7 @@ def connect():
 def kill(server):
     assert server.process.popen is not None
     server.process.popen.send_signal(signal.SIGKILL)
-    server.process.popen.wait(10)
+    server.process.popen.wait(PATIENCE_SECONDS)
 
 
 def buy(client, event_id, package_id, key):
@@ -119,7 +120,7 @@ def test_without_the_storage_selling_works_and_the_mail_comes_later(
     azurite.start()
     try:
         number = bought.json()["number"]
-        mail = mail_box.wait_for(lambda message: number in message["Subject"], timeout=40)
+        mail = mail_box.wait_for(lambda message: number in message["Subject"])
         assert mail["To"] == bought.json()["customer"]["email"]
     finally:
         azurite.stop()

@@ -83,9 +83,11 @@ def test_nothing_is_sold_after_disabling_was_answered(client, host, admin, datab
 
     def keep_buying() -> None:
         connection = connect(host.url)
-        while not disabled_at or time.monotonic() < disabled_at[0] + 0.3:
+        late = 0
+        while late < 3:  # tries of this buyer after the disabling
             begun = time.monotonic()
             begun_and_sold.append((begun, place(connection, event_id, order((package_id, 1)))))
+            late += bool(disabled_at) and begun > disabled_at[0]
         connection.close()
 
     with ThreadPoolExecutor(8) as buyers:
@@ -99,8 +101,7 @@ def test_nothing_is_sold_after_disabling_was_answered(client, host, admin, datab
             buyer.result()
 
     late = [answer.outcome for begun, answer in begun_and_sold if begun > disabled_at[0]]
-    assert late, "buyers must have gone on after the disabling"
-    assert set(late) == {"409 package_not_on_sale"}
+    assert late == ["409 package_not_on_sale"] * 3 * 8
     assert sold_when_answered >= 100 - 8
     assert counts(database_url, event_id)["sold"] == sold_when_answered
     assert disagreements(database_url, event_id) == []

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from infra.local.home import free_port
 from infra.local.services.guard import Guard
-from infra.local.services.process import ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceProcess
+from tests.harness.polling import PATIENCE_SECONDS
 
 MARKER = b"BOXOFFICE-TEST-MALWARE-7f3a"
 """What both take for malware. It is harmless, and no scanner of the machine minds it, as one would EICAR's."""
 FOUND = "Boxoffice.Test.UNOFFICIAL"
-START_SECONDS = 60.0
 
 
 class RealClamd:
@@ -40,7 +40,7 @@ class RealClamd:
         self._process.wait_ready(lambda: "Self checking" in self._process.output(), timeout=START_SECONDS)
 
     def stop(self) -> None:
-        self._process.stop(timeout=10)
+        self._process.stop(timeout=PATIENCE_SECONDS)
 
 
 class StandInClamd:
@@ -70,7 +70,7 @@ class StandInClamd:
 
             def _answer(self, data: bytes) -> None:
                 if stand_in.says == "silence":
-                    stand_in._ended.wait(30)
+                    stand_in._ended.wait(PATIENCE_SECONDS)
                 elif stand_in.says is not None:
                     self.wfile.write(stand_in.says.encode())
                 else:

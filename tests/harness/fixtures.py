@@ -33,6 +33,15 @@ from tests.harness.shared_services import SharedServices
 SERVICES = pytest.StashKey[ServiceDirectory]()
 EXCHANGE = pytest.StashKey[Exchange]()
 
+PATIENT = {
+    "DATABASE_CONNECT_TIMEOUT_SECONDS": "60",
+    "DATABASE_POOL_TIMEOUT_SECONDS": "60",
+    "DATABASE_STATEMENT_TIMEOUT_MS": "60000",
+    "DATABASE_LOCK_TIMEOUT_MS": "60000",
+    "REDIS_TIMEOUT_MS": "5000",
+}
+"""The longest time-outs, so that no crowd on a slow machine is told 503. Tests of time-outs set their own."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the controller the services (none is started yet) and each worker a line to them."""
@@ -221,6 +230,7 @@ def app_environment(
     )
     keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS}
     return app_settings(addresses, keys=keys) | {
+        **PATIENT,
         "OUTBOX_SCHEDULE": "*/2 * * * * *",
         "UPLOADS_SCHEDULE": "*/2 * * * * *",
         "FUNCTIONS_BACKGROUND_NICENESS": "0",  # a test waits for the mail, and the others keep every core busy
@@ -300,5 +310,5 @@ def client(host: RunningHost) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def poll() -> Any:
-    """`poll(until, timeout=10)`: see tests.harness.polling."""
+    """`poll(until)`: see tests.harness.polling."""
     return poll_until

@@ -22,13 +22,13 @@ class MailBox:
             found.append(message)
         return found
 
-    def wait_for(self, wanted: Callable[[EmailMessage], bool], timeout: float = 10.0) -> EmailMessage:
-        """The first mail that `wanted` accepts, waiting for it up to `timeout` seconds."""
+    def wait_for(self, wanted: Callable[[EmailMessage], bool]) -> EmailMessage:
+        """The first mail that `wanted` accepts, as soon as it is there."""
 
         def arrived() -> EmailMessage | None:
             return next((message for message in self.messages() if wanted(message)), None)
 
-        found = poll(arrived, timeout)
+        found = poll(arrived)
         assert found is not None
         return found
 

@@ -1,19 +1,25 @@
 import time
 from collections.abc import Callable
 
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for anything before it fails: for a state, a mail, an answer, a process that ends.
 
-def poll[T](until: Callable[[], T], timeout: float = 10.0, *, every: float = 0.05) -> T:
+It is no promise of the system's. A machine may be slow and busy with other things, and where all is well nobody waits.
+"""
+
+
+def poll[T](until: Callable[[], T], *, every: float = 0.05) -> T:
     """Call `until` until its answer is truthy and return that; an AssertionError in it means "not yet".
 
-    After `timeout` seconds the last AssertionError is raised, or one that shows the last answer.
+    After `PATIENCE_SECONDS` the last AssertionError is raised, or one that shows the last answer.
     """
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         failure: AssertionError
         try:
             if answer := until():
                 return answer
-            failure = AssertionError(f"not within {timeout:g} s; last answer: {answer!r}")
+            failure = AssertionError(f"not within {PATIENCE_SECONDS:g} s; last answer: {answer!r}")
         except AssertionError as error:
             failure = error
         if time.monotonic() > deadline:

@@ -434,7 +434,7 @@ def test_keys_rotate_without_a_restart(start_host, poll):
             assert status(stranger) == 401
             issuer.rotate()
             after = issuer.token(ADMIN)
-            poll(lambda: status(after) == 200, 10)
+            poll(lambda: status(after) == 200)
             assert status(before) == 401
             assert status(after) == 200
     finally:

@@ -9,6 +9,7 @@ from infra.local.home import free_port
 from infra.local.services.valkey import ValkeyServer
 from infra.local.tokens import ADMIN
 from tests.factories import UNKNOWN_ID, Evening, assert_problem, bearer, new_key, open_evening, send_order
+from tests.harness.polling import PATIENCE_SECONDS
 
 REAL = {
     "RATE_LIMITS": "production",
@@ -134,7 +135,7 @@ def test_messages_of_the_payment_provider_are_never_limited(evening):
 def test_without_redis_each_process_counts_for_itself(evening, valkey):
     package_id = evening.package()["id"]
     valkey.process.popen.send_signal(signal.SIGKILL)
-    valkey.process.popen.wait(10)
+    valkey.process.popen.wait(PATIENCE_SECONDS)
     try:
         guesses = [preview(evening, package_id, f"GUESS{n}", "203.0.113.11").status_code for n in range(6)]
     finally:

@@ -187,10 +187,10 @@ def test_the_timer_writes_what_is_due_and_tells_those_who_asked(
         reports = evening.client.get(f"{evening.path}/reports", headers=evening.headers).json()["items"]
         return reports if [report["status"] for report in reports] == ["ready"] * 2 else None
 
-    reports = poll(ready, 30)
+    reports = poll(ready)
     assert sorted((report["kind"], report["rows"]) for report in reports) == [("attendees", 1), ("sales", 1)]
     assert {report["schedule_id"] for report in reports} == {made["id"]}
-    mail = mail_box.wait_for(about(evening, evening.coordinator), 20)
+    mail = mail_box.wait_for(about(evening, evening.coordinator))
     text = mail.get_body(("plain",)).get_content()
     assert mail["Subject"] == f"Your reports are ready: {evening.event['title']}"
     for report in reports:
@@ -198,7 +198,7 @@ def test_the_timer_writes_what_is_due_and_tells_those_who_asked(
         assert f"{report['kind']}: {host.url}{link}" in text
         assert client.get(f"{evening.path}/reports/{report['id']}/download").status_code == 401
     done = "SELECT count(*) FROM outbox WHERE event_id = %s AND kind = 'report_notice' AND done_at IS NOT NULL"
-    poll(lambda: query(database_url, done, evening.id) == [(2,)], 20)
+    poll(lambda: query(database_url, done, evening.id) == [(2,)])
     told = [message["X-Envelope-To"] for message in mail_box.messages() if about(evening, "@")(message)]
     assert [address for address in told if gone in address] == [], "no coordinator any more"
     assert len([address for address in told if evening.coordinator in address]) == 1
@@ -215,7 +215,7 @@ def test_the_timer_writes_a_sales_report_for_an_event_without_schedules(evening,
         reports = evening.client.get(f"{evening.path}/reports", headers=evening.headers).json()["items"]
         return [report for report in reports if report["status"] == "ready"]
 
-    [report] = poll(ready, 30)
+    [report] = poll(ready)
     assert (report["kind"], report["rows"], report["schedule_id"]) == ("sales", 1, None)
 
 

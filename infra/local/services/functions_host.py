@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.local.services.guard import Guard
-from infra.local.services.process import ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceProcess
 
-START_SECONDS = 90.0
 HEALTH_PATH = "/api/v1/health/ready"
 # Variables of the starter that would change what the application does; all else (PATH, HOME, locale) is passed on.
 NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
