@@ -17,8 +17,9 @@ from infra.local.services.functions_host import FunctionsHost
 from infra.local.services.guard import Guard
 from infra.local.services.postgres import PostgresServer
 from infra.local.services.valkey import ValkeyServer
+from tests.harness import databases
 from tests.harness.polling import PATIENCE_SECONDS
-from tests.harness.shared_services import AZURITE_PROGRAM, migrate
+from tests.harness.shared_services import AZURITE_PROGRAM
 
 _WORKER = "infra.local.host.worker"
 # The lease of whoever died earlier has less time left.
@@ -101,8 +102,13 @@ class Mortal:
 
 
 @contextlib.contextmanager
-def mortal_system(folder: Path, guard: Guard, environment: dict[str, str], *, workers: int) -> Iterator[Mortal]:
-    """Start everything on ports and in folders of its own; `environment` says the rest."""
+def mortal_system(
+    folder: Path, guard: Guard, environment: dict[str, str], *, template: str, workers: int
+) -> Iterator[Mortal]:
+    """Start everything on ports and in folders of its own, with a copy of the database `template`.
+
+    `environment` says the rest.
+    """
     with contextlib.ExitStack() as stack:
         folder.chmod(0o755)  # PostgreSQL may run as another user
         postgres = PostgresServer(folder / "data", log=folder / "postgres.log", guard=guard, port=free_port())
@@ -116,7 +122,7 @@ def mortal_system(folder: Path, guard: Guard, environment: dict[str, str], *, wo
             server.start()
         postgres.ensure_database("boxoffice")
         database_url = postgres.url("boxoffice")
-        migrate(database_url)
+        databases.copy(template, database_url)
         port = free_port()
         host = FunctionsHost(
             REPOSITORY,

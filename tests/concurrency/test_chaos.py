@@ -171,8 +171,9 @@ class Client:
 
 
 @pytest.fixture
-def system(app_environment, guard, tmp_path_factory) -> Iterator[Mortal]:
-    with mortal_system(tmp_path_factory.mktemp("mortal"), guard, app_environment, workers=2) as mortal:
+def system(app_environment, guard, tmp_path_factory, template_url) -> Iterator[Mortal]:
+    folder = tmp_path_factory.mktemp("mortal")
+    with mortal_system(folder, guard, app_environment, template=template_url, workers=2) as mortal:
         yield mortal
 
 

@@ -31,7 +31,7 @@ def test_a_host_killed_in_the_middle_of_the_rush_leaves_counts_that_agree(start_
     assert after_the_kill["sold"] == after_the_kill["tickets"] == after_the_kill["orders"] < 50
     assert disagreements(fresh_database, event_id) == []
 
-    again = start_host(DATABASE_URL=fresh_database)
+    again = start_host(http_only=True, DATABASE_URL=fresh_database)
     unanswered = [request for request, answer in zip(requests, first, strict=True) if answer.status == NO_ANSWER]
     second = _rush(again.url, event_id, unanswered)
 

@@ -11,8 +11,9 @@ from infra.local.services.postgres import PostgresServer
 from tests.concurrency.crowd import order
 from tests.concurrency.ledger import counts
 from tests.concurrency.sale import open_sale
+from tests.harness import databases
 from tests.harness.polling import PATIENCE_SECONDS
-from tests.harness.shared_services import AZURITE_PROGRAM, migrate
+from tests.harness.shared_services import AZURITE_PROGRAM
 
 
 @pytest.fixture
@@ -45,21 +46,27 @@ def buy(client, event_id, package_id, key):
     )
 
 
-@pytest.fixture
-def postgres(tmp_path_factory, guard):
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory, guard, template_url):
     folder = tmp_path_factory.mktemp("postgres")
     folder.chmod(0o755)
     server = PostgresServer(folder / "data", log=folder / "postgres.log", guard=guard, port=free_port())
     server.start()
     server.ensure_database("boxoffice")
-    migrate(server.url("boxoffice"))
+    databases.copy(template_url, server.url("boxoffice"))
     yield server
     server.stop()
 
 
-def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(postgres, start_host, connect, admin):
+@pytest.fixture(scope="module")
+def host(postgres, start_module_host):
+    """A host on that server."""
+    return start_module_host(http_only=True, DATABASE_URL=postgres.url("boxoffice"))
+
+
+def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(postgres, host, connect, admin):
     database_url = postgres.url("boxoffice")
-    client = connect(start_host(DATABASE_URL=database_url))
+    client = connect(host)
     event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 9})
     assert buy(client, event_id, package_id, "before").status_code == 201
 
@@ -86,8 +93,8 @@ def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(p
     assert counts(database_url, event_id) == {"sold": 9, "held": 0, "orders": 9, "packages": 9, "tickets": 9}
 
 
-def test_connections_that_died_while_they_rested_refuse_nobody(postgres, start_host, connect, admin):
-    client = connect(start_host(DATABASE_URL=postgres.url("boxoffice")))
+def test_connections_that_died_while_they_rested_refuse_nobody(postgres, host, connect, admin):
+    client = connect(host)
     event_id, (package_id,) = open_sale(client, admin, {})
     assert [buy(client, event_id, package_id, f"a-{n}").status_code for n in range(3)] == [201] * 3
 

@@ -31,13 +31,14 @@ NOISE_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory, guard, app_environment):
+def system(tmp_path_factory, guard, app_environment, template_url):
     settings = {
         "REDIS_TIMEOUT_MS": str(int(REDIS_SECONDS * 1000)),
         "DATABASE_STATEMENT_TIMEOUT_MS": str(STATEMENT_SECONDS * 1000),
         "DATABASE_CONNECT_TIMEOUT_SECONDS": "2",
     }
-    with mortal_system(tmp_path_factory.mktemp("load"), guard, app_environment | settings, workers=1) as system:
+    folder = tmp_path_factory.mktemp("load")
+    with mortal_system(folder, guard, app_environment | settings, template=template_url, workers=1) as system:
         yield system
 
 

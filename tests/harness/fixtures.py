@@ -70,9 +70,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class StartHost(Protocol):
-    """Starts a host with some settings changed, or left out."""
+    """Starts a host with some settings changed, or left out. One that is `http_only` costs half of another."""
 
-    def __call__(self, **changes: str | None) -> RunningHost:
+    def __call__(self, *, http_only: bool = False, **changes: str | None) -> RunningHost:
         """The host, running."""
         ...
 
@@ -122,6 +122,12 @@ def guard() -> Iterator[Guard]:
 def postgres_url(shared_service: AskFor) -> str:
     """The server's maintenance database, as superuser."""
     return shared_service("postgres")
+
+
+@pytest.fixture(scope="session")
+def template_url(shared_service: AskFor) -> str:
+    """A migrated, empty database, to be copied and nothing else."""
+    return shared_service("template")
 
 
 @pytest.fixture(scope="session")
@@ -184,6 +190,12 @@ def second_storage(shared_service: AskFor) -> str:
 
 
 @pytest.fixture(scope="session")
+def third_storage(shared_service: AskFor) -> str:
+    """One more, for a module that runs two hosts of its own at the same time."""
+    return shared_service("third storage")
+
+
+@pytest.fixture(scope="session")
 def mail_sink(worker_folder: Path) -> Iterator[SmtpSink]:
     """This worker's mail server; it refuses addresses at bounce.test."""
     sink = SmtpSink(worker_folder / "mail")
@@ -233,6 +245,8 @@ def app_environment(
         **PATIENT,
         "OUTBOX_SCHEDULE": "*/2 * * * * *",
         "UPLOADS_SCHEDULE": "*/2 * * * * *",
+        # Never: it would report on all that the tests of a run sell. Its own tests run it by hand.
+        "SALES_REFRESH_SCHEDULE": "0 0 0 1 1 *",
         "FUNCTIONS_BACKGROUND_NICENESS": "0",  # a test waits for the mail, and the others keep every core busy
     }
 
@@ -259,7 +273,7 @@ def host(app_environment: dict[str, str], guard: Guard, worker_folder: Path, hos
 def _hosts(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -> Iterator[StartHost]:
     started: list[FunctionsHost] = []
 
-    def start(**changes: str | None) -> RunningHost:
+    def start(*, http_only: bool = False, **changes: str | None) -> RunningHost:
         port = free_port()
         changed: dict[str, str | None] = {
             **app_environment,
@@ -275,6 +289,7 @@ def _hosts(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -
             port=port,
             environment=environment,
             keys_file=worker_folder / "functions-keys.json",
+            http_only=http_only,
         )
         started.append(host)
         host.start()

@@ -37,7 +37,7 @@ def valkey(tmp_path_factory, guard):
 
 @pytest.fixture(scope="module")
 def limited(start_module_host, module_database, valkey):
-    return start_module_host(**REAL, DATABASE_URL=module_database, REDIS_URL=valkey.url())
+    return start_module_host(http_only=True, **REAL, DATABASE_URL=module_database, REDIS_URL=valkey.url())
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_without_redis_each_process_counts_for_itself(evening, valkey):
 
 @pytest.fixture
 def strict(start_host, fresh_database, issuer, valkey):
-    host = start_host(**STRICT, DATABASE_URL=fresh_database, REDIS_URL=valkey.url(1))
+    host = start_host(http_only=True, **STRICT, DATABASE_URL=fresh_database, REDIS_URL=valkey.url(1))
     with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
         yield client
 

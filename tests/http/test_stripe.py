@@ -319,7 +319,7 @@ def test_what_stripe_can_not_charge_exactly_is_refused(shop, issuer, currency, p
 def killed_while_asking(shop: Shop, start_host: Any, evening: Evening, order: Json, what: str, path: str) -> None:
     """Have another host ask Stripe, and kill it before it hears the answer."""
     shop.stripe.fail_next("GET" if what == "confirm" else "POST", path, Fault.HANGING)
-    host = start_host(**shop.environment | {"STRIPE_TIMEOUT_SECONDS": "60"})
+    host = start_host(http_only=True, **shop.environment | {"STRIPE_TIMEOUT_SECONDS": "60"})
     asked = len(shop.stripe.requests)
 
     def call() -> None:
@@ -684,13 +684,13 @@ def test_in_production_nothing_but_stripe_takes_payments(shop, start_host, eveni
             return send_order(client, evening.id, [(package, 1)], payment_method=method)
 
     production = shop.environment | {"ENVIRONMENT": "production", "METRICS_KEY": "k" * 16}
-    with_stripe = start_host(**production)
+    with_stripe = start_host(http_only=True, **production)
     assert_problem(order_at(with_stripe, "test"), 422, "payment_method_unavailable")
     held = order_at(with_stripe, "card").json()
     assert shop.begin(evening, held).startswith("pi_")
     with_stripe.stop()
 
-    without = start_host(**production | dict.fromkeys(shop.stripe.settings))
+    without = start_host(http_only=True, **production | dict.fromkeys(shop.stripe.settings))
     before = event_state(shop.database_url, evening.id)
     for method in ("test", "card"):
         assert_problem(order_at(without, method), 422, "payment_method_unavailable")
