@@ -102,10 +102,17 @@ class Purchase:
 
 @contextmanager
 def keep_buying(
-    url: str, event_id: str, body: Callable[[], dict[str, Any]], *, buyers: int = 8, insist: bool = False
+    url: str,
+    event_id: str,
+    body: Callable[[], dict[str, Any]],
+    *,
+    buyers: int = 8,
+    insist: bool = False,
+    pause: float = 0.0,
 ) -> Iterator[list[Purchase]]:
     """While the block runs, so many buyers buy again and again; yields what they have got so far.
 
+    Each pauses so many seconds between two purchases, which spares the machine where a test waits for something else.
     Those who `insist` ask again with the same key after a 503, as it says, until they have what they want.
     """
     purchases: list[Purchase] = []
@@ -122,6 +129,7 @@ def keep_buying(
                 if not insist or answer.status != 503:
                     break
                 time.sleep(0.05)  # a browser would wait longer
+            enough.wait(pause)
         connection.close()
 
     with ThreadPoolExecutor(buyers) as pool:

@@ -229,7 +229,7 @@ def keep_buying_while_things_die(system: Mortal, clients: list[Client], poll: An
         try:
             while not enough.is_set():
                 client.act()
-                time.sleep(client.rng.uniform(0, 0.1))
+                time.sleep(client.rng.uniform(0, 0.3))
         finally:
             client.hang_up()
 

@@ -20,6 +20,7 @@ from tests.factories import bearer, query
 from tests.harness.polling import PATIENCE_SECONDS
 
 BUYERS = 6
+PAUSE_SECONDS = 0.1
 # Time-outs that are longer than a purchase takes, also on a slow machine that is busy with other things: whoever takes
 # as long has waited for one.
 REDIS_SECONDS = 5.0
@@ -79,7 +80,9 @@ def assert_books_agree(system: Mortal, event_id: str, purchases: Sequence[Purcha
 def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll):
     event_id, package_id, admin = sale
     redis = system.valkey.process.popen
-    with keep_buying(system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS) as purchases:
+    with keep_buying(
+        system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS, pause=PAUSE_SECONDS
+    ) as purchases:
         wait_for_purchases(purchases, poll)
         stopped = time.monotonic()
         redis.send_signal(signal.SIGSTOP)
@@ -110,7 +113,9 @@ def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll)
 def test_a_stuck_or_stopped_storage_is_missed_by_no_buyer_and_the_mail_is_queued_later(system, client, sale, poll):
     event_id, package_id, admin = sale
     image = f"/admin/events/{event_id}/ticket-packages/{package_id}/image"
-    with keep_buying(system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS) as purchases:
+    with keep_buying(
+        system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS, pause=PAUSE_SECONDS
+    ) as purchases:
         wait_for_purchases(purchases, poll)
         system.azurite.process.popen.send_signal(signal.SIGSTOP)
         assert state(client, "storage") == "down"
@@ -136,7 +141,7 @@ def test_a_stuck_or_stopped_storage_is_missed_by_no_buyer_and_the_mail_is_queued
 def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_happens_once(system, client, sale, poll):
     event_id, package_id, _ = sale
     body = lambda: order((package_id, 1))  # noqa: E731
-    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, insist=True) as purchases:
+    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, pause=PAUSE_SECONDS, insist=True) as purchases:
         wait_for_purchases(purchases, poll)
         processes = system.postgres_processes()
         signal_all(processes, signal.SIGSTOP)
@@ -160,7 +165,7 @@ def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_hap
 def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back(system, client, sale, poll):
     event_id, package_id, _ = sale
     body = lambda: order((package_id, 1))  # noqa: E731
-    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, insist=True) as purchases:
+    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, pause=PAUSE_SECONDS, insist=True) as purchases:
         wait_for_purchases(purchases, poll)
         processes = system.postgres_processes()
         signal_all(processes, signal.SIGKILL)

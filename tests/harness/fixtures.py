@@ -244,7 +244,7 @@ def app_environment(
     return app_settings(addresses, keys=keys) | {
         **PATIENT,
         "OUTBOX_SCHEDULE": "*/2 * * * * *",
-        "UPLOADS_SCHEDULE": "*/2 * * * * *",
+        "UPLOADS_SCHEDULE": "*/5 * * * * *",
         # Never: it would report on all that the tests of a run sell. Its own tests run it by hand.
         "SALES_REFRESH_SCHEDULE": "0 0 0 1 1 *",
         "FUNCTIONS_BACKGROUND_NICENESS": "0",  # a test waits for the mail, and the others keep every core busy

@@ -8,12 +8,14 @@ It is no promise of the system's. A machine may be slow and busy with other thin
 """
 
 
-def poll[T](until: Callable[[], T], *, every: float = 0.05) -> T:
+def poll[T](until: Callable[[], T], *, pause_at_most: float = 0.25) -> T:
     """Call `until` until its answer is truthy and return that; an AssertionError in it means "not yet".
 
+    The pauses between two calls grow up to `pause_at_most` seconds, so that a long wait costs little.
     After `PATIENCE_SECONDS` the last AssertionError is raised, or one that shows the last answer.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
+    pause = 0.01
     while True:
         failure: AssertionError
         try:
@@ -24,4 +26,5 @@ def poll[T](until: Callable[[], T], *, every: float = 0.05) -> T:
             failure = error
         if time.monotonic() > deadline:
             raise failure
-        time.sleep(every)
+        time.sleep(pause)
+        pause = min(1.5 * pause, pause_at_most)

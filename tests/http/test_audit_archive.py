@@ -352,7 +352,7 @@ def test_a_process_that_is_killed_loses_nothing_and_the_next_one_goes_on(doing, 
         "pruning": "SELECT pruned_seq FROM audit_heads WHERE event_id = %s",
     }[doing]
     with start_command(domain, "archive") as running:
-        poll(lambda: query(trail.database_url, reached, trail.event_id)[0][0] > 2, every=0.01)
+        poll(lambda: query(trail.database_url, reached, trail.event_id)[0][0] > 2, pause_at_most=0.01)
         running.kill()
     assert running.returncode == -signal.SIGKILL
     assert (trail.chain()["valid"], trail.faults()) == (True, {})
