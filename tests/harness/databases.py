@@ -20,8 +20,8 @@ def clone(template_url: str, name: str) -> str:
 def copy(template_url: str, url: str) -> None:
     """Fill an empty database on any server with what is in the template; that costs a tenth of migrating it."""
     programs = find_programs()
-    dumped = subprocess.run([programs / "pg_dump", template_url], capture_output=True, check=True)
-    restore = [programs / "psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--output=/dev/null", url]
+    dumped = subprocess.run([str(programs / "pg_dump"), template_url], capture_output=True, check=True)
+    restore = [str(programs / "psql"), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--output=/dev/null", url]
     subprocess.run(restore, input=dumped.stdout, capture_output=True, check=True)
 
 
