@@ -113,7 +113,14 @@ class RunningHost:
     """The host as a process, its output, and its port."""
 
     def __init__(
-        self, app: str, folder: Path, *, workers: int = 2, settings: dict[str, str] | None = None, port: int = 0
+        self,
+        app: str,
+        folder: Path,
+        *,
+        workers: int = 2,
+        http_only: bool = False,
+        settings: dict[str, str] | None = None,
+        port: int = 0,
     ) -> None:
         self.keys_file = folder / "keys.json"
         self._log = folder / f"host-{time.monotonic_ns()}.log"
@@ -122,7 +129,7 @@ class RunningHost:
         command = [sys.executable, "-m", "infra.local.host", "--app", str(APPS / app), "--port", str(port)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--workers", str(workers)],
+                [*command, "--workers", str(workers), *(["--http-only"] if http_only else [])],
                 cwd=ROOT,
                 env={**inherited, **given, **(settings or {})},
                 stdout=log,

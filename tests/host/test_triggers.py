@@ -72,6 +72,19 @@ def test_a_timer_fires_once_an_occurrence_however_many_workers_there_are(azurite
     assert len({tick["pid"] for tick in ticks}) == 1
 
 
+def test_a_host_for_http_only_leaves_the_triggers_to_another(azurite: Azurite, start_host):
+    azurite.take("ticks")
+    settings = {"AzureWebJobsStorage": azurite.connection, "TICK": "* * * * * *"}
+    http_only = start_host(workers=1, http_only=True, **settings)
+    other = start_host(workers=1, **settings)
+
+    poll(lambda: len(azurite.messages("ticks")) >= 3)
+
+    assert http_only.get("/api/hello").status_code == 200
+    ticks = [json.loads(text) for text in azurite.take("ticks")]
+    assert {tick["pid"] for tick in ticks} <= {child.pid for child in other.children()}
+
+
 def test_a_timer_missed_while_the_host_was_down_fires_once_late(azurite: Azurite, start_host):
     azurite.take("ticks")
     past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
