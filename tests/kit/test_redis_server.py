@@ -45,6 +45,14 @@ def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(server_at, caplog
     ]
 
 
+@pytest.fixture
+def valkey(tmp_path, guard):
+    server = ValkeyServer(log=tmp_path / "valkey.log", guard=guard, port=free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
 def count_asking(breaker) -> list[int]:
     """How often the breaker asks in vain from now on."""
     in_vain: list[int] = []
@@ -61,10 +69,8 @@ def count_asking(breaker) -> list[int]:
     return in_vain
 
 
-def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answers(server_at, tmp_path, guard, poll):
+def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answers(server_at, valkey, poll):
     """A time-out is two seconds here, so that what is slow for another reason is not taken for one."""
-    valkey = ValkeyServer(log=tmp_path / "valkey.log", guard=guard, port=free_port())
-    valkey.start()
     server = server_at(valkey.url(), REDIS_TIMEOUT_MS="2000")
     assert server.call("set", "key", "value")
     process = valkey.process.popen
@@ -105,4 +111,3 @@ def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answe
     finally:
         process.send_signal(signal.SIGCONT)
     poll(lambda: server.call("get", "key") == b"value")
-    valkey.stop()
