@@ -60,7 +60,7 @@ def test_stopping_lets_a_running_request_finish_and_leaves_no_process(start_host
     poll(lambda: len(host.children()) == 2)
     children = host.children()
     answers: list[httpx.Response] = []
-    request = threading.Thread(target=lambda: answers.append(host.get("/api/slow?seconds=2")))
+    request = threading.Thread(target=lambda: answers.append(host.get("/api/slow?seconds=4")))
     request.start()
     poll(lambda: any(len(child.net_connections()) > 1 for child in children))
 
