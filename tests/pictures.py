@@ -9,8 +9,6 @@ from PIL import Image
 
 from tests.factories import Evening
 
-CHECKED_WITHIN = 20.0  # seconds; the promise is 10, the machine that tests may be slow
-
 
 def photo(width: int = 2000, height: int = 1500, kind: str = "JPEG", **options: Any) -> bytes:
     out = io.BytesIO()
@@ -39,7 +37,7 @@ def outcome(evening: Evening, package: dict[str, Any], upload_id: str, poll: Any
         state = upload_state(evening, package, upload_id)
         return state if state["status"] in {"valid", "refused"} else None
 
-    ended: dict[str, Any] = poll(finished, CHECKED_WITHIN)
+    ended: dict[str, Any] = poll(finished)
     return ended
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.harness.polling import PATIENCE_SECONDS
+
 # What a buyer whose connection broke knows: nothing. No status of HTTP has this number.
 NO_ANSWER = 0
 
@@ -75,7 +77,7 @@ def place(
 
 def connect(url: str) -> http.client.HTTPConnection:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=PATIENCE_SECONDS)
     connection.connect()
     return connection
 
@@ -100,10 +102,17 @@ class Purchase:
 
 @contextmanager
 def keep_buying(
-    url: str, event_id: str, body: Callable[[], dict[str, Any]], *, buyers: int = 8, insist: bool = False
+    url: str,
+    event_id: str,
+    body: Callable[[], dict[str, Any]],
+    *,
+    buyers: int = 8,
+    insist: bool = False,
+    pause: float = 0.0,
 ) -> Iterator[list[Purchase]]:
     """While the block runs, so many buyers buy again and again; yields what they have got so far.
 
+    Each pauses so many seconds between two purchases, which spares the machine where a test waits for something else.
     Those who `insist` ask again with the same key after a 503, as it says, until they have what they want.
     """
     purchases: list[Purchase] = []
@@ -120,6 +129,7 @@ def keep_buying(
                 if not insist or answer.status != 503:
                     break
                 time.sleep(0.05)  # a browser would wait longer
+            enough.wait(pause)
         connection.close()
 
     with ThreadPoolExecutor(buyers) as pool:

@@ -17,7 +17,9 @@ from infra.local.services.functions_host import FunctionsHost
 from infra.local.services.guard import Guard
 from infra.local.services.postgres import PostgresServer
 from infra.local.services.valkey import ValkeyServer
-from tests.harness.shared_services import AZURITE_PROGRAM, migrate
+from tests.harness import databases
+from tests.harness.polling import PATIENCE_SECONDS
+from tests.harness.shared_services import AZURITE_PROGRAM
 
 _WORKER = "infra.local.host.worker"
 # The lease of whoever died earlier has less time left.
@@ -80,28 +82,33 @@ class Mortal:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         assert self.postgres.process.popen is not None
-        self.postgres.process.popen.wait(10)
-        psutil.wait_procs(processes[1:], timeout=10)
+        self.postgres.process.popen.wait(PATIENCE_SECONDS)
+        psutil.wait_procs(processes[1:], timeout=PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.postgres.start()
 
     def _kill_redis(self, rng: random.Random) -> None:
         assert self.valkey.process.popen is not None
         self.valkey.process.popen.send_signal(signal.SIGKILL)
-        self.valkey.process.popen.wait(10)
+        self.valkey.process.popen.wait(PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.valkey.start()
 
     def _stop_storage(self, rng: random.Random) -> None:
         """By SIGTERM: the emulator keeps its lists in memory, and killed it forgets what the real one keeps."""
-        self.azurite.stop()
+        self.azurite.stop(timeout=PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.azurite.start()
 
 
 @contextlib.contextmanager
-def mortal_system(folder: Path, guard: Guard, environment: dict[str, str], *, workers: int) -> Iterator[Mortal]:
-    """Start everything on ports and in folders of its own; `environment` says the rest."""
+def mortal_system(
+    folder: Path, guard: Guard, environment: dict[str, str], *, template: str, workers: int
+) -> Iterator[Mortal]:
+    """Start everything on ports and in folders of its own, with a copy of the database `template`.
+
+    `environment` says the rest.
+    """
     with contextlib.ExitStack() as stack:
         folder.chmod(0o755)  # PostgreSQL may run as another user
         postgres = PostgresServer(folder / "data", log=folder / "postgres.log", guard=guard, port=free_port())
@@ -115,7 +122,7 @@ def mortal_system(folder: Path, guard: Guard, environment: dict[str, str], *, wo
             server.start()
         postgres.ensure_database("boxoffice")
         database_url = postgres.url("boxoffice")
-        migrate(database_url)
+        databases.copy(template, database_url)
         port = free_port()
         host = FunctionsHost(
             REPOSITORY,

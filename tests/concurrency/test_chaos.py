@@ -24,11 +24,11 @@ from tests.concurrency.ledger import disagreements
 from tests.concurrency.mortal import Mortal, mortal_system
 from tests.concurrency.sale import open_sale
 from tests.factories import bearer, new_email, new_key, query
+from tests.harness.polling import PATIENCE_SECONDS
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 BUYERS = 4
-PATIENCE_SECONDS = 60.0
 # Cancelling carries no key: where its outcome is unknown, the host says so, and asking again is harmless.
 ASK_AGAIN = {NO_ANSWER, 503}
 
@@ -171,8 +171,9 @@ class Client:
 
 
 @pytest.fixture
-def system(app_environment, guard, tmp_path_factory) -> Iterator[Mortal]:
-    with mortal_system(tmp_path_factory.mktemp("mortal"), guard, app_environment, workers=2) as mortal:
+def system(app_environment, guard, tmp_path_factory, template_url) -> Iterator[Mortal]:
+    folder = tmp_path_factory.mktemp("mortal")
+    with mortal_system(folder, guard, app_environment, template=template_url, workers=2) as mortal:
         yield mortal
 
 
@@ -228,7 +229,7 @@ def keep_buying_while_things_die(system: Mortal, clients: list[Client], poll: An
         try:
             while not enough.is_set():
                 client.act()
-                time.sleep(client.rng.uniform(0, 0.1))
+                time.sleep(client.rng.uniform(0, 0.3))
         finally:
             client.hang_up()
 
@@ -256,7 +257,7 @@ def wait_for_sales(clients: list[Client], running: list[Future[None]], poll: Any
         return sum(len(client.told) for client in clients)
 
     before = sold()
-    poll(lambda: sold() > before + 3 or any(client.done() for client in running), 60)
+    poll(lambda: sold() > before + 3 or any(client.done() for client in running))
 
 
 def assert_all_as_told(system: Mortal, told: list[Told]) -> None:
@@ -280,7 +281,7 @@ def deliver_what_is_left(system: Mortal, poll: Any) -> None:
     system.host.stop()
     query(system.database_url, _LET_TIME_PASS)
     system.host.start()
-    poll(lambda: query(system.database_url, _COUNT_MAIL) == [(0,)], 60)
+    poll(lambda: query(system.database_url, _COUNT_MAIL) == [(0,)])
 
 
 def assert_confirmed_once(mail_box: Any, told: list[Told]) -> None:

@@ -19,6 +19,7 @@ from shared.domain.orders.states import State
 from tests.concurrency.crowd import connect, order, outcomes, place, place_at_once
 from tests.concurrency.ledger import counts, deadlocks, disagreements, wait_for_locks
 from tests.factories import Evening, new_key, open_evening, query, send_order
+from tests.harness.polling import PATIENCE_SECONDS
 from tests.http.test_payments import ask, hold, let_time_pass, read
 
 DEMAND = pytest.mark.parametrize("times", [1, 2, 10], ids=["once", "twice", "ten times"])
@@ -143,7 +144,6 @@ class Market:
     package_id: str
     database_url: str
     limit: int
-    deadline: float
     freed: list[tuple[float, int]] = field(default_factory=list)
     """Since when packages were surely free again."""
     taken: list[tuple[float, int]] = field(default_factory=list)
@@ -153,9 +153,16 @@ class Market:
     paid: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def has_seen_enough(self) -> bool:
+        """Whether everything that matters has happened often enough to tell."""
+        return len(self.taken) >= 150 and len(self.refused) >= 50 and len(self.freed) >= 50
+
     def run(self, act: Callable[[random.Random], None], seed: int) -> None:
         rng = random.Random(seed)
-        while time.monotonic() < self.deadline:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.has_seen_enough:
+            assert time.monotonic() < deadline, (len(self.taken), len(self.refused), len(self.freed))
             act(rng)
 
     def buy(self, rng: random.Random, connection: Any) -> None:
@@ -243,7 +250,7 @@ def test_nobody_is_refused_what_is_there_while_others_expire_cancel_pay_late_and
     code = {"code": "MARKET", "discount_type": "percentage", "discount_value": 10, "max_total_uses": 12}
     evening.client.post(f"{evening.path}/promo-codes", json=code, headers=evening.headers).raise_for_status()
     before = deadlocks(evening.client)
-    market = Market(evening, package["id"], database_url, limit=40, deadline=time.monotonic() + 4)
+    market = Market(evening, package["id"], database_url, limit=40)
 
     def buy(seed: int) -> None:
         connection = connect(host.url)
@@ -260,9 +267,7 @@ def test_nobody_is_refused_what_is_there_while_others_expire_cancel_pay_late_and
             actor.result()
 
     assert deadlocks(evening.client) == before
-    assert len(market.taken) > 40
-    assert market.refused, "demand must have exceeded what there is"
-    assert market.freed, "something must have come back"
+    print(f"{len(market.taken)} taken, {len(market.refused)} refused, {len(market.freed)} freed")
     assert market.spurious() == []
     assert disagreements(database_url, evening.id) == []
     with psycopg.connect(database_url, autocommit=True) as connection:

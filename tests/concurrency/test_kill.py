@@ -10,6 +10,7 @@ import psutil
 from tests.concurrency.crowd import NO_ANSWER, Answer, connect, order, outcomes, place
 from tests.concurrency.ledger import counts, disagreements
 from tests.concurrency.sale import open_sale
+from tests.harness.polling import PATIENCE_SECONDS
 
 
 def test_a_host_killed_in_the_middle_of_the_rush_leaves_counts_that_agree(start_host, fresh_database, issuer):
@@ -30,7 +31,7 @@ def test_a_host_killed_in_the_middle_of_the_rush_leaves_counts_that_agree(start_
     assert after_the_kill["sold"] == after_the_kill["tickets"] == after_the_kill["orders"] < 50
     assert disagreements(fresh_database, event_id) == []
 
-    again = start_host(DATABASE_URL=fresh_database)
+    again = start_host(http_only=True, DATABASE_URL=fresh_database)
     unanswered = [request for request, answer in zip(requests, first, strict=True) if answer.status == NO_ANSWER]
     second = _rush(again.url, event_id, unanswered)
 
@@ -58,7 +59,7 @@ def _rush(url, event_id, requests, *, at_the_first_sale=None):
     for thread in threads:
         thread.start()
     if at_the_first_sale:
-        assert sold.wait(30)
+        assert sold.wait(PATIENCE_SECONDS)
         at_the_first_sale()
     for thread in threads:
         thread.join()
@@ -68,4 +69,4 @@ def _rush(url, event_id, requests, *, at_the_first_sale=None):
 def _kill(processes):
     for process in processes:
         process.send_signal(signal.SIGKILL)
-    psutil.wait_procs(processes, timeout=10)
+    psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)

@@ -11,7 +11,9 @@ from infra.local.services.postgres import PostgresServer
 from tests.concurrency.crowd import order
 from tests.concurrency.ledger import counts
 from tests.concurrency.sale import open_sale
-from tests.harness.shared_services import AZURITE_PROGRAM, migrate
+from tests.harness import databases
+from tests.harness.polling import PATIENCE_SECONDS
+from tests.harness.shared_services import AZURITE_PROGRAM
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def connect():
 def kill(server):
     assert server.process.popen is not None
     server.process.popen.send_signal(signal.SIGKILL)
-    server.process.popen.wait(10)
+    server.process.popen.wait(PATIENCE_SECONDS)
 
 
 def buy(client, event_id, package_id, key):
@@ -44,21 +46,27 @@ def buy(client, event_id, package_id, key):
     )
 
 
-@pytest.fixture
-def postgres(tmp_path_factory, guard):
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory, guard, template_url):
     folder = tmp_path_factory.mktemp("postgres")
     folder.chmod(0o755)
     server = PostgresServer(folder / "data", log=folder / "postgres.log", guard=guard, port=free_port())
     server.start()
     server.ensure_database("boxoffice")
-    migrate(server.url("boxoffice"))
+    databases.copy(template_url, server.url("boxoffice"))
     yield server
     server.stop()
 
 
-def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(postgres, start_host, connect, admin):
+@pytest.fixture(scope="module")
+def host(postgres, start_module_host):
+    """A host on that server."""
+    return start_module_host(http_only=True, DATABASE_URL=postgres.url("boxoffice"))
+
+
+def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(postgres, host, connect, admin):
     database_url = postgres.url("boxoffice")
-    client = connect(start_host(DATABASE_URL=database_url))
+    client = connect(host)
     event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 9})
     assert buy(client, event_id, package_id, "before").status_code == 201
 
@@ -85,8 +93,8 @@ def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(p
     assert counts(database_url, event_id) == {"sold": 9, "held": 0, "orders": 9, "packages": 9, "tickets": 9}
 
 
-def test_connections_that_died_while_they_rested_refuse_nobody(postgres, start_host, connect, admin):
-    client = connect(start_host(DATABASE_URL=postgres.url("boxoffice")))
+def test_connections_that_died_while_they_rested_refuse_nobody(postgres, host, connect, admin):
+    client = connect(host)
     event_id, (package_id,) = open_sale(client, admin, {})
     assert [buy(client, event_id, package_id, f"a-{n}").status_code for n in range(3)] == [201] * 3
 
@@ -119,7 +127,7 @@ def test_without_the_storage_selling_works_and_the_mail_comes_later(
     azurite.start()
     try:
         number = bought.json()["number"]
-        mail = mail_box.wait_for(lambda message: number in message["Subject"], timeout=40)
+        mail = mail_box.wait_for(lambda message: number in message["Subject"])
         assert mail["To"] == bought.json()["customer"]["email"]
     finally:
         azurite.stop()

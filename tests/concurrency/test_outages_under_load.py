@@ -17,22 +17,29 @@ from tests.concurrency.ledger import counts, disagreements
 from tests.concurrency.mortal import Mortal, mortal_system
 from tests.concurrency.sale import open_sale
 from tests.factories import bearer, query
+from tests.harness.polling import PATIENCE_SECONDS
 
 BUYERS = 6
-REDIS_SECONDS = 1.0  # longer than a purchase takes on a machine that is busy with other things too
+PAUSE_SECONDS = 0.1
+# Time-outs that are longer than a purchase takes, also on a slow machine that is busy with other things: whoever takes
+# as long has waited for one.
+REDIS_SECONDS = 5.0
+STORAGE_SECONDS = 5.0
+STATEMENT_SECONDS = 5
 # How long a statement may take, and the grace until the client gives up; then two attempts to connect.
-DATABASE_SECONDS = 1 + 2 + 2 * 1
-NOISE_SECONDS = 1.5
+DATABASE_SECONDS = STATEMENT_SECONDS + 2 + 2 * 2
+NOISE_SECONDS = 10
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory, guard, app_environment):
+def system(tmp_path_factory, guard, app_environment, template_url):
     settings = {
         "REDIS_TIMEOUT_MS": str(int(REDIS_SECONDS * 1000)),
-        "DATABASE_STATEMENT_TIMEOUT_MS": "1000",
+        "DATABASE_STATEMENT_TIMEOUT_MS": str(STATEMENT_SECONDS * 1000),
         "DATABASE_CONNECT_TIMEOUT_SECONDS": "2",
     }
-    with mortal_system(tmp_path_factory.mktemp("load"), guard, app_environment | settings, workers=1) as system:
+    folder = tmp_path_factory.mktemp("load")
+    with mortal_system(folder, guard, app_environment | settings, template=template_url, workers=1) as system:
         yield system
 
 
@@ -57,10 +64,10 @@ def begun_after(purchases: Sequence[Purchase], moment: float) -> list[Purchase]:
     return [purchase for purchase in list(purchases) if purchase.begun > moment]
 
 
-def wait_for_purchases(purchases, poll, count: int = 40, timeout: float = 15) -> list[Purchase]:
+def wait_for_purchases(purchases, poll, count: int = 40) -> list[Purchase]:
     """Those that begin from now on, once there are so many."""
     now = time.monotonic()
-    return poll(lambda: len(found := begun_after(purchases, now)) >= count and found, timeout=timeout)
+    return poll(lambda: len(found := begun_after(purchases, now)) >= count and found)
 
 
 def assert_books_agree(system: Mortal, event_id: str, purchases: Sequence[Purchase]) -> None:
@@ -73,7 +80,9 @@ def assert_books_agree(system: Mortal, event_id: str, purchases: Sequence[Purcha
 def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll):
     event_id, package_id, admin = sale
     redis = system.valkey.process.popen
-    with keep_buying(system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS) as purchases:
+    with keep_buying(
+        system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS, pause=PAUSE_SECONDS
+    ) as purchases:
         wait_for_purchases(purchases, poll)
         stopped = time.monotonic()
         redis.send_signal(signal.SIGSTOP)
@@ -88,7 +97,7 @@ def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll)
         redis.send_signal(signal.SIGCONT)
         poll(lambda: state(client, "redis") == "up")
         redis.kill()
-        redis.wait(10)
+        redis.wait(PATIENCE_SECONDS)
         wait_for_purchases(purchases, poll)
         health = client.get("/health/ready")
         assert (health.status_code, health.json()["status"]) == (200, "degraded")
@@ -104,33 +113,35 @@ def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll)
 def test_a_stuck_or_stopped_storage_is_missed_by_no_buyer_and_the_mail_is_queued_later(system, client, sale, poll):
     event_id, package_id, admin = sale
     image = f"/admin/events/{event_id}/ticket-packages/{package_id}/image"
-    with keep_buying(system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS) as purchases:
+    with keep_buying(
+        system.host.url, event_id, lambda: order((package_id, 1)), buyers=BUYERS, pause=PAUSE_SECONDS
+    ) as purchases:
         wait_for_purchases(purchases, poll)
         system.azurite.process.popen.send_signal(signal.SIGSTOP)
         assert state(client, "storage") == "down"
         refused = client.post(image, headers=admin, files={"image": ("a.jpg", b"\xff\xd8\xff", "image/jpeg")})
         assert (refused.status_code, refused.json()["dependency"]) == (503, "storage")
-        assert refused.elapsed.total_seconds() < 1  # the first to wait told all others
-        assert client.get("/metrics").elapsed.total_seconds() < 1
+        assert refused.elapsed.total_seconds() < STORAGE_SECONDS  # the first to wait told all others
+        assert client.get("/metrics").elapsed.total_seconds() < STORAGE_SECONDS
         wait_for_purchases(purchases, poll, 100)
         system.azurite.process.popen.send_signal(signal.SIGCONT)
         poll(lambda: state(client, "storage") == "up")
-        system.azurite.stop()
+        system.azurite.stop(timeout=PATIENCE_SECONDS)
         wait_for_purchases(purchases, poll)
         system.azurite.start()
         poll(lambda: state(client, "storage") == "up")
     assert set(outcomes([purchase.answer for purchase in purchases])) == {"201"}
-    assert max(purchase.ended - purchase.begun for purchase in purchases) < NOISE_SECONDS
+    assert max(purchase.ended - purchase.begun for purchase in purchases) < STORAGE_SECONDS
     assert_books_agree(system, event_id, purchases)
     # One that the storage took as it went, without saying so, is delivered, and not known to have been published.
     waiting = "SELECT count(*) FROM outbox WHERE event_id = %s AND published_at IS NULL AND done_at IS NULL"
-    poll(lambda: query(system.database_url, waiting, event_id) == [(0,)], timeout=40)
+    poll(lambda: query(system.database_url, waiting, event_id) == [(0,)])
 
 
 def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_happens_once(system, client, sale, poll):
     event_id, package_id, _ = sale
     body = lambda: order((package_id, 1))  # noqa: E731
-    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, insist=True) as purchases:
+    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, pause=PAUSE_SECONDS, insist=True) as purchases:
         wait_for_purchases(purchases, poll)
         processes = system.postgres_processes()
         signal_all(processes, signal.SIGSTOP)
@@ -146,7 +157,7 @@ def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_hap
     waits = [purchase.ended - purchase.begun for purchase in refused]
     assert max(waits) < DATABASE_SECONDS + NOISE_SECONDS
     # Once it is known, nobody waits: threads that wait would be missed when the database is back.
-    assert sum(wait > 0.5 for wait in waits) <= 2 * BUYERS
+    assert sum(wait >= 2 for wait in waits) <= 2 * BUYERS
     assert all(purchase.answer.body["dependency"] == "database" for purchase in refused)
     assert_books_agree(system, event_id, purchases)
 
@@ -154,12 +165,12 @@ def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_hap
 def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back(system, client, sale, poll):
     event_id, package_id, _ = sale
     body = lambda: order((package_id, 1))  # noqa: E731
-    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, insist=True) as purchases:
+    with keep_buying(system.host.url, event_id, body, buyers=BUYERS, pause=PAUSE_SECONDS, insist=True) as purchases:
         wait_for_purchases(purchases, poll)
         processes = system.postgres_processes()
         signal_all(processes, signal.SIGKILL)
-        system.postgres.process.popen.wait(10)
-        psutil.wait_procs(processes[1:], timeout=10)
+        system.postgres.process.popen.wait(PATIENCE_SECONDS)
+        psutil.wait_procs(processes[1:], timeout=PATIENCE_SECONDS)
         refused = wait_for_refusals(purchases, poll)
         told = client.get("/metrics")
         assert told.status_code == 200
@@ -167,7 +178,7 @@ def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back
         system.postgres.start()
         wait_for_purchases(purchases, poll)
     assert set(outcomes([purchase.answer for purchase in purchases])) == {"201", "503 dependency_down"}
-    assert max(purchase.ended - purchase.begun for purchase in refused) < NOISE_SECONDS
+    assert max(purchase.ended - purchase.begun for purchase in refused) < STATEMENT_SECONDS
     assert_books_agree(system, event_id, purchases)
 
 
@@ -186,4 +197,4 @@ def wait_for_refusals(purchases, poll) -> list[Purchase]:
     def refused() -> list[Purchase]:
         return [purchase for purchase in list(purchases) if purchase.answer.status != 201]
 
-    return poll(lambda: len(refused()) >= 4 * BUYERS and refused(), timeout=20)
+    return poll(lambda: len(refused()) >= 4 * BUYERS and refused())

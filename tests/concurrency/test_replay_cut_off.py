@@ -8,6 +8,7 @@ import pytest
 
 from tests.concurrency.crowd import Answer, connect, order, place
 from tests.concurrency.sale import open_sale
+from tests.harness.polling import PATIENCE_SECONDS
 
 _WAITING = """
 SELECT pid FROM pg_stat_activity
@@ -36,6 +37,6 @@ def test_a_refusal_whose_question_is_cut_off_is_asked_again_and_told(client, hos
         buyer.start()
         (waiting,) = poll(lambda: watcher.execute(_WAITING).fetchone())
         watcher.execute("SELECT pg_terminate_backend(%s)", (waiting,))
-    buyer.join(timeout=20)
+    buyer.join(timeout=PATIENCE_SECONDS)
 
     assert [answer.outcome for answer in answers] == ["201", "409 sold_out"]

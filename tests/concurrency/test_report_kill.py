@@ -11,6 +11,7 @@ from infra.local.home import REPOSITORY
 from shared.domain.reports import catalogue, writing
 from tests.concurrency.report_timer import IN_ITS_FILE
 from tests.factories import add_past_sales
+from tests.harness.polling import PATIENCE_SECONDS
 from tests.harness.report_desk import open_reports
 
 LEFT = {IN_ITS_FILE: ("running", 0), "after its file": ("running", 1), "after it is shown": ("ready", 1)}
@@ -31,7 +32,7 @@ def kill_at(step, now, environment):
         assert timer.stdout is not None
         assert timer.stdout.readline() == "now\n"
         timer.send_signal(signal.SIGKILL)
-        assert timer.wait(10) == -signal.SIGKILL
+        assert timer.wait(PATIENCE_SECONDS) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("step", LEFT)

@@ -83,9 +83,11 @@ def test_nothing_is_sold_after_disabling_was_answered(client, host, admin, datab
 
     def keep_buying() -> None:
         connection = connect(host.url)
-        while not disabled_at or time.monotonic() < disabled_at[0] + 0.3:
+        late = 0
+        while late < 3:  # tries of this buyer after the disabling
             begun = time.monotonic()
             begun_and_sold.append((begun, place(connection, event_id, order((package_id, 1)))))
+            late += bool(disabled_at) and begun > disabled_at[0]
         connection.close()
 
     with ThreadPoolExecutor(8) as buyers:
@@ -99,8 +101,7 @@ def test_nothing_is_sold_after_disabling_was_answered(client, host, admin, datab
             buyer.result()
 
     late = [answer.outcome for begun, answer in begun_and_sold if begun > disabled_at[0]]
-    assert late, "buyers must have gone on after the disabling"
-    assert set(late) == {"409 package_not_on_sale"}
+    assert late == ["409 package_not_on_sale"] * 3 * 8
     assert sold_when_answered >= 100 - 8
     assert counts(database_url, event_id)["sold"] == sold_when_answered
     assert disagreements(database_url, event_id) == []
@@ -131,20 +132,27 @@ def test_lowering_the_limit_while_fifty_buy_never_goes_below_what_is_sold(client
 GUARD = "AND terms = known_terms[1] AND (quantity_limit IS NULL OR held + sold + 1 <= quantity_limit)"
 
 
+@pytest.fixture(scope="module")
+def unprotected(start_module_host, module_database):
+    """A host on a database that lets stock be oversold."""
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute("ALTER TABLE stock DROP CONSTRAINT ck_stock_never_oversold")
+    return start_module_host(http_only=True, DATABASE_URL=module_database)
+
+
 @pytest.mark.parametrize(("condition", "oversold"), [("", True), (GUARD, False)], ids=["without the guard", "with it"])
 def test_positive_control_it_is_the_guard_that_keeps_the_crowd_from_overselling(
-    start_host, fresh_database, issuer, condition, oversold
+    unprotected, module_database, issuer, condition, oversold
 ):
     """Shows that this harness sees a race: the constraint is taken away, and the claim replaced by one that dawdles.
 
     Dawdling makes sure that several buyers have read the same stock before the first of them claims.
     """
-    with psycopg.connect(fresh_database, autocommit=True) as connection:
-        connection.execute("ALTER TABLE stock DROP CONSTRAINT ck_stock_never_oversold")
+    with psycopg.connect(module_database, autocommit=True) as connection:
         connection.execute(
             f"""
             CREATE OR REPLACE FUNCTION stock_claim(
-              the_event uuid, packages uuid[], quantities bigint[], known_terms bigint[], only_hold boolean
+              the_event uuid, ids uuid[], quantities bigint[], known_terms bigint[], only_hold boolean
             ) RETURNS void LANGUAGE plpgsql AS $$
             BEGIN
               PERFORM pg_sleep(0.1);
@@ -154,13 +162,12 @@ def test_positive_control_it_is_the_guard_that_keeps_the_crowd_from_overselling(
             END $$
             """.encode()
         )
-    host = start_host(DATABASE_URL=fresh_database)
     admin = {"Authorization": f"Bearer {issuer.token('admin@demo.test', roles=['super_admin'])}"}
-    with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=f"{unprotected.url}/api/v1", timeout=30, trust_env=False) as client:
         event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 1})
-        answers = place_at_once(host.url, event_id, [order((package_id, 1))] * 40)
+        answers = place_at_once(unprotected.url, event_id, [order((package_id, 1))] * 40)
 
-    sold = counts(fresh_database, event_id)["sold"]
+    sold = counts(module_database, event_id)["sold"]
     assert sold == sum(answer.status == 201 for answer in answers)
     assert (sold > 1) is oversold
     assert sold >= 1

@@ -18,6 +18,7 @@ from shared.kit.storage import blobs, tables
 from shared.kit.tracing import working_on
 from tests.factories import at_once
 from tests.harness.desk import NOW
+from tests.harness.polling import PATIENCE_SECONDS
 from tests.harness.report_desk import EVERY, open_reports
 
 
@@ -258,13 +259,13 @@ def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(report
     def finish_late(run: Any, *begun: Any, **facts: Any) -> bool:
         if run.attempts == 1:
             asleep.set()
-            assert wake_up.wait(20)
+            assert wake_up.wait(PATIENCE_SECONDS)
         return bool(finish(run, *begun, **facts))
 
     monkeypatch.setattr(catalogue, "finish", finish_late)
     first = threading.Thread(target=reports.tick)
     first.start()
-    assert asleep.wait(20)
+    assert asleep.wait(PATIENCE_SECONDS)
     assert reports.tick() == 0, "it is the first one's alone"
     assert reports.shown() == [("sales", "running")]
     assert reports.tick(writing.LEASE) == 1

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from infra.local.home import free_port
 from infra.local.services.guard import Guard
-from infra.local.services.process import ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceProcess
+from tests.harness.polling import PATIENCE_SECONDS
 
 MARKER = b"BOXOFFICE-TEST-MALWARE-7f3a"
 """What both take for malware. It is harmless, and no scanner of the machine minds it, as one would EICAR's."""
 FOUND = "Boxoffice.Test.UNOFFICIAL"
-START_SECONDS = 60.0
 
 
 class RealClamd:
@@ -21,8 +21,8 @@ class RealClamd:
 
     program = shutil.which("clamd", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/sbin") or shutil.which("clamd")
 
-    def __init__(self, folder: Path, guard: Guard) -> None:
-        self.port = free_port()
+    def __init__(self, folder: Path, guard: Guard, *, port: int | None = None) -> None:
+        self.port = port or free_port()
         self._folder = folder
         self._process = ServiceProcess("clamd", log=folder / "clamd.log", guard=guard)
 
@@ -40,7 +40,7 @@ class RealClamd:
         self._process.wait_ready(lambda: "Self checking" in self._process.output(), timeout=START_SECONDS)
 
     def stop(self) -> None:
-        self._process.stop(timeout=10)
+        self._process.stop(timeout=PATIENCE_SECONDS)
 
 
 class StandInClamd:
@@ -49,7 +49,7 @@ class StandInClamd:
     `says`: None for a verdict, "" to hang up without a word, "silence" to say nothing, else the very answer.
     """
 
-    def __init__(self, *, stream_max_length: int = 6_000_000) -> None:
+    def __init__(self, *, stream_max_length: int = 6_000_000, port: int = 0) -> None:
         self.says: str | None = None
         self.scanned: list[int] = []  # the size of each file
         self._ended = threading.Event()
@@ -70,14 +70,13 @@ class StandInClamd:
 
             def _answer(self, data: bytes) -> None:
                 if stand_in.says == "silence":
-                    stand_in._ended.wait(30)
+                    stand_in._ended.wait(PATIENCE_SECONDS)
                 elif stand_in.says is not None:
                     self.wfile.write(stand_in.says.encode())
                 else:
                     self.wfile.write(f"stream: {FOUND} FOUND\0".encode() if MARKER in data else b"stream: OK\0")
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), Handler)
         self.port: int = self._server.server_address[1]
 
     def start(self) -> None:
@@ -87,3 +86,8 @@ class StandInClamd:
         self._ended.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True

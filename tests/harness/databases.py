@@ -1,7 +1,10 @@
+import subprocess
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
+
+from infra.local.services.postgres_programs import find_programs
 
 
 def clone(template_url: str, name: str) -> str:
@@ -12,6 +15,14 @@ def clone(template_url: str, name: str) -> str:
     )
     _execute(template_url, statement)
     return template._replace(path=f"/{name}").geturl()
+
+
+def copy(template_url: str, url: str) -> None:
+    """Fill an empty database on any server with what is in the template; that costs a tenth of migrating it."""
+    programs = find_programs()
+    dumped = subprocess.run([str(programs / "pg_dump"), template_url], capture_output=True, check=True)
+    restore = [str(programs / "psql"), "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--output=/dev/null", url]
+    subprocess.run(restore, input=dumped.stdout, capture_output=True, check=True)
 
 
 def drop(url: str) -> None:

@@ -33,6 +33,15 @@ from tests.harness.shared_services import SharedServices
 SERVICES = pytest.StashKey[ServiceDirectory]()
 EXCHANGE = pytest.StashKey[Exchange]()
 
+PATIENT = {
+    "DATABASE_CONNECT_TIMEOUT_SECONDS": "60",
+    "DATABASE_POOL_TIMEOUT_SECONDS": "60",
+    "DATABASE_STATEMENT_TIMEOUT_MS": "60000",
+    "DATABASE_LOCK_TIMEOUT_MS": "60000",
+    "REDIS_TIMEOUT_MS": "5000",
+}
+"""The longest time-outs, so that no crowd on a slow machine is told 503. Tests of time-outs set their own."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the controller the services (none is started yet) and each worker a line to them."""
@@ -61,9 +70,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class StartHost(Protocol):
-    """Starts a host with some settings changed, or left out."""
+    """Starts a host with some settings changed, or left out. One that is `http_only` costs half of another."""
 
-    def __call__(self, **changes: str | None) -> RunningHost:
+    def __call__(self, *, http_only: bool = False, **changes: str | None) -> RunningHost:
         """The host, running."""
         ...
 
@@ -113,6 +122,12 @@ def guard() -> Iterator[Guard]:
 def postgres_url(shared_service: AskFor) -> str:
     """The server's maintenance database, as superuser."""
     return shared_service("postgres")
+
+
+@pytest.fixture(scope="session")
+def template_url(shared_service: AskFor) -> str:
+    """A migrated, empty database, to be copied and nothing else."""
+    return shared_service("template")
 
 
 @pytest.fixture(scope="session")
@@ -175,6 +190,12 @@ def second_storage(shared_service: AskFor) -> str:
 
 
 @pytest.fixture(scope="session")
+def third_storage(shared_service: AskFor) -> str:
+    """One more, for a module that runs two hosts of its own at the same time."""
+    return shared_service("third storage")
+
+
+@pytest.fixture(scope="session")
 def mail_sink(worker_folder: Path) -> Iterator[SmtpSink]:
     """This worker's mail server; it refuses addresses at bounce.test."""
     sink = SmtpSink(worker_folder / "mail")
@@ -221,8 +242,11 @@ def app_environment(
     )
     keys = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS}
     return app_settings(addresses, keys=keys) | {
+        **PATIENT,
         "OUTBOX_SCHEDULE": "*/2 * * * * *",
-        "UPLOADS_SCHEDULE": "*/2 * * * * *",
+        "UPLOADS_SCHEDULE": "*/5 * * * * *",
+        # Never: it would report on all that the tests of a run sell. Its own tests run it by hand.
+        "SALES_REFRESH_SCHEDULE": "0 0 0 1 1 *",
         "FUNCTIONS_BACKGROUND_NICENESS": "0",  # a test waits for the mail, and the others keep every core busy
     }
 
@@ -249,7 +273,7 @@ def host(app_environment: dict[str, str], guard: Guard, worker_folder: Path, hos
 def _hosts(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -> Iterator[StartHost]:
     started: list[FunctionsHost] = []
 
-    def start(**changes: str | None) -> RunningHost:
+    def start(*, http_only: bool = False, **changes: str | None) -> RunningHost:
         port = free_port()
         changed: dict[str, str | None] = {
             **app_environment,
@@ -265,6 +289,7 @@ def _hosts(app_environment: dict[str, str], guard: Guard, worker_folder: Path) -
             port=port,
             environment=environment,
             keys_file=worker_folder / "functions-keys.json",
+            http_only=http_only,
         )
         started.append(host)
         host.start()
@@ -300,5 +325,5 @@ def client(host: RunningHost) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def poll() -> Any:
-    """`poll(until, timeout=10)`: see tests.harness.polling."""
+    """`poll(until)`: see tests.harness.polling."""
     return poll_until

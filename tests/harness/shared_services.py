@@ -49,10 +49,11 @@ class SharedServices:
             "redis": lambda worker: self.valkey().url(WORKERS.index(worker)),
             "storage": lambda worker: self.azurite().url(account_of(worker)),
             "second storage": lambda worker: self.azurite().url(second_account_of(worker)),
+            "third storage": lambda worker: self.azurite().url(third_account_of(worker)),
         }
 
     def ask(self, what: str, worker: str) -> str:
-        """The address of `what` for `worker`: folder, postgres, template, redis, storage or second storage."""
+        """The address of `what` for `worker`: folder, postgres, template, redis, storage, second or third storage."""
         return self._answers[what](worker)
 
     def postgres(self) -> PostgresServer:
@@ -135,7 +136,7 @@ class SharedServices:
             accounts={
                 account: base64.b64encode(secrets.token_bytes(32)).decode()
                 for worker in WORKERS
-                for account in (account_of(worker), second_account_of(worker))
+                for account in (account_of(worker), second_account_of(worker), third_account_of(worker))
             },
         )
 
@@ -148,6 +149,11 @@ def account_of(worker: str) -> str:
 def second_account_of(worker: str) -> str:
     """A storage account of a worker that its `host` does not watch."""
     return f"second{worker}"
+
+
+def third_account_of(worker: str) -> str:
+    """Another one, for a module that runs two hosts side by side."""
+    return f"third{worker}"
 
 
 def migrate(database_url: str) -> None:

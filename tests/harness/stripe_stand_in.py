@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
+from tests.harness.polling import PATIENCE_SECONDS
+
 SECRET_KEY = "sk_test_stand_in"
 PUBLISHABLE_KEY = "pk_test_stand_in"
 WEBHOOK_SECRET = "whsec_stand_in"
@@ -113,7 +115,7 @@ class StripeStandIn:
             "STRIPE_PUBLISHABLE_KEY": PUBLISHABLE_KEY,
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "STRIPE_API_URL": self.url,
-            "STRIPE_TIMEOUT_SECONDS": "1",
+            "STRIPE_TIMEOUT_SECONDS": "5",
         }
 
     def fail_next(self, method: str, path: str, *faults: Fault) -> None:
@@ -238,7 +240,7 @@ class StripeStandIn:
                 return 503, b"<html>Service Unavailable</html>", {}
             answer = None if fault is Fault.SILENT else self._once(request, fault)
         if fault in {Fault.SILENT, Fault.HANGING}:
-            self._over.wait(5)
+            self._over.wait(PATIENCE_SECONDS)
         return None if fault in {Fault.SILENT, Fault.HANGING, Fault.LOST} else answer
 
     def _once(self, request: Request, fault: Fault | None) -> tuple[int, bytes, dict[str, str]]:

@@ -22,8 +22,8 @@ def start_host(tmp_path: Path) -> Iterator[StartHost]:
     """Start hosts, waiting until they listen; all are stopped after the test."""
     started: list[RunningHost] = []
 
-    def start(app: str = "everything", *, workers: int = 2, **settings: str) -> RunningHost:
-        host = RunningHost(app, tmp_path, workers=workers, settings=settings)
+    def start(app: str = "everything", *, workers: int = 2, http_only: bool = False, **settings: str) -> RunningHost:
+        host = RunningHost(app, tmp_path, workers=workers, http_only=http_only, settings=settings)
         started.append(host)
         return host.wait_until_listening()
 

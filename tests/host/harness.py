@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,12 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from tests.harness.polling import PATIENCE_SECONDS, poll
+
 ROOT = Path(__file__).resolve().parents[2]
 APPS = Path(__file__).resolve().parent / "apps"
 NEVER = "0 0 0 1 1 *"
 _ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-
-
-def eventually[T](look: Callable[[], T], *, within: float = 20.0) -> T:
-    """Return the first true thing that looking gives, or fail at the deadline."""
-    deadline = time.monotonic() + within
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < deadline, f"still {seen!r} after {within} s"
-        time.sleep(0.05)
 
 
 def free_port() -> int:
@@ -60,7 +50,7 @@ class Azurite:
         ports = [part for name, port in self._ports.items() for part in (f"--{name}Port", str(port))]
         flags = ["--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry"]
         self._process = subprocess.Popen(["node", str(script), *flags, *ports], stdout=subprocess.DEVNULL)
-        eventually(self._answers, within=30)
+        poll(self._answers)
 
     def _answers(self) -> bool:
         try:
@@ -73,7 +63,7 @@ class Azurite:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
         self.stop()
@@ -112,8 +102,8 @@ class Azurite:
 
     def wait_for(self, *, queue: str = "", container: str = "") -> None:
         """Wait until a listener has made its queue or container."""
-        eventually(lambda: not queue or queue in {found.name for found in self.queues.list_queues()})
-        eventually(lambda: not container or container in {found.name for found in self.blobs.list_containers()})
+        poll(lambda: not queue or queue in {found.name for found in self.queues.list_queues()})
+        poll(lambda: not container or container in {found.name for found in self.blobs.list_containers()})
 
     def content(self, container: str, name: str) -> bytes:
         return self.blobs.get_blob_client(container, name).download_blob().readall()
@@ -123,7 +113,14 @@ class RunningHost:
     """The host as a process, its output, and its port."""
 
     def __init__(
-        self, app: str, folder: Path, *, workers: int = 2, settings: dict[str, str] | None = None, port: int = 0
+        self,
+        app: str,
+        folder: Path,
+        *,
+        workers: int = 2,
+        http_only: bool = False,
+        settings: dict[str, str] | None = None,
+        port: int = 0,
     ) -> None:
         self.keys_file = folder / "keys.json"
         self._log = folder / f"host-{time.monotonic_ns()}.log"
@@ -132,7 +129,7 @@ class RunningHost:
         command = [sys.executable, "-m", "infra.local.host", "--app", str(APPS / app), "--port", str(port)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command, "--workers", str(workers)],
+                [*command, "--workers", str(workers), *(["--http-only"] if http_only else [])],
                 cwd=ROOT,
                 env={**inherited, **given, **(settings or {})},
                 stdout=log,
@@ -144,7 +141,7 @@ class RunningHost:
         return self._log.read_text()
 
     def wait_until_listening(self) -> "RunningHost":
-        eventually(lambda: "Listening on " in self.output or self.process.poll() is not None, within=30)
+        poll(lambda: "Listening on " in self.output or self.process.poll() is not None)
         assert self.process.poll() is None, self.output
         return self
 
@@ -153,10 +150,10 @@ class RunningHost:
         return self.output.partition("Listening on ")[2].split()[0]
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=20, **options)
+        return httpx.get(self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(method, self.url + path, timeout=20, **options)
+        return httpx.request(method, self.url + path, timeout=PATIENCE_SECONDS, **options)
 
     @property
     def keys(self) -> dict[str, str]:
@@ -169,4 +166,4 @@ class RunningHost:
     def stop(self, number: int = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(15)
+        return self.process.wait(PATIENCE_SECONDS)

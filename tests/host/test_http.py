@@ -6,7 +6,8 @@ import stat
 import httpx
 import pytest
 
-from tests.host.harness import RunningHost, eventually
+from tests.harness.polling import poll
+from tests.host.harness import RunningHost
 
 
 def test_a_function_answers_on_its_route(host: RunningHost):
@@ -108,7 +109,7 @@ def test_a_function_that_raises_answers_500_and_nothing_else(host: RunningHost):
     response = host.get("/api/broken")
 
     assert (response.status_code, response.content) == (500, b"")
-    traceback = eventually(lambda: host.output.partition("broken failed on GET ")[2])
+    traceback = poll(lambda: host.output.partition("broken failed on GET ")[2])
     assert "function_app.py" in traceback
     assert "RuntimeError: this function is broken" in traceback
     assert "azure_functions_runtime" not in traceback
@@ -122,7 +123,7 @@ def test_both_workers_answer(host: RunningHost):
             client.close()
         return answers
 
-    eventually(lambda: len(pids()) == 2)
+    poll(lambda: len(pids()) == 2)
 
 
 def test_a_function_key_opens_functions_and_the_master_key_everything(host: RunningHost):

@@ -175,7 +175,8 @@ def test_the_command_verifies_a_trail_and_fails_for_a_broken_one(evening, app_en
     assert (whole.returncode, whole.stdout.split()[-1]) == (0, "whole"), whole.stderr
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE audit_heads SET hash = sha256('x') WHERE event_id = %s", [evening.id])
-    assert (verify().returncode, "BROKEN" in verify().stdout) == (1, True)
+    broken = verify()
+    assert (broken.returncode, "BROKEN" in broken.stdout) == (1, True)
 
 
 def test_a_change_and_its_entry_stand_or_fall_together(evening, database_url):

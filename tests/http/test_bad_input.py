@@ -26,6 +26,7 @@ from tests.factories import (
     pointers,
     send_order,
 )
+from tests.harness.polling import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -649,7 +650,9 @@ def test_no_header_can_be_injected_through_the_request_id(host):
     """Raw bytes, for clients refuse to send them: a bare line feed, and a NUL, inside the header's value."""
     address = urlsplit(host.url)
     for value in (b"abc\nSet-Cookie: stolen=1", b"abc\rSet-Cookie: stolen=1", b"abc\0def"):
-        with socket.create_connection((str(address.hostname), address.port or 80), timeout=10) as connection:
+        with socket.create_connection(
+            (str(address.hostname), address.port or 80), timeout=PATIENCE_SECONDS
+        ) as connection:
             connection.sendall(
                 b"GET /api/v1/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: "
                 + value

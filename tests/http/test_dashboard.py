@@ -152,13 +152,13 @@ def test_what_needs_a_look_is_counted(evening, database_url):
     }
 
 
-def test_a_poller_gets_304_until_something_is_sold_and_then_sees_it_within_three_seconds(evening, poll):
+def test_a_poller_gets_304_until_something_is_sold_and_then_sees_it(evening, poll):
     package = evening.package()
     first = evening.client.get(f"{evening.path}/dashboard", headers=evening.headers)
     known = evening.headers | {"If-None-Match": first.headers["ETag"]}
     assert evening.client.get(f"{evening.path}/dashboard", headers=known).status_code == 304
     evening.order((package["id"], 1))
-    shown = poll(lambda: dashboard(evening)["today"]["orders"], 3)
+    shown = poll(lambda: dashboard(evening)["today"]["orders"])
     assert shown == 1
 
 
@@ -182,7 +182,7 @@ def test_while_one_poller_computes_the_others_get_what_was_known(evening, redis_
     server: Any = redis.Redis.from_url(redis_url)
     [key] = [key for key in server.keys("dashboard:*") if evening.id.encode() in key]
     server.set(key + b":computing", b"1", px=60_000)  # as if somebody else were at it
-    poll(lambda: dashboard(evening)["as_of"] == before["as_of"], 1)
+    poll(lambda: dashboard(evening)["as_of"] == before["as_of"])
     old = server.get(key).replace(before["as_of"].encode(), b"2026-01-01T00:00:00Z")
     server.set(key, old)
     assert dashboard(evening)["as_of"] == "2026-01-01T00:00:00Z"

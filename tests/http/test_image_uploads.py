@@ -18,7 +18,7 @@ from shared.kit.actor import GUEST
 from tests.architecture.application import load
 from tests.factories import UNKNOWN_ID, assert_problem, at_once, open_evening
 from tests.harness.clamd import StandInClamd
-from tests.pictures import CHECKED_WITHIN, blobs, checked, outcome, photo, upload, upload_state
+from tests.pictures import blobs, checked, outcome, photo, upload, upload_state
 
 NEVER_ARRIVED = "The file never arrived."
 
@@ -104,7 +104,7 @@ def test_an_image_sent_straight_to_storage_is_shown(evening, package, storage, p
     assert ended["requested_at"] <= ended["received_at"] <= ended["finished_at"]
     shown = evening.read_package(package["id"])
     assert httpx.get(shown["image_url"], trust_env=False).status_code == 200
-    poll(lambda: blobs(storage, "uploads", package) == [], CHECKED_WITHIN)
+    poll(lambda: blobs(storage, "uploads", package) == [])
 
 
 def test_a_link_writes_one_blob_once_and_does_nothing_else(evening, package, storage, domain):
@@ -143,11 +143,11 @@ def test_a_link_used_again_after_the_verdict_changes_nothing(evening, package, s
     link = ask_for_link(evening, package)
     assert send(link, photo()).status_code == 201
     ended = outcome(evening, package, link["upload_id"], poll)
-    poll(lambda: blobs(storage, "uploads", package) == [], CHECKED_WITHIN)
+    poll(lambda: blobs(storage, "uploads", package) == [])
     before = evening.read_package(package["id"])
     picture = httpx.get(before["image_url"], trust_env=False).content
     assert send(link, photo(500, 500)).status_code == 201  # the name is free again, and that is all
-    poll(lambda: blobs(storage, "uploads", package) == [], CHECKED_WITHIN)
+    poll(lambda: blobs(storage, "uploads", package) == [])
     assert upload_state(evening, package, link["upload_id"]) == ended
     assert evening.read_package(package["id"]) == before
     assert httpx.get(before["image_url"], trust_env=False).content == picture
@@ -159,7 +159,7 @@ def test_a_file_too_large_is_refused_by_its_size(evening, package, storage, poll
     ended = outcome(evening, package, link["upload_id"], poll)
     assert (ended["status"], ended["malware_scan"]) == ("refused", None)
     assert ended["reason"] == "The file has 5,000,003 bytes; an image may have at most 5,000,000."
-    poll(lambda: blobs(storage, "uploads", package) == [], CHECKED_WITHIN)
+    poll(lambda: blobs(storage, "uploads", package) == [])
     assert evening.read_package(package["id"]) == package
 
 

@@ -10,7 +10,7 @@ from azure.storage.blob import BlobServiceClient
 from PIL import Image
 
 from tests.factories import UNKNOWN_ID, assert_problem, open_evening
-from tests.pictures import CHECKED_WITHIN, blobs, checked, outcome, photo, upload
+from tests.pictures import blobs, checked, outcome, photo, upload
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_what_is_no_usable_image_is_refused_with_a_reason_and_removed(what, even
     ended = checked(evening, package, make(), poll, "holiday.jpg")
     assert ended["status"] == "refused"
     assert reason in ended["reason"]
-    poll(lambda: blobs(storage, "uploads", package) == [], CHECKED_WITHIN)
+    poll(lambda: blobs(storage, "uploads", package) == [])
     assert blobs(storage, "public", package) == []
     assert evening.read_package(package["id"]) == package
 
@@ -169,7 +169,7 @@ def test_an_image_removed_before_it_was_checked_is_never_shown(evening, package,
     assert evening.client.delete(path, headers=evening.headers).status_code == 204
     outcome(evening, package, upload_id, poll)
     assert evening.read_package(package["id"])["image_url"] is None
-    poll(lambda: blobs(storage, "public", package) == [], CHECKED_WITHIN)
+    poll(lambda: blobs(storage, "public", package) == [])
 
 
 def test_buyers_see_the_image_too(evening, package, poll):

@@ -93,7 +93,7 @@ def test_nothing_of_a_buyer_is_written_whatever_happens(host, talking, issuer, m
     assert_problem(failed, 500, "internal_error")
     # The mail server refuses the address, by name; in the log it belongs to the trace of the order.
     failing = "SELECT last_error FROM outbox WHERE event_id = %s AND last_error IS NOT NULL"
-    assert EMAIL in poll(lambda: query(module_database, failing, evening.id), 30)[0][0]
+    assert EMAIL in poll(lambda: query(module_database, failing, evening.id))[0][0]
 
     def failures() -> list[str]:
         return [line["message"].partition(" (")[0] for line in lines(host) if line["level"] in {"warning", "error"}]

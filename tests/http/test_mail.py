@@ -19,8 +19,6 @@ from tests.factories import bearer, new_email, new_key, open_evening, query, sen
 from tests.harness.fixtures import SERVICES
 from tests.harness.running_host import RunningHost
 
-ARRIVES_WITHIN = 20.0
-
 
 @pytest.fixture
 def evening(client, issuer):
@@ -53,7 +51,7 @@ def test_a_confirmation_brings_the_tickets_and_the_link(client, evening, mail_bo
     email = new_email("ada")
     package = evening.package(name="<b>Table</b>", price_cents=12_345, seats_per_package=2)
     order = evening.order((package["id"], 1), customer={"name": "Ada <Lovelace>", "email": email})
-    mail = mail_box.wait_for(to(email), ARRIVES_WITHIN)
+    mail = mail_box.wait_for(to(email))
     assert mail["To"] == email
     assert mail["Subject"] == f"Your tickets for Gala & “Ball” ({order['number']})"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -81,8 +79,8 @@ def test_a_confirmation_arrives_once_however_often_it_is_asked_for(
     buyer = {"name": "Once", "email": email}
     for _ in range(3):
         send_order(client, evening.id, [(package["id"], 1)], key=key, customer=buyer)
-    mail = mail_box.wait_for(to(email), ARRIVES_WITHIN)
-    poll(lambda: all_done(database_url, evening.id), ARRIVES_WITHIN)
+    mail = mail_box.wait_for(to(email))
+    poll(lambda: all_done(database_url, evening.id))
     [(message_id,)] = query(database_url, "SELECT id FROM outbox WHERE event_id = %s", evening.id)
     assert mail["Message-ID"] == f"<{message_id}@demo.test>"
     with outbox.Mailer(load_settings(MailSettings, app_environment)) as mailer:
@@ -176,12 +174,12 @@ def test_an_address_that_refuses_mail_ends_in_the_poison_queue_and_holds_up_nobo
         for email in (good[0], bad, *good[1:]):
             evening.order((package["id"], 1), customer={"name": "Buyer", "email": email})
         for email in good:
-            mail_box.wait_for(to(email), ARRIVES_WITHIN)
+            mail_box.wait_for(to(email))
 
         def metrics() -> str:
             return client.get("/metrics").text
 
-        poll(lambda: 'boxoffice_poison_messages{queue="email-poison"} 1.0' in metrics(), 30)
+        poll(lambda: 'boxoffice_poison_messages{queue="email-poison"} 1.0' in metrics())
         assert 'boxoffice_outbox_messages{state="failing"} 1.0' in metrics()
         assert 'boxoffice_outbox_messages{state="waiting"} 0.0' in metrics()
         rows = query(

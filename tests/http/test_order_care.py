@@ -1,6 +1,6 @@
 """What the team sees of an order and does for its buyer: the timeline, notes, the confirmation again (R-SALES-6)."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_the_timeline_of_an_order_that_was_paid_refunded_and_sent_again(evening,
         assert "refund_succeeded" in kinds(found)
         return found
 
-    found = poll(settled, 20)
+    found = poll(settled)
     assert sorted(kinds(found)) == sorted(
         ["placed", "payment_begun", "paid", "payment_succeeded", "refund_decided", "refund_succeeded", "note"]
         + ["email"] * 3
@@ -174,13 +174,14 @@ def test_the_confirmation_is_sent_again_with_the_tickets_once_a_key(evening, mai
     order = evening.order((evening.package()["id"], 1), customer={"name": "Ada", "email": email})
     key = new_key()
     first, again = (post(evening, order, "resend", key=key) for _ in range(2))
+    answered_at = datetime.now(UTC)
     assert (first.status_code, first.json()["to"]) == (202, email)
     assert first.json() == again.json()
     assert again.headers["Idempotent-Replayed"] == "true"
     of_ours = f"<{first.json()['message_id']}@"
-    mail = mail_box.wait_for(lambda m: m["To"] == email and m["Message-ID"].startswith(of_ours), 20)
+    mail = mail_box.wait_for(lambda m: m["To"] == email and m["Message-ID"].startswith(of_ours))
     queued_at = datetime.fromisoformat(first.json()["queued_at"])
-    assert abs(parsedate_to_datetime(mail["Date"]) - queued_at) < timedelta(seconds=5)
+    assert queued_at.replace(microsecond=0) <= parsedate_to_datetime(mail["Date"]) <= answered_at
     assert order["tickets"][0]["code"] in mail.get_body(("plain",)).get_content()
     sent = "SELECT count(*) FROM outbox WHERE payload ->> 'order_id' = %s"
     assert query(database_url, sent, order["id"]) == [(2,)]

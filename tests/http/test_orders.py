@@ -396,7 +396,7 @@ def test_what_costs_something_needs_a_payment_method(client, evening, database_u
 
 def test_the_test_provider_is_refused_in_production(start_host, client, evening, database_url):
     package = evening.package(price_cents=1)
-    production = start_host(ENVIRONMENT="production", METRICS_KEY="k" * 32)
+    production = start_host(http_only=True, ENVIRONMENT="production", METRICS_KEY="k" * 32)
     before = event_state(database_url, evening.id)
     with httpx.Client(base_url=f"{production.url}/api/v1", timeout=30, trust_env=False) as there:
         refused = send_order(there, evening.id, [(package["id"], 1)])

@@ -1,6 +1,5 @@
 """The public list of packages is cached; whatever changes it shows at once, and a lost drop for two seconds at most."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,22 +29,28 @@ def change(evening: Evening, method: str, path: str, status: int = 200, **body: 
 def test_a_list_that_was_just_read_is_not_asked_of_the_database_again(evening, database_url, redis_url):
     package = evening.package()
     assert [shown["name"] for shown in listed(evening)] == ["Single seat"]
+    with redis.Redis.from_url(redis_url) as cache:  # for longer than this test takes, however slow the machine
+        assert cache.pexpire(f"packages:{evening.id}:20:all", 600_000)
     # Behind the app's back, so that nothing is dropped.
     renamed = "UPDATE ticket_packages SET name = 'Renamed' WHERE id = %s RETURNING name"
     assert query(database_url, renamed, package["id"]) == [("Renamed",)]
     assert [shown["name"] for shown in listed(evening)] == ["Single seat"]
-    with redis.Redis.from_url(redis_url) as cache:
-        assert 0 < cache.pttl(f"packages:{evening.id}:20:all") <= 2_000
     assert [shown["name"] for shown in listed(evening, page_size=19)] == ["Renamed"], "other pages are not cached"
 
 
-def test_a_lost_drop_shows_for_two_seconds_at_most(evening, database_url):
+def test_a_lost_drop_shows_for_two_seconds_at_most(evening, database_url, redis_url, poll):
     package = evening.package()
-    listed(evening)
+    key = f"packages:{evening.id}:20:all"
+
+    def time_to_live() -> int:
+        """Of the list that has just been read, in ms; a slow machine may have to read it again to see it."""
+        listed(evening)
+        with redis.Redis.from_url(redis_url) as cache:
+            return max(0, cache.pttl(key))
+
+    assert poll(time_to_live) <= 2_000
     query(database_url, "UPDATE ticket_packages SET name = 'Renamed' WHERE id = %s RETURNING 1", package["id"])
-    began = time.monotonic()
-    while listed(evening)[0]["name"] != "Renamed":
-        assert time.monotonic() - began < 3
+    poll(lambda: listed(evening)[0]["name"] == "Renamed")
 
 
 CHANGES: dict[str, Callable[[Evening, dict[str, Any]], object]] = {

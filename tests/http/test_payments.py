@@ -69,7 +69,7 @@ def test_an_order_by_card_holds_its_tickets_until_it_is_paid(evening, mail_box):
     assert [ticket["status"] for ticket in paid["tickets"]] == ["valid", "valid"]
     assert stock(evening, package) == (0, 2)
     assert read(evening, order) == paid
-    assert mail_box.wait_for(lambda message: order["number"] in message["Subject"], timeout=20)
+    assert mail_box.wait_for(lambda message: order["number"] in message["Subject"])
 
 
 def test_a_payment_is_begun_once_however_often_it_is_asked_for(evening, database_url):
@@ -151,7 +151,7 @@ def test_a_payment_that_comes_too_late_goes_back_by_itself_and_the_buyer_is_told
         ),
         20,
     )
-    mail = mail_box.wait_for(lambda message: message["To"] == email, timeout=20)
+    mail = mail_box.wait_for(lambda message: message["To"] == email)
     assert "refund" in mail["Subject"].lower()
     balance = """
         SELECT account, sum(amount)::int FROM (

@@ -120,7 +120,7 @@ def test_a_head_request_is_told_to_use_get(client):
 
 
 def test_without_a_redis_everything_works(start_host, issuer, poll):
-    host = start_host(REDIS_URL=None)
+    host = start_host(http_only=True, REDIS_URL=None)
     with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
         ready = client.get("/health/ready").json()
         assert (ready["status"], ready["dependencies"]["redis"]) == ("ok", {"state": "off", "ms": None})

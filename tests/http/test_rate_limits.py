@@ -9,6 +9,7 @@ from infra.local.home import free_port
 from infra.local.services.valkey import ValkeyServer
 from infra.local.tokens import ADMIN
 from tests.factories import UNKNOWN_ID, Evening, assert_problem, bearer, new_key, open_evening, send_order
+from tests.harness.polling import PATIENCE_SECONDS
 
 REAL = {
     "RATE_LIMITS": "production",
@@ -36,7 +37,7 @@ def valkey(tmp_path_factory, guard):
 
 @pytest.fixture(scope="module")
 def limited(start_module_host, module_database, valkey):
-    return start_module_host(**REAL, DATABASE_URL=module_database, REDIS_URL=valkey.url())
+    return start_module_host(http_only=True, **REAL, DATABASE_URL=module_database, REDIS_URL=valkey.url())
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_messages_of_the_payment_provider_are_never_limited(evening):
 def test_without_redis_each_process_counts_for_itself(evening, valkey):
     package_id = evening.package()["id"]
     valkey.process.popen.send_signal(signal.SIGKILL)
-    valkey.process.popen.wait(10)
+    valkey.process.popen.wait(PATIENCE_SECONDS)
     try:
         guesses = [preview(evening, package_id, f"GUESS{n}", "203.0.113.11").status_code for n in range(6)]
     finally:
@@ -144,7 +145,7 @@ def test_without_redis_each_process_counts_for_itself(evening, valkey):
 
 @pytest.fixture
 def strict(start_host, fresh_database, issuer, valkey):
-    host = start_host(**STRICT, DATABASE_URL=fresh_database, REDIS_URL=valkey.url(1))
+    host = start_host(http_only=True, **STRICT, DATABASE_URL=fresh_database, REDIS_URL=valkey.url(1))
     with httpx.Client(base_url=f"{host.url}/api/v1", timeout=30, trust_env=False) as client:
         yield client
 

@@ -172,33 +172,47 @@ def about(evening: Evening, email: str) -> Any:
     return wanted
 
 
+@pytest.fixture(scope="module")
+def timer_host(start_module_host, module_database, second_storage):
+    """A host of this module's own: its timer has no other sales to report on."""
+    return start_module_host(DATABASE_URL=module_database, AzureWebJobsStorage=second_storage)
+
+
+@pytest.fixture
+def reported(timer_host, issuer):
+    """An evening at that host."""
+    with httpx.Client(base_url=f"{timer_host.url}/api/v1", timeout=30, trust_env=False) as client:
+        yield open_evening(client, issuer)
+
+
 def test_the_timer_writes_what_is_due_and_tells_those_who_asked(
-    evening, host, worker_folder, poll, database_url, mail_box, redis_url, client
+    reported, timer_host, worker_folder, poll, module_database, mail_box, redis_url
 ):
+    evening, client, database_url = reported, reported.client, module_database
     gone = new_email("gone")
     put_member(client, evening.token, evening.id, gone, "coordinator")
     evening.order((evening.package(price_cents=4_200)["id"], 1))
     made = schedule(evening, kinds=["sales", "attendees"], notify=[gone, evening.coordinator], with_bom=True)
     assert client.delete(f"{evening.path}/members/{gone}", headers=evening.headers).status_code == 204
     make_due(database_url, made["id"])
-    run_timer(host, worker_folder)
+    run_timer(timer_host, worker_folder)
 
     def ready() -> Any:
         reports = evening.client.get(f"{evening.path}/reports", headers=evening.headers).json()["items"]
         return reports if [report["status"] for report in reports] == ["ready"] * 2 else None
 
-    reports = poll(ready, 30)
+    reports = poll(ready)
     assert sorted((report["kind"], report["rows"]) for report in reports) == [("attendees", 1), ("sales", 1)]
     assert {report["schedule_id"] for report in reports} == {made["id"]}
-    mail = mail_box.wait_for(about(evening, evening.coordinator), 20)
+    mail = mail_box.wait_for(about(evening, evening.coordinator))
     text = mail.get_body(("plain",)).get_content()
     assert mail["Subject"] == f"Your reports are ready: {evening.event['title']}"
     for report in reports:
         link = f"/api/v1/admin/events/{evening.id}/reports/{report['id']}/download"
-        assert f"{report['kind']}: {host.url}{link}" in text
+        assert f"{report['kind']}: {timer_host.url}{link}" in text
         assert client.get(f"{evening.path}/reports/{report['id']}/download").status_code == 401
     done = "SELECT count(*) FROM outbox WHERE event_id = %s AND kind = 'report_notice' AND done_at IS NOT NULL"
-    poll(lambda: query(database_url, done, evening.id) == [(2,)], 20)
+    poll(lambda: query(database_url, done, evening.id) == [(2,)])
     told = [message["X-Envelope-To"] for message in mail_box.messages() if about(evening, "@")(message)]
     assert [address for address in told if gone in address] == [], "no coordinator any more"
     assert len([address for address in told if evening.coordinator in address]) == 1
@@ -207,15 +221,16 @@ def test_the_timer_writes_what_is_due_and_tells_those_who_asked(
             assert cache.exists(f"sales-summary:{evening.id}:{which}")
 
 
-def test_the_timer_writes_a_sales_report_for_an_event_without_schedules(evening, host, worker_folder, poll):
+def test_the_timer_writes_a_sales_report_for_an_event_without_schedules(reported, timer_host, worker_folder, poll):
+    evening = reported
     evening.order((evening.package(price_cents=4_200)["id"], 1))
 
     def ready() -> Any:
-        run_timer(host, worker_folder)
+        run_timer(timer_host, worker_folder)
         reports = evening.client.get(f"{evening.path}/reports", headers=evening.headers).json()["items"]
         return [report for report in reports if report["status"] == "ready"]
 
-    [report] = poll(ready, 30)
+    [report] = poll(ready)
     assert (report["kind"], report["rows"], report["schedule_id"]) == ("sales", 1, None)
 
 

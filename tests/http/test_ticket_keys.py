@@ -56,7 +56,9 @@ def test_a_key_is_replaced_step_by_step_and_tickets_that_are_out_stay_valid(
     assert ticket is not None
     assert (code[:3], str(ticket.event_id), str(ticket.ticket_id)) == (PREFIX, evening.id, order["tickets"][0]["id"])
 
-    rotated = start_host(TICKET_SIGNING_KEY=new, TICKET_VERIFYING_KEYS=f" {public_text(old)} , {public_text(new)},")
+    rotated = start_host(
+        http_only=True, TICKET_SIGNING_KEY=new, TICKET_VERIFYING_KEYS=f" {public_text(old)} , {public_text(new)},"
+    )
     keys = scanner(rotated.url)
     assert [base64.b64encode(key.public_bytes_raw()).decode() for key in keys] == [public_text(new), public_text(old)]
     resigned = shown(rotated.url, order)

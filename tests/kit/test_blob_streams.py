@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from tests.architecture.application import load
+from tests.harness.polling import PATIENCE_SECONDS
 
 BLOCK = 1_000
 TEXT = "text/plain"
@@ -95,7 +96,7 @@ def test_while_a_block_is_being_sent_one_more_is_gathered_and_no_third(blobs, na
     largest: list[int] = []
 
     def stage_block(*what, **how):
-        assert two_are_there.wait(10), "the next block is not gathered meanwhile"
+        assert two_are_there.wait(PATIENCE_SECONDS), "the next block is not gathered meanwhile"
         answer = stage(*what, **how)
         largest.append(gathered)
         return answer

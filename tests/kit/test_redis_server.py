@@ -36,10 +36,8 @@ def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(server_at, caplog
         return client.get("key")
 
     with caplog.at_level(logging.WARNING):
-        began = time.monotonic()
         for _ in range(1_000):
             server.attempt(get)
-        assert time.monotonic() - began < 1
     server._breaker._open = False  # as if it had answered in between
     server.attempt(get)
 
@@ -49,38 +47,69 @@ def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(server_at, caplog
     ]
 
 
-def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answers(server_at, tmp_path, guard, poll):
-    valkey = ValkeyServer(log=tmp_path / "valkey.log", guard=guard, port=free_port())
-    valkey.start()
-    server = server_at(valkey.url(), REDIS_TIMEOUT_MS="200")
+@pytest.fixture
+def valkey(tmp_path, guard):
+    server = ValkeyServer(log=tmp_path / "valkey.log", guard=guard, port=free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+def count_asking(breaker) -> list[int]:
+    """How often the breaker asks in vain from now on."""
+    in_vain: list[int] = []
+    ask = breaker._ask
+
+    def ask_and_count() -> None:
+        try:
+            ask()
+        except redis.RedisError:
+            in_vain.append(1)
+            raise
+
+    breaker._ask = ask_and_count
+    return in_vain
+
+
+def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answers(server_at, valkey, poll):
+    """A time-out is two seconds here, so that what is slow for another reason is not taken for one."""
+    server = server_at(valkey.url(), REDIS_TIMEOUT_MS="2000")
     assert server.call("set", "key", "value")
     process = valkey.process.popen
     assert process is not None
     process.send_signal(signal.SIGSTOP)
     try:
+        asking: list[int] = []
         held_up: list[float] = []
+
+        def get(client: redis.Redis) -> object:
+            asking.append(threading.get_ident())
+            began = time.monotonic()
+            try:
+                return client.get("key")
+            finally:
+                held_up.append(time.monotonic() - began)
 
         def ask() -> None:
             for _ in range(200):
-                began = time.monotonic()
-                assert server.call("get", "key") is None
-                if time.monotonic() - began > 0.1:
-                    held_up.append(time.monotonic() - began)
+                assert server.attempt(get) is None
 
         threads = [threading.Thread(target=ask) for _ in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert 1 <= len(held_up) <= 6
-        assert max(held_up) < 0.4
+        assert 1 <= len(asking) == len(set(asking)) <= 6
+        assert max(held_up) < 2 * 2.0, "one time-out, and no second try"
         # However long it stays stuck, only the breaker's own thread waits for it.
-        began = time.monotonic()
-        while time.monotonic() - began < 1.5:
-            asked = time.monotonic()
-            server.call("get", "key")
-            assert time.monotonic() - asked < 0.1
+        held_up_alone = count_asking(server._breaker)
+
+        def has_waited_again() -> bool:
+            assert server.attempt(get) is None
+            return len(held_up_alone) >= 2
+
+        poll(has_waited_again)
+        assert len(asking) <= 6
     finally:
         process.send_signal(signal.SIGCONT)
-    poll(lambda: server.call("get", "key") == b"value", timeout=5)
-    valkey.stop()
+    poll(lambda: server.call("get", "key") == b"value")

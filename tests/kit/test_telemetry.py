@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 from infra.local.home import REPOSITORY
+from tests.harness.polling import PATIENCE_SECONDS
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -48,7 +49,9 @@ def run(
     script = REQUEST.format(before=before, after=after, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
     env = os.environ | environment | changes
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from infra.local.home import REPOSITORY, Home, free_port
-from tests.harness.polling import poll
+from tests.harness.polling import PATIENCE_SECONDS, poll
 
 APP = Path(__file__).parent / "app"
 NOT_INHERITED = (
@@ -17,7 +17,6 @@ NOT_INHERITED = (
     "BOXOFFICE_STARTED",
     "WORKERS",
 )
-START_SECONDS = 90.0
 
 
 class RunningSystem:
@@ -52,14 +51,16 @@ class RunningSystem:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        poll(lambda: self.process.poll() is not None or "Ready" in self.said(), START_SECONDS)
+        poll(lambda: self.process.poll() is not None or "Ready" in self.said())
         assert self.process.poll() is None, self.said()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another command in the same folder."""
         command = [sys.executable, "-m", "infra.local", *arguments]
         env = self.environment()
-        return subprocess.run(command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
 
     def environment(self) -> dict[str, str]:
         """The variables that make it use this folder and port."""

@@ -11,6 +11,7 @@ import pytest
 
 from infra.local.bootstrap import parse_version
 from infra.local.home import REPOSITORY
+from tests.harness.polling import PATIENCE_SECONDS
 
 OLD_PYTHON_MODULES = ("bootstrap", "uv_program", "run_lock", "liveness")
 
@@ -75,6 +76,6 @@ def bootstrap(command: str, home: Path, **environment: str) -> subprocess.Comple
         env=os.environ | {"BOXOFFICE_HOME": str(home)} | environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )

@@ -9,6 +9,7 @@ import pytest
 from infra.local.home import REPOSITORY
 from tests.concurrency.ledger import disagreements
 from tests.factories import query
+from tests.harness.polling import PATIENCE_SECONDS
 
 EVENT = "SELECT id FROM events WHERE slug = 'winter-showcase'"
 
@@ -19,7 +20,13 @@ def loaded(app_environment, module_database):
         command = [sys.executable, "-m", "infra.local.demo"]
         environment = os.environ | app_environment | {"DATABASE_URL": module_database}
         return subprocess.run(
-            command, env=environment, cwd=REPOSITORY, check=True, capture_output=True, text=True, timeout=60
+            command,
+            env=environment,
+            cwd=REPOSITORY,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
         ).stdout.strip()
 
     return load(), load()

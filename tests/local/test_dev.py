@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import redis
 from azure.storage.blob import BlobServiceClient
 
 from infra.local.services.azurite import ACCOUNT, ACCOUNT_KEY
-from tests.harness.polling import poll
+from tests.harness.polling import PATIENCE_SECONDS, poll
 from tests.local.running_system import RunningSystem
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds processes in /proc")
@@ -42,13 +41,11 @@ def test_it_runs_once_in_a_folder_and_sigterm_lets_it_finish_what_is_in_work(sys
     assert claims_checked_by_jwks(token, issuer)["name"] == "Cora Coordinator"
 
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(httpx.get, f"{system.url}/api/v1/slow", timeout=20)
+        answer = pool.submit(httpx.get, f"{system.url}/api/v1/slow", timeout=PATIENCE_SECONDS)
         poll(lambda: in_work(system.port))
-        asked = time.monotonic()
         system.process.send_signal(signal.SIGTERM)
-        assert system.process.wait(10) == 0
+        assert system.process.wait(PATIENCE_SECONDS) == 0
         assert answer.result().text == "done"
-    assert time.monotonic() - asked < 10
     assert system.process_ids() == []
     assert system.run("stop").stdout == "Nothing runs in this folder.\n"
 
@@ -60,7 +57,7 @@ def test_data_survives_a_kill_which_leaves_no_process(system):
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     with storage(ports) as client:
         client.create_container("kept").upload_blob("file.txt", b"content")
-    poll(lambda: (system.home.azurite / "__azurite_db_blob__.json").stat().st_size > 1000, 20)
+    poll(lambda: (system.home.azurite / "__azurite_db_blob__.json").stat().st_size > 1000)
 
     system.process.kill()
     system.process.wait()
@@ -74,7 +71,7 @@ def test_data_survives_a_kill_which_leaves_no_process(system):
 
     system.process.kill()
     system.process.wait()
-    poll(lambda: system.process_ids() == [], 10)
+    poll(lambda: system.process_ids() == [])
 
 
 def test_a_service_that_dies_is_restarted_on_its_port_and_stop_waits_for_the_end(system):
@@ -88,7 +85,7 @@ def test_a_service_that_dies_is_restarted_on_its_port_and_stop_waits_for_the_end
 
     stopped = system.run("stop")
     assert stopped.stdout == f"Stopped (process {system.process.pid}).\n"
-    assert system.process.wait(1) == 0
+    assert system.process.wait(PATIENCE_SECONDS) == 0
     assert system.process_ids() == []
 
     assert system.run("reset").returncode == 0

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from infra.local.home import REPOSITORY
-from tests.harness.polling import poll
+from tests.harness.polling import PATIENCE_SECONDS, poll
 from tests.local.running_system import processes_with
 
 ENDLESS_TEST = """
@@ -37,13 +37,13 @@ def test_nothing_is_left_of_an_interrupted_run(end, tmp_path_factory):
         stderr=subprocess.DEVNULL,
     )
     try:
-        poll((folder / "started").exists, 60)
+        poll((folder / "started").exists)
         assert len(processes_with("HARNESS_RUN", folder)) > 4  # the run, its guard, its servers
     finally:
         run.send_signal(end)
         try:
-            run.wait(60)
+            run.wait(PATIENCE_SECONDS)
         finally:
             run.kill()  # a run that hangs must not outlive its own test
             run.wait()
-    poll(lambda: processes_with("HARNESS_RUN", folder) == [], 20)
+    poll(lambda: processes_with("HARNESS_RUN", folder) == [])

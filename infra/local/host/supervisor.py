@@ -44,10 +44,12 @@ class _Child:
 class Supervisor:
     """Binds the port, starts the processes, restarts those that die, and stops them in order."""
 
-    def __init__(self, config: HostConfig, *, port: int, workers: int) -> None:
+    def __init__(self, config: HostConfig, *, port: int, workers: int, http_only: bool = False) -> None:
+        """`http_only` leaves the functions without an HTTP trigger to another host."""
         self._config = config
         self._port = port
         self._workers = workers
+        self._http_only = http_only
         self._children: set[_Child] = set()
         self._stopping = asyncio.Event()
         self._forced = False
@@ -112,6 +114,8 @@ class Supervisor:
 
     def _has_triggers(self) -> bool:
         others = [function for function in self._functions if function["kind"] != "httpTrigger"]
+        if self._http_only:
+            return False
         if others and connection_string("") is None:
             print(f"\nAzureWebJobsStorage is not set: the {len(others)} functions without an HTTP trigger are off")
             return False

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.services.guard import Guard
-from infra.local.services.process import ServiceFailed, ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceFailed, ServiceProcess
 
-START_SECONDS = 60.0
 SERVICES = ("Blob", "Queue", "Table")
 # The emulator's well-known account, the same on every machine: no secret.
 ACCOUNT = "devstoreaccount1"

@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from infra.local.services.guard import Guard
-from infra.local.services.process import ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceProcess
 
-START_SECONDS = 90.0
 HEALTH_PATH = "/api/v1/health/ready"
 # Variables of the starter that would change what the application does; all else (PATH, HOME, locale) is passed on.
 NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
 class FunctionsHost:
-    """The local functions host as a program of its own, serving one application on 127.0.0.1."""
+    """The local functions host as a program of its own, serving one application on 127.0.0.1.
+
+    With `http_only` it runs no timers, queues and blobs, so another host may do so with the same storage.
+    """
 
     name = "host"
 
@@ -31,6 +33,7 @@ class FunctionsHost:
         environment: Mapping[str, str],
         keys_file: Path,
         workers: int = 1,
+        http_only: bool = False,
         echo: Callable[[str], None] | None = None,
     ) -> None:
         self.app = app
@@ -42,6 +45,7 @@ class FunctionsHost:
             "PROMETHEUS_MULTIPROC_DIR": str(self._metrics),
         }
         self._workers = workers
+        self._http_only = http_only
         self._echo = echo
         # SIGTERM lets requests and messages in work finish, which takes up to 8 s.
         self.process = ServiceProcess(self.name, log=log, guard=guard)
@@ -58,6 +62,7 @@ class FunctionsHost:
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         command = [sys.executable, "-m", "infra.local.host", "--app", str(self.app)]
         command += ["--port", str(self.port), "--workers", str(self._workers)]
+        command += ["--http-only"] if self._http_only else []
         env = inherited | self._environment | {"PYTHONUNBUFFERED": "1"}
         self.process.spawn(command, env=env, cwd=Path(__file__).parents[3], echo=self._echo)
         self.process.wait_ready(self._ready, timeout=START_SECONDS)

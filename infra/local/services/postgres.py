@@ -8,10 +8,9 @@ from pathlib import Path
 from infra.local.liveness import is_running
 from infra.local.services.guard import Guard, stop_group
 from infra.local.services.postgres_programs import Account, find_account, find_programs, major_version
-from infra.local.services.process import ServiceFailed, ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceFailed, ServiceProcess
 
 READY = "ready"  # the last line that the server writes to postmaster.pid, as pg_ctl reads it
-START_SECONDS = 30.0
 
 
 class PostgresServer:

@@ -10,6 +10,8 @@ from infra.local.services.guard import Guard
 from infra.local.services.waiting import wait_until
 
 LOG_LIMIT_BYTES = 5_000_000
+START_SECONDS = 120.0
+"""How long a program may take until it is ready; a slow machine needs some of it. One that ends is noticed at once."""
 
 
 class ServiceFailed(Exception):

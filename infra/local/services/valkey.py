@@ -5,10 +5,9 @@ from functools import cache
 from pathlib import Path
 
 from infra.local.services.guard import Guard
-from infra.local.services.process import ServiceFailed, ServiceProcess
+from infra.local.services.process import START_SECONDS, ServiceFailed, ServiceProcess
 
 DATABASES = 128
-START_SECONDS = 10.0
 
 
 @cache

@@ -1,0 +1,13 @@
+"""`python -m infra.local.migrations`: every migration up, compared with the models, down, and up again (DATABASE_URL).
+
+One process runs all four: importing Alembic and the models takes longer than most of them.
+"""
+
+from alembic.config import main
+
+ROUND = (("upgrade", "head"), ("check",), ("downgrade", "base"), ("upgrade", "head"))
+
+if __name__ == "__main__":
+    for arguments in ROUND:
+        print(f"alembic {' '.join(arguments)}", flush=True)
+        main(argv=list(arguments), prog="alembic")
