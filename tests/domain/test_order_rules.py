@@ -8,12 +8,14 @@ from uuid import UUID
 import pytest
 
 from shared.domain.orders.errors import (
+    InvalidAnswers,
     PackageNotOnSale,
     QuantityOutOfRange,
     SoldOut,
     TooManyTickets,
     UnknownPackage,
 )
+from shared.domain.orders.placing.answers import Option
 from shared.domain.orders.placing.rules import Offer, price_lines, quantities
 from shared.domain.orders.schemas import OrderItemIn
 
@@ -79,6 +81,44 @@ def test_a_package_that_the_event_does_not_have_is_named_by_its_line():
     with pytest.raises(UnknownPackage) as refused:
         lines((ONE, 1), (UUID(int=3), 1))
     assert refused.value.faults[0].pointer == "/items/1/package_id"
+
+
+def test_a_wrong_answer_is_named_by_its_own_line_and_place():
+    agree = Option(UUID(int=7), "I agree", "boolean", (), None, required=True)
+    answers = [{"option_id": UUID(int=8), "value": True}, {"option_id": agree.id, "value": False}]
+    asked = [
+        OrderItemIn(package_id=TWO, quantity=1),
+        OrderItemIn.model_validate({"package_id": ONE, "quantity": 1, "answers": answers}),
+        OrderItemIn(package_id=ONE, quantity=1),
+    ]
+    with pytest.raises(InvalidAnswers) as refused:
+        price_lines(asked, {ONE: replace(SEAT, options=(agree,)), TWO: TABLE}, now=NOW)
+    assert [(fault.pointer, fault.code) for fault in refused.value.faults] == [
+        ("/items/1/answers/0/option_id", "answer_unknown_option"),
+        ("/items/1/answers/1/value", "answer_missing"),
+        ("/items/2/answers", "answer_missing"),
+    ]
+
+
+def test_a_question_per_ticket_is_asked_for_each_ticket_of_all_the_packages():
+    name = Option(UUID(int=7), "Name", "text_input", (), None, required=True)
+    table = replace(TABLE, seats_per_package=2, options=(name,), options_per="ticket")
+    answers = [{"option_id": name.id, "value": f"Guest {ticket}", "ticket": ticket} for ticket in (1, 2, 3, 4)]
+    asked = OrderItemIn.model_validate({"package_id": TWO, "quantity": 2, "answers": answers})
+    [line] = price_lines([asked], {TWO: table}, now=NOW)
+    assert [(answer.ticket, answer.value) for answer in line.answers] == [
+        (0, "Guest 1"),
+        (1, "Guest 2"),
+        (2, "Guest 3"),
+        (3, "Guest 4"),
+    ]
+
+
+def test_a_quantity_out_of_range_is_named_by_the_first_line_of_its_package():
+    with pytest.raises(QuantityOutOfRange) as refused:
+        lines((TWO, 1), (ONE, 2), (ONE, 2), max_per_order=3)
+    assert refused.value.faults[0].pointer == "/items/1/quantity"
+    assert refused.value.fields == {"min_per_order": 1, "max_per_order": 3}
 
 
 @pytest.mark.parametrize(("quantity", "fits"), [(1, False), (2, True), (3, True), (4, False)])
