@@ -156,8 +156,7 @@ def _of_refund(row: _Row) -> list[TimelineEntry]:
 
 
 def _of_email(row: _Row) -> TimelineEntry:
-    given_up = row["done_at"] is None and row["attempts"] >= TRIED_AT_MOST
-    state = "sent" if row["done_at"] else "failed" if given_up else "waiting"
+    state = "sent" if row["done_at"] else "failed" if row["attempts"] >= TRIED_AT_MOST else "waiting"
     return _entry(
         row["created_at"],
         "email",
