@@ -36,6 +36,7 @@ def test_an_included_fee_is_never_more_than_the_price():
 
 
 def test_each_package_bears_the_fee_and_the_tax_is_on_the_line_alone():
+    assert charges_on(3_000, 3, Rates(fee_cents=30)) == Charges(fee_cents=90)
     rates = Rates(tax_percent=Decimal(10), fee_cents=30)
     assert charges_on(3_000, 3, rates) == Charges(fee_cents=90, tax_cents=300)
 

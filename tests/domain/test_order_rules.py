@@ -100,6 +100,14 @@ def test_a_wrong_answer_is_named_by_its_own_line_and_place():
     ]
 
 
+def test_an_answer_to_a_package_that_asks_nothing_is_refused():
+    answers = [{"option_id": UUID(int=7), "value": True}]
+    asked = OrderItemIn.model_validate({"package_id": ONE, "quantity": 1, "answers": answers})
+    with pytest.raises(InvalidAnswers) as refused:
+        price_lines([asked], {ONE: SEAT}, now=NOW)
+    assert [fault.pointer for fault in refused.value.faults] == ["/items/0/answers/0/option_id"]
+
+
 def test_a_question_per_ticket_is_asked_for_each_ticket_of_all_the_packages():
     name = Option(UUID(int=7), "Name", "text_input", (), None, required=True)
     table = replace(TABLE, seats_per_package=2, options=(name,), options_per="ticket")
@@ -139,6 +147,12 @@ def test_a_thousand_tickets_are_the_most():
 def test_what_is_not_for_sale_is_refused_before_what_is_sold_out():
     with pytest.raises(PackageNotOnSale):
         lines((ONE, 1), is_enabled=False, remaining=0)
+
+
+def test_the_last_that_is_left_is_sold_and_no_more():
+    assert lines((ONE, 3), remaining=3)[0].quantity == 3
+    with pytest.raises(SoldOut):
+        lines((ONE, 4), remaining=3)
 
 
 def test_a_sold_out_refusal_speaks_of_what_is_left():
