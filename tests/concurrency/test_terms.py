@@ -34,6 +34,9 @@ class Scene:
     def change_package(self, **change: Any) -> None:
         self.send("PATCH", f"/ticket-packages/{self.package_id}", change)
 
+    def change_event(self, **change: Any) -> None:
+        self.send("PATCH", "", change)
+
     def change_code(self, **change: Any) -> None:
         self.send("PATCH", f"/promo-codes/{self.promo_id}", change)
 
@@ -118,6 +121,11 @@ REFUSED: dict[str, tuple[Callable[[Scene], Any], int, str]] = {
     "limit lowered": (lambda scene: scene.change_package(quantity_limit=2), 409, "sold_out"),
     "bought by others": (lambda scene: scene.buy("other@example.com", quantity=3), 409, "sold_out"),
     "fewer an order": (lambda scene: scene.change_package(max_per_order=2), 422, "quantity_out_of_range"),
+    "fewer a customer": (
+        lambda scene: scene.change_event(max_tickets_per_customer=3),
+        409,
+        "too_many_for_customer",
+    ),
     "a question more": (lambda scene: scene.ask(), 422, "invalid_answers"),
     "event cancelled": (lambda scene: scene.send("POST", "/cancel"), 409, "event_cancelled"),
     "code deactivated": (lambda scene: scene.change_code(is_active=False), 422, "promo_code_inactive"),

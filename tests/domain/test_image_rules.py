@@ -145,6 +145,11 @@ def test_a_large_photo_cut_off_is_refused_though_it_is_decoded_at_a_fraction_of_
     assert shown(whole).size == (1200, 900)
 
 
+def test_a_file_of_exactly_five_megabytes_will_do():
+    small = picture("JPEG")
+    assert shown(small + bytes(5_000_000 - len(small))).size == (48, 64)
+
+
 def test_a_file_of_five_megabytes_and_a_byte_is_refused_before_it_is_looked_at():
     assert "5,000,001 bytes" in reason(b"x" * 5_000_001)
 
@@ -328,6 +333,14 @@ def test_colours_are_carried_over_from_the_images_own_profile(mode):
 def test_a_damaged_profile_says_nothing(profile):
     red = Image.new("RGB", (32, 32), (255, 0, 0))
     assert near(colour(shown(saved(red, "JPEG", icc_profile=profile, quality=95))), (255, 0, 0))
+
+
+@pytest.mark.parametrize(("size", "seen"), [(1_000_000, (0, 255, 0)), (1_000_001, (255, 0, 0))])
+def test_a_profile_of_up_to_a_megabyte_is_looked_at(size, seen):
+    red = Image.new("RGB", (32, 32), (255, 0, 0))
+    swapped = profile_with_red_and_green_swapped()
+    profile = swapped + bytes(size - len(swapped))
+    assert near(colour(shown(saved(red, "JPEG", icc_profile=profile, quality=95))), seen, by=12)
 
 
 def test_a_profile_for_other_channels_says_nothing():

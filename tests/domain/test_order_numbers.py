@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.architecture.application import load
+from tests.harness.desk import Desk, know_settings
 
 NOW = datetime(2026, 11, 20, 18, tzinfo=UTC)
 
@@ -71,3 +72,16 @@ def test_an_order_whose_number_is_taken_draws_another_one(sale, app_environment,
     assert numbers == ["ORD-20261120-SAMEAA", "ORD-20261120-FRESHB"]
     assert connection.execute("SELECT sold FROM stock").fetchone() == (2,)
     assert connection.execute("SELECT count(*) FROM tickets").fetchone() == (4,)
+
+
+def test_the_numbers_of_an_orders_tickets_are_of_one_width(fresh_database, app_environment):
+    know_settings(app_environment)
+    desk = Desk(fresh_database)
+    try:
+        package = desk.package()
+        for quantity, first, last in ((9, "01", "09"), (99, "01", "99"), (100, "001", "100")):
+            numbers = [ticket.number for ticket in desk.place({package: quantity}, by="test").tickets]
+            ends = [number.rpartition("-")[2] for number in numbers]
+            assert (len(ends), ends[0], ends[-1]) == (quantity, first, last)
+    finally:
+        desk.close()

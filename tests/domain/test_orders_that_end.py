@@ -7,6 +7,7 @@ import pytest
 from shared.domain.orders.errors import TooManyForCustomer
 from shared.domain.payments.provider import Facts, PaymentStatus
 from shared.domain.payments.refund_rules import Wish
+from shared.domain.promotions.errors import PromoCodeUsedByCustomer
 from tests.harness.desk import NOW, Desk, know_settings
 
 LATER = NOW + timedelta(hours=1)
@@ -93,3 +94,91 @@ def test_a_late_payment_uses_its_promo_code_again_or_comes_too_late(desk):
     assert desk.rows("SELECT order_id FROM refunds") == [(second.id,)]
     assert desk.value("SELECT uses FROM promo_code_stock") == 1
     assert desk.stock(package) == (0, 1)
+
+
+def test_whoever_let_an_order_go_may_buy_again_within_the_limits_of_a_customer(desk):
+    package = desk.package()
+    desk.code("ONCE", max_uses_per_customer=1)
+    desk.change_event(max_tickets_per_customer=1)
+    first = desk.place({package: 1}, email=ME, promo_code="ONCE")
+
+    with pytest.raises(PromoCodeUsedByCustomer):
+        desk.place({package: 1}, email=ME, promo_code="ONCE")
+    with pytest.raises(TooManyForCustomer):
+        desk.place({package: 1}, email=ME)
+    desk.place({package: 1}, email=ME, promo_code="ONCE", now=LATER)
+
+    assert desk.status(first.id) == "expired"
+
+
+def test_whoever_let_an_order_go_may_have_as_many_tickets_again(desk):
+    package = desk.package()
+    desk.change_event(max_tickets_per_customer=2)
+    desk.place({package: 2}, email=ME)
+    desk.place({package: 2}, email=ME, now=LATER)
+
+
+def test_a_buyer_gets_what_is_held_beyond_its_time_however_many_others_have_to_be_let_go_first(desk):
+    """A hundred are let go at once, those first whose time was up first."""
+    package, other = desk.package(quantity_limit=1), desk.package()
+    for _ in range(100):
+        desk.place({other: 1})
+    desk.place({package: 1}, now=NOW + timedelta(seconds=1))
+
+    desk.place({package: 1}, now=LATER)
+
+    assert desk.stock(package) == (1, 0)
+
+
+def test_the_timer_lets_all_go_whose_time_is_up_to_the_moment(desk):
+    package = desk.package()
+    orders = [desk.place({package: 1}) for _ in range(101)]
+    desk.expire(now=NOW + timedelta(minutes=15, microseconds=-1))
+    assert desk.stock(package) == (101, 0)
+    desk.expire(now=NOW + timedelta(minutes=15))
+    assert desk.stock(package) == (0, 0)
+    assert {desk.status(order.id) for order in orders} == {"expired"}
+
+
+def test_the_uses_of_all_orders_that_end_together_are_given_back(desk):
+    package = desk.package()
+    desk.code("TENTH")
+    for email in (ME, ME, "you@example.com"):
+        desk.place({package: 1}, email=email, promo_code="TENTH")
+
+    desk.expire(now=LATER)
+    desk.expire(now=LATER)
+
+    assert desk.value("SELECT uses FROM promo_code_stock") == 0
+    assert desk.rows("SELECT uses FROM promo_code_customers") == [(0,), (0,)]
+
+
+def test_a_late_payment_goes_back_where_its_customer_has_as_many_tickets_as_allowed_by_now(desk):
+    package = desk.package()
+    desk.change_event(max_tickets_per_customer=2)
+    late = desk.place({package: 2}, email=ME)
+    desk.expire(now=LATER)
+    desk.place({package: 1}, email=ME, by="test", now=LATER)
+
+    desk.pay(late, now=LATER)
+
+    assert desk.status(late.id) == "expired"
+    assert desk.rows("SELECT order_id, reason FROM refunds") == [(late.id, "paid_too_late")]
+    assert desk.stock(package) == (0, 1)
+
+
+def test_an_order_that_was_paid_in_time_waits_no_more(desk):
+    package = desk.package()
+    order = desk.place({package: 1})
+    assert order.expires_at == NOW + timedelta(minutes=15)
+    desk.pay(order)
+    assert desk.rows("SELECT expires_at, paid_at FROM orders") == [(None, NOW)]
+    desk.expire(now=LATER)
+    assert (desk.status(order.id), desk.stock(package)) == ("paid", (0, 1))
+
+
+def test_what_costs_nothing_is_paid_by_whatever_pays_at_once_or_for_free(desk):
+    free = desk.package(price_cents=0)
+    orders = [desk.place({free: 1}, by=by).id for by in ("test", "card")]
+    methods = [desk.value("SELECT payment_method FROM orders WHERE id = %s", order) for order in orders]
+    assert methods == ["test", "free"]

@@ -211,6 +211,19 @@ def test_a_wrong_amount_goes_back_and_buys_nothing(desk, paid):
     assert found(desk) == []
 
 
+def test_money_that_has_all_gone_back_is_no_finding(desk):
+    """Neither a wrong amount nor a payment that bought nothing, though no refund of ours is on record."""
+    wrong, unused = desk.place({desk.package(): 1}), desk.place({desk.package(): 1})
+    desk.hear(Facts(desk.begin_payment(wrong, amount_cents=999), PaymentStatus.SUCCEEDED))
+    desk.begin_payment(unused)
+    harm(desk, "UPDATE payments SET status = 'succeeded'")
+    assert {kind for kind, *_ in found(desk)} == {"payment_mismatch", "payment_unused"}
+    harm(desk, "UPDATE payments SET refunded_cents = amount_cents - 1")
+    assert {kind for kind, *_ in found(desk)} == {"payment_mismatch", "payment_unused"}
+    harm(desk, "UPDATE payments SET refunded_cents = amount_cents")
+    assert found(desk) == []
+
+
 def test_a_payment_that_had_no_effect_has_it_now(desk):
     order, late = desk.place({desk.package(): 1}), desk.place({desk.package(quantity_limit=1): 1})
     for one in (order, late):
