@@ -35,7 +35,7 @@ OWNERS = {
     "tickets": {"tickets"},
 }
 OWNER_OF = {table: area for area, tables in OWNERS.items() for table in tables}
-TABLE_OF = {mapper.class_.__name__: mapper.local_table.name for mapper in Base.registry.mappers}  # type: ignore[attr-defined]
+TABLE_OF = {model.class_.__name__: model.class_.__tablename__ for model in Base.registry.mappers}
 
 _WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE(?!\s+SET)|DELETE\s+FROM|TRUNCATE)\s+(?:ONLY\s+)?([a-z_]+)")
 _READS = re.compile(r"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?([a-z_]+)")
@@ -108,3 +108,68 @@ def test_only_owners_write_their_tables():
         if OWNER_OF[table] != area
     }
     assert sorted(wrong) == []
+
+
+# Reads across areas that are declared: a folder or file, which tables of others it reads, and why. A read model may
+# read whatever its own pages or files show, and nothing depends on it.
+READ_MODELS = {
+    "shared/domain/sales/": "the team's figures",
+    "shared/domain/reports/": "the team's files",
+    "shared/domain/ledger/": "the books are held against everything that they tell of",
+    "shared/domain/privacy/": "an export hands out, and an erasure looks for, whatever is held on somebody",
+    "shared/domain/orders/team/timeline.py": "an order's timeline tells what has happened anywhere",
+    "functions/metrics.py": "what Prometheus is told",
+}
+READS = {
+    "shared/domain/catalog/": ({"stock"}, "a package is shown and edited with what is left of it"),
+    "shared/domain/messaging/models.py": ({"outbox"}, "an index by what most messages are about"),
+    "shared/domain/messaging/queries.py": ({"events", "outbox"}, "messages tell in which events something was sold"),
+    "shared/domain/orders/paying.py": ({"events"}, "the event limits what one customer may have"),
+    "shared/domain/orders/reading.py": ({"payments", "tickets"}, "an order is shown in one statement"),
+    "shared/domain/orders/returning.py": ({"events"}, "the event says whether a refund returns promo codes"),
+    "shared/domain/orders/search/conditions.py": ({"tickets"}, "an order is found by a ticket's number"),
+    "shared/domain/orders/search/words.py": ({"events"}, "the words of names are learnt event by event"),
+    "shared/domain/orders/team/commands.py": ({"outbox"}, "what was sent again lately is counted"),
+    "shared/domain/payments/facts.py": ({"orders"}, "a payment is about an order, under the order's lock"),
+    "shared/domain/stock/sql/stock_claim_for_customer.sql": (
+        {"order_items", "orders", "tickets"},
+        "what one customer may have is counted in their orders",
+    ),
+    "shared/domain/tickets/commands.py": ({"order_items"}, "a ticket belongs to a line of an order"),
+}
+
+
+def declared(name: str) -> set[str] | None:
+    """What a source may read of others; None for a read model."""
+    if any(name.startswith(place) for place in READ_MODELS):
+        return None
+    return {table for place, (tables, _) in READS.items() if name.startswith(place) for table in tables}
+
+
+def test_reads_across_areas_are_declared():
+    undeclared, met = set(), set()
+    for area, name, source in sources():
+        allowed = declared(name)
+        others = {table for table in read(source, name) if OWNER_OF[table] != area}
+        if allowed is not None:
+            undeclared |= {f"{name} reads {table}, which is {OWNER_OF[table]}'s" for table in others - allowed}
+            met |= {(place, table) for place in READS if name.startswith(place) for table in others}
+    assert sorted(undeclared) == []
+    known = {(place, table) for place, (tables, _) in READS.items() for table in tables}
+    assert sorted(known - met) == [], "a declared read that nobody needs any more"
+
+
+def test_the_check_sees_every_way_of_writing_and_reading():
+    source = '''
+from x import Order, Ticket
+A = "INSERT INTO refunds (a) SELECT b FROM payments p JOIN stock s ON true"
+B = f"UPDATE {x} events e SET a = 1"
+def f(session):
+    """DELETE FROM users, says the docstring."""
+    session.execute(delete(Ticket).where(x))
+    session.add(Order(id=1))
+    session.execute("update stock set a = 1; DELETE FROM users WHERE true")
+'''
+    assert written(source, "a.py") == {"refunds", "tickets", "orders", "users"}
+    assert read(source, "a.py") == {"payments", "stock", "orders", "tickets", "users"}
+    assert written("-- INSERT INTO users\nBEGIN UPDATE stock SET a = 1; END", "a.sql") == {"stock"}

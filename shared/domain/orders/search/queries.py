@@ -96,15 +96,20 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of the orders: what an index leads to in the order of ids, all else, where the page begins.
+    """What is asked of the orders: what an index leads to in the order of ids, and all else.
 
-    `bounds` are the ids between which everything is.
+    `goes_on`: the page begins after `last_id`. `bounds` are the ids between which everything is, as SQL in which `{0}`
+    is an order's id.
     """
 
     indexed: list[str]
     others: list[str]
-    after: list[str]
+    goes_on: bool
     bounds: list[str]
+
+    def bounds_of(self, id_: str) -> list[str]:
+        """The bounds, by the SQL of an order's id."""
+        return [bound.format(id_) for bound in self.bounds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +173,18 @@ def _find(
     asked = _Asked(
         [each for each, _ in indexed],
         [each for each, _ in others],
-        [sort.after] if place else [],
+        place is not None,
         _id_bounds(connection, query, parameters),
     )
     page = _page(connection, query, parameters, asked) or _walk(connection, query, parameters, asked)
     if page.is_enough:
         return _Found(page.rows, page.total if place is None else None)
-    every = ["o.event_id = %(event_id)s", *asked.indexed, *asked.others, *asked.bounds]
+    every = ["o.event_id = %(event_id)s", *asked.indexed, *asked.others, *asked.bounds_of("o.id")]
     every += [_HAS_PACKAGE.format(fence="")] if query.package_id else []
     statement = _ALL.format(
         every=" AND ".join(every),
-        after=" AND ".join(asked.after) or "true",
-        order=sort.order,
+        after=sort.after() if asked.goes_on else "true",
+        order=sort.order(),
         o_columns=_O_COLUMNS,
     )
     rows = _ask(connection, statement, parameters)
@@ -193,9 +198,9 @@ def _page(
     sort = SORTS[query.sort]
     if asked.others or query.package_id or (asked.indexed and sort.key):
         return None
-    parameters["walk"] = 0 if asked.after else COUNTED_AT_MOST + 1  # counted once, with the first page
-    walk = " AND ".join(["o.event_id = %(event_id)s", *asked.indexed, *asked.after])
-    rows = _ask(connection, _PAGE.format(columns=_O_COLUMNS, walk=walk, order=sort.order), parameters)
+    parameters["walk"] = 0 if asked.goes_on else COUNTED_AT_MOST + 1  # counted once, with the first page
+    walk = " AND ".join(["o.event_id = %(event_id)s", *asked.indexed, *([sort.after()] if asked.goes_on else [])])
+    rows = _ask(connection, _PAGE.format(columns=_O_COLUMNS, walk=walk, order=sort.order()), parameters)
     return _Looked(rows, is_enough=True, total=rows[0]["matching"] if rows else 0)
 
 
@@ -204,14 +209,18 @@ def _walk(
 ) -> _Looked:
     """Look at the next orders one by one, from the page's beginning on."""
     sort = SORTS[query.sort]
-    bounds = asked.bounds if sort.by_time else []
-    source, walk = "orders o", ["o.event_id = %(event_id)s", *asked.after, *bounds]
+
+    def span(id_: str) -> list[str]:
+        """Where to look, by the SQL of an order's id."""
+        return [*([sort.after(id_)] if asked.goes_on else []), *(asked.bounds_of(id_) if sort.by_time else [])]
+
+    source, walk = "orders o", ["o.event_id = %(event_id)s", *span("o.id")]
     if sort.key is not None:  # what is asked for may be rare in this order, whatever index leads to it in another
         rest = [*asked.indexed, *asked.others]
         rest += [_HAS_PACKAGE.format(fence="OFFSET 0")] if query.package_id else []
     elif query.package_id:
-        inside = " AND ".join([*asked.after, *bounds]).replace("o.id", "i.order_id")
-        source = _OF_PACKAGE.format(bounds=inside or "true", direction=sort.direction)
+        inside = " AND ".join(span("i.order_id")) or "true"
+        source = _OF_PACKAGE.format(bounds=inside, direction=sort.direction)
         walk, rest = ["true"], [*asked.indexed, *asked.others]
     else:
         walk, rest = [*walk, *asked.indexed], asked.others
@@ -221,8 +230,8 @@ def _walk(
         source=source,
         walk=" AND ".join(walk),
         rest=" AND ".join(rest) or "true",
-        order=sort.order,
-        found_order=sort.order.replace("o.", "found."),
+        order=sort.order(),
+        found_order=sort.order("found"),
     )
     rows = _ask(connection, statement, parameters)
     is_whole = rows[0]["walked"] < parameters["walk"]
@@ -265,13 +274,13 @@ def _id_bounds(connection: psycopg.Connection[Any], query: OrderListQuery, param
     bounds = []
     if query.since is not None:
         parameters["since_id"] = _earliest_id(query.since - _ID_MARGIN)
-        bounds.append("o.id >= %(since_id)s::uuid")
+        bounds.append("{0} >= %(since_id)s::uuid")
     if query.until is not None:
         parameters["until_id"] = _earliest_id(query.until + _ID_MARGIN)
-        bounds.append("o.id < %(until_id)s::uuid")
+        bounds.append("{0} < %(until_id)s::uuid")
     if query.package_id:
         [(parameters["first_id"], parameters["end_id"])] = connection.execute(_SPAN_OF_PACKAGE, parameters)
-        bounds.append("o.id BETWEEN %(first_id)s::uuid AND %(end_id)s::uuid")
+        bounds.append("{0} BETWEEN %(first_id)s::uuid AND %(end_id)s::uuid")
     return bounds
 
 
