@@ -148,8 +148,7 @@ def test_a_payment_that_comes_too_late_goes_back_by_itself_and_the_buyer_is_told
         lambda: (
             query(database_url, "SELECT status, reason FROM refunds WHERE order_id = %s", order["id"])
             == [("succeeded", "paid_too_late")]
-        ),
-        20,
+        )
     )
     mail = mail_box.wait_for(lambda message: message["To"] == email)
     assert "refund" in mail["Subject"].lower()
