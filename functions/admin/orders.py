@@ -44,7 +44,7 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
     """Sell at the box office: paid there and then in cash, by cheque or at a card terminal, or given away (`comp`)."""
     call.unit_of_work.commit()  # as for buyers: the session's connection is given back
     forget_promo_code(call, body.promo_code)
-    counter = SalesChannel(
+    channel = SalesChannel(
         name="box_office",
         paid_at_once=frozenset({"cash", "cheque", "card_terminal", "comp"}),
         seller=call.actor.user_id,
@@ -55,7 +55,7 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
             call.event_id,
             body,
             actor=call.actor,
-            channel=counter,
+            channel=channel,
             idempotency=call.idempotency,
             now=call.now,
         )

@@ -99,7 +99,7 @@ class _Showcase:
 def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: datetime) -> _Showcase:
     """Add the event as it was published six days ago, with its packages, a question and two promo codes."""
     zone = ZoneInfo(_ZONE)
-    evening = datetime.combine(now.astimezone(zone).date() + timedelta(days=12), time(18), zone)
+    begins = datetime.combine(now.astimezone(zone).date() + timedelta(days=12), time(18), zone)
     opened = now - timedelta(days=DAYS)
     event = commands.create_event(
         session,
@@ -107,8 +107,8 @@ def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: dat
             title="Winter Showcase",
             slug=SLUG,
             description="All classes of the studio on one stage. On sale for six days, so there is something to see.",
-            starts_at=evening,
-            ends_at=evening + timedelta(hours=3),
+            starts_at=begins,
+            ends_at=begins + timedelta(hours=3),
             timezone=_ZONE,
             currency="GBP",
         ),

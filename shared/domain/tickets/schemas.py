@@ -14,7 +14,7 @@ class HolderOut(Output):
 
 
 class TicketOut(Output):
-    """One seat, with the code that its QR shows."""
+    """One admission, with the code that its QR shows."""
 
     id: UUID
     number: str

@@ -44,21 +44,21 @@ def check_answers(
     for index, answer in enumerate(given):
         place = f"{pointer}/{index}"
         fault = _place_fault(answer, by_id, tickets)
-        seat = None if answer.ticket is None else answer.ticket - 1
-        if fault is None and (answer.option_id, seat) in values:
+        ticket = None if answer.ticket is None else answer.ticket - 1
+        if fault is None and (answer.option_id, ticket) in values:
             fault = ("/option_id", "this option is answered twice", "answer_doubled")
         if fault is not None:
             faults.append(InputFault(place + fault[0], fault[1], fault[2]))
             continue
-        values[answer.option_id, seat] = answer.value
-        where[answer.option_id, seat] = f"{place}/value"
+        values[answer.option_id, ticket] = answer.value
+        where[answer.option_id, ticket] = f"{place}/value"
     checked = []
-    for seat in range(tickets) if tickets is not None else (None,):
+    for ticket in range(tickets) if tickets is not None else (None,):
         for option in options:
-            key = (option.id, seat)
+            key = (option.id, ticket)
             value, wrong = _value(option, values.get(key))
             faults += [InputFault(where.get(key, pointer), detail, code) for detail, code in wrong]
-            checked.append(Answer(option, value, seat))
+            checked.append(Answer(option, value, ticket))
     return tuple(checked), faults
 
 

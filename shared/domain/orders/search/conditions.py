@@ -55,9 +55,9 @@ def _of_text(word: str, name: str) -> Conditions:
 
 
 def _of_number(printed: re.Match[str], name: str) -> tuple[str, dict[str, Any]]:
-    kind, day, letters, seat = printed.groups()
-    if kind == "TKT" and seat:
-        return _OF_TICKET.format(name=name), {name: f"TKT-{day}-{letters}-{seat}"}
+    kind, day, letters, suffix = printed.groups()
+    if kind == "TKT" and suffix:
+        return _OF_TICKET.format(name=name), {name: f"TKT-{day}-{letters}-{suffix}"}
     if letters and len(letters) == _LETTERS:
         return f"o.number = %({name})s", {name: f"ORD-{day}-{letters}"}
     # The letters again as text: those have trigrams, for a database whose order of letters can't tell prefixes.
