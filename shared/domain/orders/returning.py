@@ -1,8 +1,7 @@
 """Takes back a paid order or parts of it: tickets become void, stock and promo codes are free again (R-ORD-7).
 
 The payments area decides how much money goes back; here the order itself is changed to match. Locks: the order, its
-tickets, the stock, then
-the promo code.
+tickets, the stock, then the promo code.
 """
 
 from collections.abc import Mapping, Sequence
