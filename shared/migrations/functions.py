@@ -1,8 +1,8 @@
 """The database's functions: each is a source file in the area that owns it, and migrations install it.
 
-Whoever changes a source adds a migration that installs it again; a test compares what is installed with the source. A
-function whose parameters change gets another name, because the release before goes on calling the old one until the
-next release drops it (`LEFT_FOR_THE_RELEASE_BEFORE`).
+A change of a source needs a migration that installs it again; a test compares the installed functions with the sources.
+A function whose parameters change gets a new name, because code of the previous release still calls the old one, which
+the next release drops (`LEFT_FOR_THE_RELEASE_BEFORE`).
 """
 
 from pathlib import Path
@@ -16,12 +16,12 @@ LEFT_FOR_THE_RELEASE_BEFORE = frozenset({"claim_stock", "settle_stock", "retake_
 
 
 def sources() -> dict[str, str]:
-    """Every function's source text, by the function's name."""
+    """Return every function's source text, by the function's name."""
     return {path.stem: path.read_text(encoding="utf-8") for path in sorted(_DOMAIN.glob("*/sql/*.sql"))}
 
 
 def install(*names: str) -> None:
-    """Create these functions, or replace what is there; for migrations."""
+    """Create these functions, or replace the ones that exist; migrations call this."""
     texts = sources()
     for name in names:
         op.execute(texts[name])

@@ -1,7 +1,8 @@
-"""The checks of an event's books: each is one statement, which sees one moment, and asks for what must not be.
+"""The checks of an event's books: each is one statement, which sees one moment and looks for what must not happen.
 
-Everything that sells, pays, refunds and expires does so in one transaction, so a statement finds nothing while they are
-under way. Each answers rows of an `id` to name the finding by and what its sentence tells; `only` narrows it to one.
+Selling, paying, refunding and expiring each happen in one transaction, so a statement never finds them half done. Each
+statement returns rows with an `id`, which names the finding, and with the values for its sentence; `only` limits it to
+one finding.
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ type Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What is asked, how an answer is told to people, and whether a finding can be mended by one click."""
+    """A check: its statement, the sentence that tells people of a finding, and whether one click can repair it."""
 
     kind: str
     statement: str
@@ -28,11 +29,11 @@ class Check:
     mendable: bool | Callable[[Row], bool] = False
 
     def repairable(self, row: Row) -> bool:
-        """Whether there is a repair for what was found."""
+        """Whether there is a repair for this finding."""
         return self.mendable if isinstance(self.mendable, bool) else self.mendable(row)
 
 
-# Sold: what was paid for and has not come back; an order that cost nothing is paid, too, and may be cancelled.
+# Sold means paid and not given back. An order that cost nothing counts as paid too, and may be cancelled.
 STOCK_DRIFT = f"""
 SELECT s.id, CASE WHEN s.kind = 'package' THEN s.id END AS package_id, {sold_name("s.event_id", "s.id")} AS name,
        s.held, s.sold, coalesce(o.held, 0) AS held_by_orders, coalesce(o.sold, 0) AS sold_by_orders,
@@ -87,8 +88,8 @@ SELECT o.id, o.id AS order_id, o.number, o.total_cents, i.total AS items_cents, 
        IS DISTINCT FROM (i.subtotal, i.discount, i.fee, i.tax, i.included_fee, i.included_tax, i.total)
 """
 
-# What was sold is booked once, piece by piece, what was refunded as often as it was; money that came for nothing goes
-# back through the receivable account and leaves no trace in any balance.
+# A sale is booked once, each of its parts separately; refunds are booked each time. Money that bought nothing goes back
+# through the receivable account and changes no balance.
 LEDGER_MISMATCH = """
 WITH books AS (
   SELECT order_id,
@@ -161,7 +162,7 @@ SELECT o.id, o.id AS order_id, o.number, o.status, count(*) AS tickets,
  GROUP BY o.event_id, o.id
 """
 
-# Money of which nothing has gone back yet, neither by us nor at the provider itself.
+# Payments of which nothing has gone back yet, neither through us nor directly at the provider.
 _KEPT = """
    AND p.refunded_cents < p.amount_cents
    AND NOT EXISTS (SELECT FROM refunds r WHERE r.event_id = p.event_id AND r.payment_id = p.id)
@@ -228,14 +229,14 @@ def _money(row: Row, field: str) -> str:
 
 def _tell_promo(row: Row) -> str:
     said = f"{row['code']} counts {row['uses']} uses; orders have used it {row['used']} times."
-    return f"{said} The counts of {row['customers_off']} customers are off." if row["customers_off"] else said
+    return f"{said} The counts of {row['customers_off']} customers are wrong." if row["customers_off"] else said
 
 
 def _tell_books(row: Row) -> str:
     owed = _amount(row["total_cents"] if row["was_paid"] else 0, row["currency"])
     return (
-        f"The books of {row['number']} have {_money(row, 'charged')} charged, {_money(row, 'refunded')} refunded and"
-        f" {_money(row, 'receivable')} still owed; the order says {owed} and {_money(row, 'refunded_cents')},"
+        f"The books of {row['number']} show {_money(row, 'charged')} charged, {_money(row, 'refunded')} refunded and"
+        f" {_money(row, 'receivable')} still owed; the order shows {owed} and {_money(row, 'refunded_cents')},"
         " or their parts differ."
     )
 
@@ -275,7 +276,7 @@ CHECKS = (
         "payment_mismatch",
         PAYMENT_MISMATCH,
         lambda row: (
-            f"{_money(row, 'amount_cents')} came for {row['number']},"
+            f"{_money(row, 'amount_cents')} was paid for {row['number']},"
             f" which costs {_amount(row['total_cents'], row['order_currency'])}."
         ),
         mendable=True,
@@ -284,8 +285,8 @@ CHECKS = (
         "payment_unused",
         PAYMENT_UNUSED,
         lambda row: (
-            f"{_money(row, 'amount_cents')} came for {row['number']}, which is {row['status']}"
-            " and not paid by them; nothing has gone back."
+            f"{_money(row, 'amount_cents')} was paid for {row['number']}, which is {row['status']}"
+            " and was not paid by this payment; nothing has gone back."
         ),
         mendable=True,
     ),
@@ -293,7 +294,7 @@ CHECKS = (
         "refund_stuck",
         REFUND_STUCK,
         lambda row: (
-            f"A refund of {_money(row, 'amount_cents')} for {row['number']} waits since"
+            f"A refund of {_money(row, 'amount_cents')} for {row['number']} has been waiting since"
             f" {row['created_at']:%Y-%m-%d %H:%M} UTC: the provider has not answered."
         ),
         mendable=True,
@@ -311,8 +312,8 @@ CHECKS = (
         "payment_disputed",
         PAYMENT_DISPUTED,
         lambda row: (
-            f"The buyer of {row['number']} disputes {_money(row, 'amount_cents')}"
-            f" since {row['disputed_at']:%Y-%m-%d}: answer at the provider."
+            f"The buyer of {row['number']} has disputed {_money(row, 'amount_cents')}"
+            f" on {row['disputed_at']:%Y-%m-%d}: answer at the provider."
         ),
     ),
     Check(

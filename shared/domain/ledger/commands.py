@@ -1,4 +1,4 @@
-"""Keeping the books, inside the transaction of what they tell of."""
+"""Writes the books, in the transaction of the sale or the refund that they record."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ INSERT_ENTRIES = """
   SELECT %(event_id)s, l.id, %(order_id)s, l.kind, l.debit, l.credit, l.amount_cents, %(currency)s, %(cause)s, %(now)s
     FROM json_to_recordset(%(entries)s::json)
       AS l(id uuid, kind text, debit text, credit text, amount_cents bigint)"""
-"""For the one statement that writes an order; `entries` is what `entries_of` returns."""
+"""A part of the one statement that writes an order; `entries` is what `entries_of` returns."""
 
 
 def entries_of(pairs: Sequence[Pair]) -> str:
@@ -34,6 +34,6 @@ def book(
     cause: UUID,
     now: datetime,
 ) -> None:
-    """Write the movements that `cause` (a payment, a refund) has brought about for an order."""
+    """Book the movements of money that `cause` (a payment, a refund) makes for an order."""
     what = {"event_id": event_id, "order_id": order_id, "currency": currency, "cause": cause, "now": now}
     connection.execute(INSERT_ENTRIES, what | {"entries": entries_of(pairs)})

@@ -8,6 +8,6 @@ class NoSuchFinding(NotFound):
 
 
 class NotRepairable(Conflict):
-    """This can't be repaired by itself; people have to decide."""
+    """This can't be repaired automatically; people have to decide."""
 
     code = "not_repairable"

@@ -11,8 +11,8 @@ from shared.kit.db.base import Base
 class LedgerEntry(Base):
     """A movement of money between two accounts: a debit and a credit of the same amount in one row.
 
-    So the books are balanced by construction. Triggers refuse to change or remove an entry; a mistake is put right by
-    an entry the other way round.
+    So the books always balance. Triggers refuse to change or remove an entry; a mistake is corrected by an entry in the
+    opposite direction.
     """
 
     __tablename__ = "ledger"
@@ -32,16 +32,16 @@ class LedgerEntry(Base):
     credit: Mapped[str]
     amount_cents: Mapped[int]
     currency: Mapped[str]
-    cause: Mapped[UUID]  # the payment or the refund that it tells of; the order, where that was paid at once
+    cause: Mapped[UUID]  # the payment or the refund that it records; the order, if that was paid at once
     created_at: Mapped[datetime]
 
 
 class Reconciliation(Base):
-    """What the last check of an event's books has found, by kind; kept so that the metrics need not check anew."""
+    """What the last check of an event's books has found, by kind; stored so that the metrics need no new check."""
 
     __tablename__ = "reconciliations"
 
     event_id: Mapped[UUID] = mapped_column(ForeignKey("events.id"), primary_key=True)
     checked_at: Mapped[datetime]
     findings: Mapped[dict[str, Any]]
-    stock_drift: Mapped[int]  # by how many packages the stock is off, all packages together
+    stock_drift: Mapped[int]  # by how many units the stock is wrong, all packages together

@@ -26,13 +26,13 @@ KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
 BY_KIND = {check.kind: check for check in CHECKS}
 PROVIDER_MISMATCH = "provider_mismatch"
 
-_AT_MOST = 200  # of a kind are listed; all are counted
-_ASKED_AT_MOST = 20  # payments a run: the provider is asked one after the other
+_AT_MOST = 200  # findings of a kind are listed; all are counted
+_ASKED_AT_MOST = 20  # payments in one run, because the provider is asked about them one by one
 _OPEN_FOR = timedelta(hours=1)
 _ASKED_FOR = timedelta(days=30)
 _ACTIVE_FOR = timedelta(days=30)
 
-# Those that we have heard nothing of for longest; being asked counts as hearing, so each has its turn.
+# First the payments that were not updated for the longest time. Asking counts as an update, so each has its turn.
 _OPEN_PAYMENTS = """
 SELECT p.id, p.id AS payment_id, p.order_id, p.reference, p.status, o.number
   FROM payments p JOIN orders o ON o.event_id = p.event_id AND o.id = p.order_id
@@ -40,7 +40,7 @@ SELECT p.id, p.id AS payment_id, p.order_id, p.reference, p.status, o.number
    AND p.created_at BETWEEN %(oldest)s AND %(youngest)s
  ORDER BY p.updated_at, p.id LIMIT %(at_most)s
 """
-# Where something may have changed, or where something was found that may be gone.
+# Events in which something may have changed, or in which an earlier finding may be gone.
 _ACTIVE_EVENTS = """
 SELECT e.id FROM events e
  WHERE EXISTS (SELECT FROM orders o WHERE o.event_id = e.id AND o.created_at >= %(since)s)
@@ -60,7 +60,7 @@ VALUES (%(event_id)s, %(now)s, %(counts)s, %(stock_drift)s)
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a check has found: some of it listed, all of it counted."""
+    """What a check has found: some findings are listed, all are counted."""
 
     findings: list[FindingOut]
     counts: dict[str, int]
@@ -68,12 +68,12 @@ class Checked:
 
 
 def finding_id(kind: str, subject: UUID) -> str:
-    """The finding's name: the same for as long as it is found."""
+    """Return the finding's name, which stays the same for as long as it is found."""
     return f"{kind}:{subject}"
 
 
 def check_books(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> Checked:
-    """Compute what does not agree in the event's own data now; the provider is not asked."""
+    """Find what does not agree in the event's own data now, without asking the provider."""
     findings: list[FindingOut] = []
     counts: dict[str, int] = {}
     drift = 0
@@ -92,7 +92,7 @@ def check_books(connection: psycopg.Connection[Any], event_id: UUID, *, now: dat
 def look_again(
     connection: psycopg.Connection[Any], event_id: UUID, check: Check, subject: UUID, *, now: datetime
 ) -> FindingOut | None:
-    """Compute one finding anew; None where all is well."""
+    """Check one finding again; return None if it no longer holds."""
     rows = _ask(connection, check.statement, event_id, now=now, only=subject)
     return _finding(check, rows[0]) if rows else None
 
@@ -121,7 +121,7 @@ def _finding(check: Check, row: Row) -> FindingOut:
 
 
 def open_payments(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> list[Row]:
-    """Old payments that have not come to an end; none where nobody takes payments online."""
+    """Return old payments that have not ended yet; none if no provider takes payments online here."""
     provider = online_provider()
     if provider is None:
         return []
@@ -131,7 +131,10 @@ def open_payments(connection: psycopg.Connection[Any], event_id: UUID, *, now: d
 
 
 def ask_provider(payments: Sequence[Row]) -> list[FindingOut]:
-    """Ask the provider how these payments stand, outside any transaction; raises `ProviderDown`."""
+    """Ask the provider about these payments and return those that differ; raises `ProviderDown`.
+
+    Runs outside any transaction.
+    """
     provider = online_provider()
     if provider is None:
         return []
@@ -140,16 +143,16 @@ def ask_provider(payments: Sequence[Row]) -> list[FindingOut]:
 
 
 def look(provider: Provider, reference: str) -> Facts:
-    """Ask how a payment is; of one that it does not know, of an earlier account say, the provider says nothing."""
+    """Ask for a payment's state. The facts are empty if the provider does not know it (of an earlier account, say)."""
     try:
         return provider.look(reference)
     except ProviderRefused as refusal:
-        log.warning("The payment provider says nothing of %s: %s", reference, refusal)
+        log.warning("The payment provider says nothing about %s: %s", reference, refusal)
         return Facts(reference)
 
 
 def differing(payment: Row, facts: Facts) -> FindingOut | None:
-    """The finding where a payment has come to an end at the provider and not here; stations on the way may differ."""
+    """Return a finding if a payment has ended at the provider but not here; the states before may differ."""
     if facts.status not in FINAL:
         return None
     return FindingOut(
@@ -163,7 +166,7 @@ def differing(payment: Row, facts: Facts) -> FindingOut | None:
 
 
 def reconcile_all(*, now: datetime) -> dict[str, int]:
-    """Check every event in which something happens, and keep and return how much was found by kind."""
+    """Check every event in which something happens; store and return how many findings of each kind there are."""
     with raw_connection() as connection:
         event_ids = [row[0] for row in connection.execute(_ACTIVE_EVENTS, {"since": now - _ACTIVE_FOR}).fetchall()]
     totals: dict[str, int] = {}
@@ -195,13 +198,13 @@ def _reconcile(event_id: UUID, *, now: datetime) -> dict[str, int]:
 
 
 def _apart(payment_ids: Iterable[UUID], differing: Iterable[FindingOut]) -> list[UUID]:
-    """Those that differ stay first in line, so that they are found again."""
+    """Leave out the payments that differ: they stay first in line, so that the next run finds them again."""
     found = {finding.payment_id for finding in differing}
     return [payment_id for payment_id in payment_ids if payment_id not in found]
 
 
 def last_findings(connection: psycopg.Connection[Any]) -> tuple[int, dict[str, int]]:
-    """What the last checks of all events have found: by how many packages stock is off, and how much of each kind."""
+    """Return what the last checks of all events found: by how many units stock is wrong, and the count of each kind."""
     row = connection.execute("SELECT coalesce(sum(stock_drift), 0)::bigint FROM reconciliations").fetchone()
     assert row is not None
     found = connection.execute(

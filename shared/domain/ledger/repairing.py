@@ -1,7 +1,7 @@
-"""Putting right what the checks have found, by one click each (R-ORD-8).
+"""Repairs what the checks have found, with one click for each finding (R-ORD-8).
 
-The order is locked and the finding computed anew; only what still holds is repaired, so a repair done twice, or beside
-the thing itself, does no harm.
+The order is locked and the finding is checked again. Only a finding that still holds is repaired, so a repair does no
+harm if it is done twice, or at the same time as the normal process.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ from shared.domain.payments.refunds import ask_again
 from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 
-# What a finding of a kind is about, and the order to lock for it.
+# For each kind of finding: whether its subject exists, and the order to lock for it.
 _SUBJECTS = {
     "stock_drift": "SELECT NULL::uuid FROM stock WHERE event_id = %(event_id)s AND id = %(id)s",
     "promo_drift": "SELECT NULL::uuid FROM promo_code_stock WHERE event_id = %(event_id)s AND promo_code_id = %(id)s",
@@ -45,9 +45,9 @@ WRONG_AMOUNT = "paid_wrongly"
 
 
 def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str) -> Facts | None:
-    """What the provider says now of the payment that a finding is about; None where no provider is concerned.
+    """Return what the provider says now about a finding's payment; None if no provider is concerned.
 
-    Asks outside any transaction. Raises `NoSuchFinding`, `ProviderDown`.
+    The provider is asked outside any transaction. Raises `NoSuchFinding`, `ProviderDown`.
     """
     kind, subject = _named(finding)
     if kind != PROVIDER_MISMATCH:
@@ -60,10 +60,10 @@ def ask_about(connection: psycopg.Connection[Any], event_id: UUID, finding: str)
 
 
 def repair(session: Session, event_id: UUID, finding: str, *, told: Facts | None, actor: Actor, now: datetime) -> bool:
-    """Put right what a finding tells of, with an audit entry; says whether there was still something to do.
+    """Repair a finding, with an audit entry; return whether there was still something to repair.
 
-    `told` is what the provider has just said, where it was asked. Raises `NoSuchFinding`, `NotRepairable`. Locks the
-    order first, the audit chain last.
+    `told` is what the provider has just said, if it was asked. Raises `NoSuchFinding`, `NotRepairable`. Locks the order
+    first and the audit chain last.
     """
     repaired, order_id = _repair(driver_connection(session), event_id, finding, told=told, now=now)
     if repaired and order_id is not None:
@@ -75,7 +75,7 @@ def repair(session: Session, event_id: UUID, finding: str, *, told: Facts | None
 def _repair(
     connection: psycopg.Connection[Any], event_id: UUID, finding: str, *, told: Facts | None, now: datetime
 ) -> tuple[bool, UUID | None]:
-    """Repair, and say whether there was something to do, and the order that it was about."""
+    """Repair a finding; return whether there was something to repair, and the order that it was about."""
     kind, subject = _named(finding)
     which = {"event_id": event_id, "id": subject}
     row = connection.execute(_SUBJECTS.get(kind, _ORDER), which).fetchone()
@@ -90,7 +90,7 @@ def _repair(
     if found is None:
         return False, order_id
     if not found.repairable or order_id is None:
-        raise NotRepairable(f"{found.detail} This can't be repaired by itself; people have to decide.")
+        raise NotRepairable(f"{found.detail} This can't be repaired automatically; people have to decide.")
     _put_right(connection, event_id, kind, subject, order_id, now=now)
     return True, order_id
 
@@ -128,7 +128,7 @@ def _put_right(
 def _note(
     connection: psycopg.Connection[Any], event_id: UUID, payment_id: UUID, told: Facts | None, *, now: datetime
 ) -> bool:
-    """Let what the provider has just said have its effect."""
+    """Apply what the provider has just said about the payment; return whether that was news."""
     statement = "SELECT provider, status FROM payments WHERE event_id = %(event_id)s AND id = %(id)s"
     row = connection.execute(statement, {"event_id": event_id, "id": payment_id}).fetchone()
     assert row is not None

@@ -1,7 +1,7 @@
 """Which accounts a sale and a refund move money between (R-ORD-8). Pure.
 
     sale      receivable → sales            what the packages cost
-    discount  discounts  → receivable       what a promo code, or a gift of the house, takes off
+    discount  discounts  → receivable       what a promo code takes off, or the price of tickets that are given away
     fee, tax  receivable → fees, taxes      added to the price; where included in it: sales → fees, taxes
     charge    money:<method> → receivable   what the customer paid
     refund    refunds → money:<method>      what went back
@@ -26,7 +26,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """What an order comes to, in cents."""
+    """The amounts of an order, in cents."""
 
     subtotal: int
     discount: int
@@ -42,12 +42,12 @@ class Amounts:
 
 
 def money_account(method: str) -> str:
-    """Where money of this way of paying lies."""
+    """Return the account for money that is paid with this method."""
     return f"money:{method}"
 
 
 def sale_pairs(amounts: Amounts, *, method: str) -> list[Pair]:
-    """Return the movements of a sale that is paid in full; those of nothing are left out."""
+    """Return the movements of a sale that is paid in full; movements of 0 cents are left out."""
     pairs = [
         Pair("sale", RECEIVABLE, SALES, amounts.subtotal),
         Pair("discount", DISCOUNTS, RECEIVABLE, amounts.discount),
@@ -66,6 +66,6 @@ def refund_pair(amount_cents: int, *, method: str) -> Pair:
 
 
 def returned_pairs(amount_cents: int, *, method: str) -> list[Pair]:
-    """Return the movements of a payment that came for nothing and goes back."""
+    """Return the movements of a payment that bought nothing and goes back."""
     account = money_account(method)
     return [Pair("charge", account, RECEIVABLE, amount_cents), Pair("refund", RECEIVABLE, account, amount_cents)]

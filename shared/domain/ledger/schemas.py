@@ -25,7 +25,7 @@ type Kind = Literal[
 class FindingOut(Output):
     """Something in the event's books that does not agree."""
 
-    id: str = Field(description="Stays the same for as long as it is found; a repair names it.")
+    id: str = Field(description="Stays the same for as long as the finding holds; a repair names it.")
     kind: Kind
     detail: str = Field(description="One sentence for people.")
     repairable: bool
@@ -37,15 +37,15 @@ class FindingOut(Output):
 
 
 class ReconciliationOut(Output):
-    """What does not agree in the event's books, computed now; at most 200 of a kind."""
+    """What does not agree in the event's books, computed now; at most 200 findings of each kind."""
 
     checked_at: Moment
     findings: list[FindingOut]
-    provider_answered: bool = Field(description="Whether the payment provider said how the open payments stand.")
+    provider_answered: bool = Field(description="Whether the payment provider answered about the open payments.")
 
 
 class RepairOut(Output):
-    """What came of a repair."""
+    """The result of a repair."""
 
     id: str
-    repaired: bool = Field(description="False where the finding did not hold any more: there was nothing to do.")
+    repaired: bool = Field(description="False if the finding no longer held: there was nothing to do.")

@@ -1,4 +1,4 @@
-"""Giving up an order: one that waits for its payment, or one for which nothing was owed."""
+"""Cancelling an order that waits for its payment, or an order for which nothing was owed."""
 
 from datetime import datetime
 from uuid import UUID
@@ -28,9 +28,9 @@ UPDATE order_items SET returned = quantity WHERE event_id = %(event_id)s AND ord
 
 
 def cancel(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, now: datetime) -> None:
-    """Cancel an order for the team, with an audit entry: one that waits for its payment, or one that cost nothing.
+    """Cancel an order that waits for its payment or cost nothing, for the team; writes an audit entry.
 
-    One that was cancelled before stays as it is. Raises `NoSuchOrder`, `NotCancellable`.
+    An order that is already cancelled stays as it is. Raises `NoSuchOrder`, `NotCancellable`.
     """
     if session.get(Order, (event_id, order_id)) is None:
         raise NoSuchOrder
@@ -40,7 +40,7 @@ def cancel(session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, no
 
 
 def _cancel_free(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
-    """Cancel an order for which nothing was owed; says whether it was one."""
+    """Cancel the order if nothing was owed for it; return whether that was so."""
     connection = driver_connection(session)
     which = {"event_id": event_id, "order_id": order_id}
     if not connection.execute(_CANCEL_FREE, which | {"now": now}).rowcount:
@@ -53,14 +53,15 @@ def _cancel_free(session: Session, event_id: UUID, order_id: UUID, *, now: datet
 
 
 def cancel_pending(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> bool:
-    """Cancel an order that has not been paid: what it held is given back, and its payments are given up.
+    """Cancel an order that has not been paid: give back what it held, and give up its payments.
 
-    Twice is as once, and says so by False. Raises `NotCancellable`.
+    Returns True if the order was cancelled now. Cancelling it again leaves it as it is and returns False. Raises
+    `NotCancellable`.
     """
     is_released = bool(release(driver_connection(session), event_id, [order_id], to=State.CANCELLED, now=now))
     if not is_released:
         _require_cancelled(session, event_id, order_id)
-    # Also the second time: a payment may have been begun just when the order was cancelled.
+    # This is done the second time too: a payment may have been begun just when the order was cancelled.
     give_up_later(session, event_id, order_id, now=now)
     return is_released
 

@@ -1,4 +1,4 @@
-"""Taking what is personal out of orders, and leaving what the books need (docs/decisions/0021)."""
+"""Removing personal data from orders, and keeping what the books need (docs/decisions/0021)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,9 +31,11 @@ UPDATE order_notes SET text = %(erased)s
 def erase_buyers(
     connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID], *, now: datetime
 ) -> dict[str, int]:
-    """Put placeholders for who bought, what they answered, and what the team noted; returns how much that was.
+    """Replace the buyers' data, their answers and the team's notes with placeholders; return the counts.
 
-    Inside the caller's transaction, which has locked the orders. Erasing twice changes nothing.
+    The counts say how many orders and how many answers were changed.
+
+    Runs inside the caller's transaction, which has locked the orders. Erasing twice changes nothing.
     """
     which = {
         "event_id": event_id,
@@ -52,5 +54,5 @@ def erase_buyers(
 
 
 def forget_buyers(connection: psycopg.Connection[Any], event_id: UUID) -> None:
-    """Forget the words by which misspelt searches are put right; they are learnt anew from what the orders say now."""
+    """Forget the words that correct misspelt searches; they are learnt again from what the orders say now."""
     forget_words(connection, event_id)

@@ -44,7 +44,7 @@ class PaymentMethodUnavailable(InvalidInput):
 
 
 class TooManyForCustomer(Conflict):
-    """One customer may not have so many tickets of this event."""
+    """One customer may not have that many tickets of this event."""
 
     code = "too_many_for_customer"
 
@@ -74,6 +74,6 @@ class NothingToSend(Conflict):
 
 
 class ResentTooOften(Conflict):
-    """This customer was sent their tickets again often enough for now."""
+    """This customer's tickets were sent again too often in a short time."""
 
     code = "resent_too_often"

@@ -1,8 +1,9 @@
-"""The secret of an order's link, by which a guest reaches it.
+"""The secret of an order's link, with which a guest opens the order.
 
-The token is derived from the order's id with a key of ours, so that a buyer who repeats a request whose answer was lost
-gets the same link again, and no secret stands in the database. What opens an order is the hash stored with it: writing
-another hash there takes a link away, and old links outlive a change of the key.
+The token is derived from the order's id with our own key. A buyer who repeats a request because its answer was lost
+therefore gets the same link again, and the database holds no secret. A token opens an order if its hash is the one that
+is stored with the order. So writing another hash there makes the link invalid, and old links still work after the key
+has changed.
 """
 
 import base64
@@ -26,7 +27,7 @@ def access_token(order_id: UUID) -> str:
 
 
 def token_hash(token: str) -> bytes:
-    """Return what is stored of a token."""
+    """Return the hash of a token; the database stores only this hash."""
     return hashlib.sha256(token.encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""Orders whose tickets do not fit what was paid: made good, or taken back (R-ORD-8)."""
+"""Repairs orders whose tickets do not match what was paid: issues missing ones, or takes them back (R-ORD-8)."""
 
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,9 @@ _WAS_PAID = "SELECT paid_at IS NOT NULL FROM orders WHERE event_id = %(event_id)
 
 
 def issue_missing(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, *, now: datetime) -> None:
-    """Issue what is missing of a paid order's tickets, and queue the confirmation if none ever was.
+    """Issue the missing tickets of a paid order, and queue the confirmation if it was never queued.
 
-    Twice is as once. Inside the caller's transaction, which has locked the order.
+    Doing it twice has the same effect as once. Runs inside the caller's transaction, which has locked the order.
     """
     rows = connection.execute(_LINES, {"event_id": event_id, "order_id": order_id}).fetchall()
     lines = [(line_id, count) for line_id, count, _ in rows]
@@ -32,9 +32,9 @@ def issue_missing(connection: psycopg.Connection[Any], event_id: UUID, order_id:
 
 
 def take_back(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> None:
-    """Take back the tickets of an order that is not paid; those that were used stay as they are.
+    """Take back the tickets of an order that is not paid; tickets that were used stay as they are.
 
-    Inside the caller's transaction, which has locked the order.
+    Runs inside the caller's transaction, which has locked the order.
     """
     row = connection.execute(_WAS_PAID, {"event_id": event_id, "order_id": order_id}).fetchone()
     assert row is not None

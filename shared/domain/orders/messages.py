@@ -1,4 +1,4 @@
-"""The messages that orders write: the confirmation, with the tickets (R-TKT-6)."""
+"""The messages that orders send: the confirmation, with the tickets (R-TKT-6)."""
 
 from email.message import EmailMessage
 from html import escape
@@ -12,7 +12,7 @@ from shared.kit.outbox.kinds import Message
 
 
 def _send_confirmation(message: Message, mailer: Mailer) -> None:
-    """Bring a buyer the order and its tickets."""
+    """Send the buyer the order and its tickets."""
     about = about_order(message)
     if about is not None:
         mailer.send(_confirmation(about, config=messaging_settings()))
@@ -37,7 +37,7 @@ def _confirmation(about: About, *, config: MessagingSettings) -> EmailMessage:
 
 
 def _charges(order: OrderOut) -> list[tuple[str, str]]:
-    """What is added to the prices, and what they contain."""
+    """The fees and the tax that are added to the prices, and the tax that the prices include."""
     charges = [
         ("Fees", order.fee_cents),
         ("Tax", order.tax_cents),
@@ -59,12 +59,12 @@ def _as_text(order: OrderOut, event_title: str, link: str) -> str:
             *(f"  {what}: {amount}" for what, amount in _charges(order)),
             f"  Total: {amount_text(order.total_cents, order)}",
             "",
-            "Your tickets (the code is what the door scans):",
+            "Your tickets (the code is scanned at the door):",
             "",
             *tickets,
             "",
             f"Your order: {link}",
-            "Whoever has this link can see the order; keep it to yourself.",
+            "Anybody who has this link can see the order; keep it to yourself.",
             "",
         ]
     )
@@ -84,6 +84,6 @@ def _as_html(order: OrderOut, event_title: str, link: str) -> str:
         f"<p>Hello {escape(order.customer.name)},</p>"
         f"<p>thank you for your order <strong>{escape(order.number)}</strong> for {escape(event_title)}.</p>"
         f"<table>{items}<tr><td>Total</td><td>{amount_text(order.total_cents, order)}</td></tr></table>"
-        f"<p>Your tickets (the code is what the door scans):</p><ul>{tickets}</ul>"
-        f'<p><a href="{escape(link)}">Your order</a>. Whoever has this link can see it; keep it to yourself.</p>'
+        f"<p>Your tickets (the code is scanned at the door):</p><ul>{tickets}</ul>"
+        f'<p><a href="{escape(link)}">Your order</a>. Anybody who has this link can see it; keep it to yourself.</p>'
     )

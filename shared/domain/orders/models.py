@@ -10,7 +10,7 @@ from shared.kit.db.base import Base
 
 
 class Order(Base):
-    """Who buys what for how much. The amounts are fixed when it is placed."""
+    """An order: who buys what, and for how much. The amounts are fixed when the order is placed."""
 
     __tablename__ = "orders"
     __table_args__ = (
@@ -32,9 +32,9 @@ class Order(Base):
         Index("ix_orders_id", "id"),  # the buyer's link names no event
         Index("ix_orders_event_id_created_at", "event_id", "created_at"),
         Index("ix_orders_event_id_customer", "event_id", "customer"),
-        # Small however old the event is: only what still waits for its payment is in it.
+        # It stays small however old the event is: it holds only the orders that still wait for their payment.
         Index("ix_orders_pending", "event_id", "expires_at", postgresql_where=text("status = 'pending'")),
-        # What the team finds orders by (decision 19); ids are in the order of placing.
+        # The indexes of the team's search (decision 19); ids are in the order of placing.
         Index(
             "ix_orders_search",
             text("(' ' || customer_name || ' ' || customer_email || ' ' || right(number, 6)) gin_trgm_ops"),
@@ -76,12 +76,12 @@ class Order(Base):
     created_at: Mapped[datetime]
     paid_at: Mapped[datetime | None]
     placed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))  # the seller at the box office
-    ended_at: Mapped[datetime | None]  # when it last came to nothing: cancelled, expired, failed
-    erased_at: Mapped[datetime | None]  # since then placeholders stand for the buyer's personal data
+    ended_at: Mapped[datetime | None]  # when it was last cancelled, expired or failed
+    erased_at: Mapped[datetime | None]  # since then, placeholders replace the buyer's personal data
 
 
 class OrderNote(Base):
-    """What somebody of the team wrote down about an order."""
+    """A note that a member of the team wrote about an order."""
 
     __tablename__ = "order_notes"
     __table_args__ = (
@@ -99,9 +99,10 @@ class OrderNote(Base):
 
 
 class OrderWord(Base):
-    """A word of a buyer's name or address that the event's orders have: what a misspelt search is corrected to.
+    """A word of a buyer's name or address in the event's orders; misspelt searches are corrected to such words.
 
-    Learnt from the orders behind their back, and no truth: a word that no order has any more finds none.
+    A timer learns the words after the orders are placed. They are only hints: a word that is in no order any more finds
+    no order.
     """
 
     __tablename__ = "order_words"
@@ -120,7 +121,7 @@ class OrderWordsLearnt(Base):
 
 
 class OptionAnswer(Base):
-    """What a buyer answered to an option: for an item, or for one ticket of it. A skipped option has a null answer."""
+    """A buyer's answer to an option, for an order line or one of its tickets. A skipped option has a null answer."""
 
     __tablename__ = "option_answers"
     __table_args__ = (
@@ -149,10 +150,10 @@ class OptionAnswer(Base):
 
 
 class OrderItem(Base):
-    """A line of an order: so many of one thing, a package say, at the price of that moment.
+    """A line of an order: a quantity of one thing (a package, for example) at the price when it was bought.
 
-    `kind` says what it is (`orders/lines/kinds.py`); each kind has a column that refers to it. `seats_per_package` is
-    how many tickets one unit brings, 0 for what is no admission.
+    `kind` says what the line sells (`orders/lines/kinds.py`); each kind has a column that refers to what is sold.
+    `seats_per_package` is how many tickets one unit brings; it is 0 for things that admit nobody.
     """
 
     __tablename__ = "order_items"
@@ -190,5 +191,5 @@ class OrderItem(Base):
     tax_cents: Mapped[int] = mapped_column(server_default="0")
     included_fee_cents: Mapped[int] = mapped_column(server_default="0")
     included_tax_cents: Mapped[int] = mapped_column(server_default="0")
-    fair_market_value_cents: Mapped[int | None]  # of one package, as it was when it was bought
+    fair_market_value_cents: Mapped[int | None]  # of one package, at the time of purchase
     returned: Mapped[int] = mapped_column(server_default="0")  # units whose stock was given back by refunds

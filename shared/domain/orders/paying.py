@@ -1,4 +1,4 @@
-"""An order becomes paid: its tickets are issued, its stock sold, the books kept, the confirmation queued (R-ORD-6)."""
+"""Makes an order paid: issues its tickets, sells its stock, books the sale, queues the confirmation (R-ORD-6)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,14 +45,14 @@ UPDATE orders SET status = 'paid', paid_at = %(now)s, expires_at = NULL, payment
 
 
 class Outcome(Enum):
-    """What came of a payment."""
+    """The effect that a payment had."""
 
     PAID = auto()
-    """The order is paid by it, now or already."""
+    """This payment pays the order, or had paid it before."""
     PAID_OTHERWISE = auto()
-    """The order was paid by another payment before: this money must go back."""
+    """Another payment had already paid the order: this money must go back."""
     TOO_LATE = auto()
-    """The order had ended, and its packages are gone or it was cancelled: this money must go back."""
+    """The order had ended and can't be paid any more (sold out, or cancelled): this money must go back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,10 @@ def mark_paid(
     cause: UUID,
     now: datetime,
 ) -> Outcome:
-    """Let a payment that has succeeded have its effect, once; inside the caller's transaction.
+    """Apply a payment that has succeeded to its order, once; inside the caller's transaction.
 
-    An order that has expired meanwhile takes its packages again, if they are there and its customer may have them.
+    An order that has expired meanwhile takes its packages again if they are still available and its customer may have
+    them.
     """
     which = {"event_id": event_id, "order_id": order_id}
     with connection.cursor(row_factory=class_row(_Order)) as cursor:
@@ -97,7 +98,7 @@ def mark_paid(
             return Outcome.PAID
         was_paid = order is not None and order.status != State.CANCELLED
         return Outcome.PAID_OTHERWISE if was_paid else Outcome.TOO_LATE
-    # Nobody could be told of tickets that were issued to an erased customer: their money goes back.
+    # Tickets could not be sent to a customer whose data was erased: their money goes back.
     if order.erased or not _take(connection, event_id, order_id, order):
         return Outcome.TOO_LATE
     connection.execute(_PAID, which | {"method": method, "reference": reference, "now": now})
@@ -109,13 +110,13 @@ def mark_paid(
 
 
 def _take(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, order: _Order) -> bool:
-    """Sell what the order held; what it held no more is taken again, all of it or nothing."""
+    """Sell what the order held, or take it again if it was given back, all or nothing; return whether that worked."""
     has = claimed(connection, event_id, [order_id])
     if order.status == State.PENDING:
         sell_held(connection, event_id, has)
         return True
     try:
-        with connection.transaction():  # a savepoint: nothing is kept of what was taken in vain
+        with connection.transaction():  # a savepoint: if one claim is refused, the others are undone
             retake(connection, event_id, has)
             redeem_again(connection, event_id, order_id)
             _take_for_customer(connection, event_id, order_id, order.customer)

@@ -12,12 +12,15 @@ from shared.kit.actor import Actor
 
 
 def get_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> OrderOut:
-    """An order for whoever holds its secret or is its customer; everybody else gets `NoSuchOrder`."""
+    """Return an order to its customer, or to somebody who holds its secret; everybody else gets `NoSuchOrder`."""
     return order_out(_theirs(session, order_id, actor=actor, token=token), OrderOut)
 
 
 def lock_order(session: Session, order_id: UUID, *, actor: Actor, token: str | None) -> UUID:
-    """The event of an order that is theirs; the order's row is locked until the transaction ends."""
+    """Return the event of an order that the actor may see; lock the order's row until the transaction ends.
+
+    Raises `NoSuchOrder`.
+    """
     event_id: UUID = _theirs(session, order_id, actor=actor, token=token)["event_id"]
     session.execute(
         select(Order.id).where(Order.event_id == event_id, Order.id == order_id).with_for_update(key_share=True)
@@ -26,7 +29,7 @@ def lock_order(session: Session, order_id: UUID, *, actor: Actor, token: str | N
 
 
 def get_order_for_team(session: Session, event_id: UUID, order_id: UUID) -> OrderOut:
-    """An order for the event's team; raises `NoSuchOrder`."""
+    """Return an order for the event's team; raises `NoSuchOrder`."""
     return order_out(_of_event(session, event_id, order_id), OrderOut)
 
 
@@ -41,7 +44,7 @@ def _theirs(session: Session, order_id: UUID, *, actor: Actor, token: str | None
 
 
 def get_placed_order(session: Session, event_id: UUID, order_id: UUID) -> PlacedOrderOut:
-    """An order with its secret, for whoever repeats the request that placed it; as it stands now."""
+    """Return an order as it is now, with its secret, for a client that repeats the request that placed it."""
     return order_out(_of_event(session, event_id, order_id), PlacedOrderOut, access_token=access_token(order_id))
 
 
@@ -53,12 +56,12 @@ def _of_event(session: Session, event_id: UUID, order_id: UUID) -> RowMapping:
 
 
 def get_order_for_mail(session: Session, event_id: UUID, order_id: UUID) -> OrderOut | None:
-    """An order for our own messages about it, or None when it is gone."""
+    """Return an order for our own messages about it, or None if there is no such order."""
     order = read_order(session, order_id, event_id=event_id)
     return None if order is None else order_out(order, OrderOut)
 
 
 def orders_by_id(session: Session, event_id: UUID, order_ids: list[UUID]) -> dict[UUID, Order]:
-    """Some orders of an event."""
+    """Return these orders of an event, by their ids."""
     orders = session.scalars(select(Order).where(Order.event_id == event_id, Order.id.in_(order_ids)))
     return {order.id: order for order in orders}

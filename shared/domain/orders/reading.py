@@ -1,8 +1,8 @@
-"""An order as people see it: buyers, the team, our messages and every payment ask for it.
+"""An order as it is shown: buyers, the team, our messages and every payment read it here.
 
-It is read in one statement, or was just drafted; `order_out` tells it in the one way. Both give it the same record: the
-columns of the order, its `items` with their `answers`, and its `tickets`, each by the names of their columns. So a new
-field is a column, a place in the draft's record (`placing/records.py`) and a field of the schema.
+An order is either read in one statement or has just been drafted. Both give `order_out` the same record: the columns of
+the order, its `items` with their `answers`, and its `tickets`, all under the names of their columns. So a new field
+needs a column, a place in the draft's record (`placing/records.py`) and a field of the schema.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,15 +58,16 @@ _PAYMENT_STATUS = {
 
 
 def read_order(session: Session, order_id: UUID, *, event_id: UUID | None = None) -> RowMapping | None:
-    """The order's record as it is now, of any event or of this one; `order_out` makes of it what is shown.
+    """Return the order's record as it is now, or None; with `event_id`, only an order of that event.
 
-    It also has what opens the order: `customer_user_id`, `access_token_hash`.
+    `order_out` turns the record into what is shown. The record also has the fields that decide who may see the order:
+    `customer_user_id` and `access_token_hash`.
     """
     return session.execute(_READ, {"order_id": order_id, "event_id": event_id}).mappings().one_or_none()
 
 
 def order_out[Shown: OrderOut](record: Mapping[Any, Any], shown: type[Shown], **more: Any) -> Shown:
-    """What is shown of an order, as `shown`; reserved tickets are shown to nobody."""
+    """Return what is shown of an order, in the schema `shown`; reserved tickets are left out."""
     issued = [ticket for ticket in record["tickets"] or () if ticket["status"] != TicketState.RESERVED]
     fields = {name: record[name] for name in _OWN_FIELDS}
     fields["customer"] = CustomerOut(

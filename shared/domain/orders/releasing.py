@@ -1,7 +1,7 @@
-"""Orders that come to nothing give everything back: stock, and uses of promo codes (R-ORD-9).
+"""Orders that end without being paid give everything back: stock, and uses of promo codes (R-ORD-9).
 
-Locks: orders in id order, then the packages' stock, then the promo codes, each in order: the way in which placing locks
-them, so that nobody waits in a circle.
+Locks: orders in id order, then the packages' stock, then the promo codes, each in order. Placing an order locks them in
+the same way, so there are no deadlocks.
 """
 
 from collections.abc import Sequence
@@ -37,9 +37,9 @@ UPDATE orders SET status = %(status)s, expires_at = NULL, ended_at = %(now)s
 def release(
     connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID], *, to: State, now: datetime
 ) -> list[UUID]:
-    """Close those of the orders that are still pending, and give back what they held; returns their ids.
+    """Close the orders that are still pending, give back what they held, and return their ids.
 
-    Inside the caller's transaction.
+    Runs inside the caller's transaction.
     """
     rows = connection.execute(_LOCK, {"event_id": event_id, "order_ids": list(order_ids)}).fetchall()
     released = [row[0] for row in rows]
@@ -52,10 +52,10 @@ def release(
 
 
 def release_overdue(connection: psycopg.Connection[Any], event_id: UUID, *, now: datetime) -> bool:
-    """Expire the event's orders whose time is up, and say whether there were any; commits.
+    """Expire the event's orders whose time is up, commit, and return whether there were any.
 
-    Whoever finds something short calls this before refusing a buyer. Where somebody else is doing the same at this
-    moment, it waits: the stock is free when it returns.
+    Code that finds too little stock calls this before it refuses a buyer. If another process is expiring the same
+    orders at this moment, this call waits for it, so the stock is free when it returns.
     """
     rows = connection.execute(_OVERDUE, {"event_id": event_id, "now": now, "at_once": _AT_ONCE}).fetchall()
     if not rows:
@@ -66,7 +66,7 @@ def release_overdue(connection: psycopg.Connection[Any], event_id: UUID, *, now:
 
 
 def release_all_overdue(connection: psycopg.Connection[Any], *, now: datetime) -> None:
-    """Expire the orders of all events whose time is up, a hundred in a transaction."""
+    """Expire the orders of all events whose time is up, at most a hundred in one transaction."""
     for (event_id,) in connection.execute(_EVENTS_WITH_OVERDUE, {"now": now}).fetchall():
         while release_overdue(connection, event_id, now=now):
             pass

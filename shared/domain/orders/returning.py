@@ -1,7 +1,7 @@
-"""What of a paid order goes back: tickets die, stock is free again, promo codes may be used again (R-ORD-7).
+"""Takes back a paid order or parts of it: tickets become void, stock and promo codes are free again (R-ORD-7).
 
-Payments decide how much money that is; here the order itself follows. Locks: the order, its tickets, the stock, then
-the promo code.
+The payments area decides how much money goes back; here the order itself is changed to match. Locks: the order, its
+tickets, the stock, then the promo code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ UPDATE order_items i SET returned = i.returned + r.quantity
 
 @dataclass(frozen=True, slots=True)
 class PaidOrder:
-    """An order under its lock."""
+    """An order whose row is locked."""
 
     status: State
     total_cents: int
@@ -62,17 +62,17 @@ class SoldLine:
     stock_id: UUID
     quantity: int
     tickets_each: int
-    """How many tickets one unit has; 0 for what is no admission."""
+    """How many tickets one unit brings; 0 for things that admit nobody."""
     gross_cents: int
     """With the discount taken off and the charges added."""
     returned: int
     """How many units have been given back."""
     tickets: tuple[tuple[UUID, bool], ...] = ()
-    """Each ticket in order, and whether it is void already."""
+    """Each ticket's id, in the order of their numbers, and whether it is already void."""
 
 
 def lock_paid(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> PaidOrder:
-    """Lock an order to take something of it back; raises `NoSuchOrder`. What happens to one order happens in turn."""
+    """Lock an order to take back parts of it; raises `NoSuchOrder`. Changes of one order happen one by one."""
     with connection.cursor(row_factory=class_row(PaidOrder)) as cursor:
         order = cursor.execute(_LOCK, {"event_id": event_id, "order_id": order_id}).fetchone()
     if order is None:
@@ -81,7 +81,7 @@ def lock_paid(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUI
 
 
 def sold_lines(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> list[SoldLine]:
-    """The lines of an order that is locked, with their tickets, which are locked as well."""
+    """Return the lines of a locked order with their tickets; locks the tickets too."""
     with connection.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(_LINES.encode(), {"event_id": event_id, "order_id": order_id}).fetchall()
     tickets = lock_tickets(connection, event_id, [row["id"] for row in rows])
@@ -101,7 +101,10 @@ def return_lines(
     return_promo_uses: bool,
     now: datetime,
 ) -> None:
-    """Let a refund have its effect: `voided` tickets, and `returned` units of each line, which others may buy now."""
+    """Apply a refund to the order: make the `voided` tickets void, and free the `returned` units of each line.
+
+    Others may buy these units once the caller commits.
+    """
     which = {"event_id": event_id, "order_id": order_id}
     status = State.REFUNDED if is_all else State.PARTIALLY_REFUNDED
     connection.execute(_UPDATE_ORDER, which | {"amount_cents": amount_cents, "status": status.value})

@@ -21,7 +21,7 @@ type Channel = Literal["online", "box_office"]
 
 
 class CustomerIn(Input):
-    """Who buys; nobody needs an account."""
+    """The buyer; no account is needed."""
 
     name: Name
     email: Email
@@ -34,7 +34,7 @@ type Text500 = Annotated[
 
 
 def _one_fault(value: object, check: ValidatorFunctionWrapHandler) -> object:
-    """Say once what an answer may be: the faults of each alternative would point at places that no body has."""
+    """Say once what an answer may be: each alternative's own faults would point at places that no request has."""
     try:
         return check(value)
     except ValidationError:
@@ -47,17 +47,17 @@ type AnswerValue = Annotated[bool | Text500 | list[Text500] | None, WrapValidato
 
 
 class AnswerIn(Input):
-    """An answer to one option: true or false, chosen choices, or text; null skips an optional one."""
+    """An answer to one option: true or false, chosen choices, or text; null skips an optional question."""
 
     option_id: UUID
     value: AnswerValue
     ticket: int | None = Field(
-        None, ge=1, le=1_000, description="Which ticket of the item, from 1, where the package asks per ticket."
+        None, ge=1, le=1_000, description="The ticket within the item, counted from 1, if the package asks per ticket."
     )
 
 
 class OrderItemIn(Input):
-    """So many of one package, with the answers to its options."""
+    """A quantity of one package, with the answers to its options."""
 
     package_id: UUID
     quantity: int = Field(ge=1, le=100)
@@ -65,31 +65,31 @@ class OrderItemIn(Input):
 
 
 class OrderPlace(Input):
-    """What a buyer asks for."""
+    """The order that a buyer wants to place."""
 
     customer: CustomerIn
     items: list[OrderItemIn] = Field(min_length=1, max_length=50)
     promo_code: str | None = Field(None, min_length=1, max_length=40)
     payment_method: Literal["card", "test"] | None = Field(
         None,
-        description="How it is paid; may be left out when nothing is owed. With `card` the order is `pending` and"
-        " its tickets are held until it is paid by `payment-intent`. `test` pays at once, in development only.",
+        description="How the order is paid; may be left out if nothing is owed. With `card` the order is `pending` and"
+        " its tickets are held until it is paid through `payment-intent`. `test` pays at once, in development only.",
     )
 
 
 class BoxOfficeOrder(Input):
-    """What is sold at the box office; it is paid there and then."""
+    """An order at the box office; it is paid at once."""
 
     customer: CustomerIn
     items: list[OrderItemIn] = Field(min_length=1, max_length=50)
     promo_code: str | None = Field(None, min_length=1, max_length=40)
     payment_method: Literal["cash", "cheque", "comp", "card_terminal"] = Field(
-        description="`comp` gives the tickets away, and is for coordinators."
+        description="`comp` gives the tickets away; only coordinators may use it."
     )
 
 
 class CustomerOut(Output):
-    """Who bought."""
+    """The buyer."""
 
     name: str
     email: str
@@ -97,12 +97,12 @@ class CustomerOut(Output):
 
 
 class AnswerOut(Output):
-    """An answer as it was given, with the question as it was then."""
+    """An answer as it was given, with the question as it was at that time."""
 
     option_id: UUID
     label: str
     value: bool | str | list[str] | None
-    ticket_id: UUID | None = Field(description="The ticket it is for, where the package asks per ticket.")
+    ticket_id: UUID | None = Field(description="The ticket that the answer is about, if the package asks per ticket.")
 
 
 class OrderItemOut(Output):
@@ -115,7 +115,7 @@ class OrderItemOut(Output):
     quantity: int
     unit_price_cents: int
     discount_cents: int
-    total_cents: int = Field(description="After the discount, before what is added to it.")
+    total_cents: int = Field(description="After the discount, before added fees and tax.")
     fee_cents: int
     tax_cents: int
     included_fee_cents: int = Field(description="The part of the price that is a fee.")
@@ -125,7 +125,7 @@ class OrderItemOut(Output):
     )
     answers: list[AnswerOut]
 
-    @computed_field(description="What of `total_cents` is a gift, for a charity's receipt; null where not said.")  # type: ignore[prop-decorator]
+    @computed_field(description="The part of `total_cents` that is a gift, for a charity's receipt; null if unknown.")  # type: ignore[prop-decorator]
     @property
     def deductible_cents(self) -> int | None:
         """The part of the price above what the packages are worth."""
@@ -135,12 +135,14 @@ class OrderItemOut(Output):
 
 
 class PaymentOut(Output):
-    """How it was paid, and how far that is."""
+    """How the order is paid, and the state of its payment."""
 
     method: str
-    status: Literal["pending", "paid", "failed", "refunded"] = Field(description="Of the money; `failed` is final.")
+    status: Literal["pending", "paid", "failed", "refunded"] = Field(
+        description="The state of the money; `failed` is final."
+    )
     provider_reference: str | None
-    failure: str | None = Field(None, description="The provider's word for why the last attempt failed.")
+    failure: str | None = Field(None, description="The provider's code for why the last attempt failed.")
 
 
 class OrderOut(Output):

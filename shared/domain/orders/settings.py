@@ -12,7 +12,7 @@ class OrderSettings(Group):
     heading: ClassVar[str] = "Orders"
 
     order_link_key: Key = Field(
-        description="Key from which the secret links of orders are made, and by which guests are counted: 32 bytes in "
+        description="Key that the secret links of orders are made from, and that guests are counted with: 32 bytes in "
         "base64.",
         repr=False,
         exclude=True,
@@ -20,21 +20,21 @@ class OrderSettings(Group):
     )
     rate_limit_order_links: RateLimitText = Field(
         "60/minute",
-        description="Wrong links of orders (`X-Order-Token`), per address; a right one may always be paid with.",
+        description="Requests with a wrong order link (`X-Order-Token`), per address; the right link always works.",
     )
     rate_limit_orders: RateLimitText | None = Field(
         None,
-        description="Orders of one address for one event. Without it they are not limited, for many buyers may share "
-        "an address; set it while somebody orders without ever paying.",
+        description="Orders from one address for one event. If it is not set they are not limited, because many buyers "
+        "may share an address; set it while somebody places orders without ever paying.",
         examples=["600/minute"],
     )
     release_schedule: Schedule = Field(
         "30 * * * * *",
-        description="When expired orders give their tickets back; whoever wants these sooner gets them anyway.",
+        description="When expired orders give their tickets back; a buyer who wants them sooner gets them anyway.",
     )
     order_search_schedule: Schedule = Field(
         "50 * * * * *",
-        description="When new orders' words are learnt, so that misspelt searches find them; others find them at once.",
+        description="When new orders' words are learnt, so that misspelt searches find them; correct ones always do.",
     )
 
 

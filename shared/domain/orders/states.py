@@ -1,10 +1,10 @@
-"""The states of an order, and every way from one to another (R-ORD-1). Pure."""
+"""The states of an order, and every change from one to another that is allowed (R-ORD-1). Pure."""
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where an order stands."""
+    """The state of an order."""
 
     PENDING = "pending"
     PAID = "paid"
@@ -17,10 +17,10 @@ class State(StrEnum):
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset({State.PAID, State.FAILED, State.EXPIRED, State.CANCELLED}),
-    # A payment that comes late is taken if the stock is still there.
+    # A late payment is accepted if the stock is still available.
     State.FAILED: frozenset({State.PAID}),
     State.EXPIRED: frozenset({State.PAID}),
-    # Cancelling what was paid returns the money; where nothing was owed, there is nothing to return.
+    # A paid order is refunded; it is cancelled only if nothing was owed, because then there is nothing to refund.
     State.PAID: frozenset({State.PARTIALLY_REFUNDED, State.REFUNDED, State.CANCELLED}),
     State.PARTIALLY_REFUNDED: frozenset({State.PARTIALLY_REFUNDED, State.REFUNDED}),
     State.CANCELLED: frozenset(),
@@ -28,7 +28,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 
 SOLD = frozenset({State.PAID, State.PARTIALLY_REFUNDED})
-"""Its packages are sold, and its tickets issued."""
+"""The states in which an order's packages are sold and its tickets are issued."""
 
 
 def may_become(state: str, other: State) -> bool:

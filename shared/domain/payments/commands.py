@@ -1,4 +1,7 @@
-"""Paying an order online: begun, confirmed, told of by messages. A provider is asked outside any transaction."""
+"""Paying an order online: begins and confirms payments, and takes in the provider's messages.
+
+A provider is asked outside any transaction.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -23,7 +26,7 @@ from shared.kit.outbox.writing import enqueue
 
 
 def require_provider() -> Provider:
-    """The provider that takes payments online here; raises `PaymentsUnavailable`."""
+    """Return the provider that takes payments online here; raises `PaymentsUnavailable`."""
     provider = online_provider()
     if provider is None:
         raise PaymentsUnavailable
@@ -33,7 +36,8 @@ def require_provider() -> Provider:
 def open_payment(order: OrderOut, *, attempt: int, now: datetime) -> Facts:
     """Begin the payment of an order at the provider; the same attempt gives the same payment.
 
-    Works on the provider alone. Raises `NothingToPay`, `PaymentsUnavailable`, `PaymentRefused`, `ProviderDown`.
+    Talks only to the provider, and leaves the database as it is. Raises `NothingToPay`, `PaymentsUnavailable`,
+    `PaymentRefused`, `ProviderDown`.
     """
     if order.status != "pending" or order.expires_at is None or order.expires_at <= now:
         raise NothingToPay(f"The order is {'expired' if order.status == 'pending' else order.status}.")
@@ -51,9 +55,10 @@ def open_payment(order: OrderOut, *, attempt: int, now: datetime) -> Facts:
 
 
 def ask_provider(payment: Payment, *, card: str | None) -> Facts:
-    """What the provider says of a payment now; with the test provider, what the `card` does.
+    """Return what the provider says about a payment now; with the test provider, `card` decides that.
 
-    Works on the provider alone. Raises `PaymentsUnavailable`, `PaymentRefused`, `ProviderDown`.
+    Talks only to the provider, and leaves the database as it is. Raises `PaymentsUnavailable`, `PaymentRefused`,
+    `ProviderDown`.
     """
     provider = provider_named(payment.provider)
     if provider is None:
@@ -67,19 +72,19 @@ def ask_provider(payment: Payment, *, card: str | None) -> Facts:
 
 
 def note_begun(session: Session, order_id: UUID, facts: Facts, *, idempotency: Idempotency, now: datetime) -> None:
-    """Keep a payment of the order that has been begun, with what is known of it, and the key."""
+    """Store a payment of the order that has been begun, what is known about it, and the idempotency key."""
     take_note(driver_connection(session), require_provider().name, facts, now=now)
     idempotency.remember(session, order_id, now=now)
 
 
 def note_answer(session: Session, payment: Payment, facts: Facts, *, idempotency: Idempotency, now: datetime) -> None:
-    """Let what the provider has just answered about a payment have its effect, and keep the key."""
+    """Apply what the provider has just answered about a payment, and store the idempotency key."""
     take_note(driver_connection(session), payment.provider, facts, asked=True, now=now)
     idempotency.remember(session, payment.order_id, now=now)
 
 
 def give_up_later(session: Session, event_id: UUID, order_id: UUID, *, now: datetime) -> None:
-    """Have the payments of an order that was cancelled given up at the provider, after the commit."""
+    """Queue a message, sent after the commit, that gives up a cancelled order's open payments at the provider."""
     waiting = select(Payment.id).where(
         Payment.event_id == event_id,
         Payment.order_id == order_id,
@@ -90,7 +95,7 @@ def give_up_later(session: Session, event_id: UUID, order_id: UUID, *, now: date
 
 
 def note_message(session: Session, provider: str, message: Message, *, now: datetime) -> bool:
-    """Let a provider's message have its effect, once however often it is sent; says whether it was new."""
+    """Apply a provider's message, once however often it is sent; return whether it was new."""
     stored = session.execute(
         insert(ProviderMessage)
         .values(
@@ -116,8 +121,9 @@ def note_message(session: Session, provider: str, message: Message, *, now: date
     return True
 
 
-# What a provider tells of a person beside the payment: nothing here reads it, so nothing here keeps it. The names are
-# those of Stripe's objects (https://docs.stripe.com/api): who paid, by which card, from where, a dispute's papers.
+# What a provider says about a person besides the payment: nothing here reads it, so it is not stored. The names are
+# those of Stripe's objects (https://docs.stripe.com/api): who paid, with which card, from where, and a dispute's
+# documents.
 _PERSONAL = frozenset(
     {
         "billing_details",

@@ -1,7 +1,7 @@
-"""The provider of development: it takes cards that do not exist. It is refused on Azure (`ENVIRONMENT=local` only).
+"""The payment provider for development: it accepts cards that do not exist.
 
-What the buyer's card does is said when the payment is confirmed; the answer is kept by nobody but our own `payments`
-row, so `look` says nothing new.
+It is refused on Azure (`ENVIRONMENT=local` only). The confirmation of a payment says what the buyer's card does. Only
+our own `payments` row stores that answer, so `look` says nothing new.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ CARDS: dict[str, Facts] = {
 
 
 class DevelopmentProvider:
-    """Everything at once, nothing real."""
+    """Does everything at once, and nothing for real."""
 
     name = "test"
 
@@ -49,7 +49,7 @@ class DevelopmentProvider:
         return Facts(reference)
 
     def give_up(self, reference: str) -> Facts:
-        """Cancel it."""
+        """Cancel the payment."""
         return Facts(reference, PaymentStatus.CANCELLED)
 
     def refund(

@@ -1,4 +1,4 @@
-"""Taking what is personal out of refunds and providers' messages (docs/decisions/0021), and pruning the messages."""
+"""Removes personal data from refunds and providers' messages (docs/decisions/0021), and prunes the messages."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ import psycopg
 
 from shared.domain.privacy.placeholders import ERASED
 
-# What the system itself writes as the reason of a refund, and goes by later.
+# The reasons that the system itself writes for refunds, and reads again later.
 _OWN_WORDS = ["paid_twice", "paid_too_late", "paid_wrongly", "refunded_at_the_provider", ERASED]
 
 _ERASE_REFUNDS = """
@@ -32,9 +32,9 @@ DELETE FROM provider_messages WHERE (provider, id) IN (
 
 
 def erase_payers(connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID]) -> int:
-    """Leave of refunds and messages only what the books need; returns how many messages were erased.
+    """Keep of refunds and messages only what the books need; return how many messages were erased.
 
-    Inside the caller's transaction, which has locked the orders.
+    Runs inside the caller's transaction, which has locked the orders.
     """
     which = {"event_id": event_id, "order_ids": list(order_ids), "own_words": _OWN_WORDS, "erased": ERASED}
     connection.execute(_ERASE_REFUNDS, which)
@@ -42,5 +42,5 @@ def erase_payers(connection: psycopg.Connection[Any], event_id: UUID, order_ids:
 
 
 def prune_messages(connection: psycopg.Connection[Any], *, before: datetime, at_most: int) -> int:
-    """Delete some of the messages that came before, the oldest first; returns how many."""
+    """Delete up to `at_most` messages received earlier than `before`, the oldest first; return how many."""
     return connection.execute(_PRUNE, {"before": before, "at_most": at_most}).rowcount

@@ -2,7 +2,7 @@ from shared.kit.errors import Conflict, InvalidInput
 
 
 class NothingToPay(Conflict):
-    """The order does not wait for a payment."""
+    """This order is not waiting for a payment."""
 
     code = "nothing_to_pay"
 
@@ -20,7 +20,7 @@ class PaymentRefused(Conflict):
 
 
 class RefundExceedsPaid(Conflict):
-    """More can't be refunded than was paid."""
+    """You can't refund more than was paid."""
 
     code = "refund_exceeds_paid"
 

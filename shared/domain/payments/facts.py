@@ -1,7 +1,8 @@
-"""What a provider says has its effect: stored once, in any order, with the same end (R-ORD-6).
+"""Applies what a provider says: each fact once, and with the same result in whatever order they come (R-ORD-6).
 
-Facts only add up. A payment that has succeeded stays so, whatever late message tells of its beginnings; refunds count
-as the provider's own total. What follows for the order is worked out anew after each fact, from all that is known.
+Facts only add up. A payment that has succeeded stays so, even if a late message describes an earlier state. Refunds
+count by the provider's own total. The consequences for the order are computed again after each fact, from all that is
+known.
 """
 
 from collections.abc import Sequence
@@ -92,10 +93,10 @@ class _Payment:
 def take_note(
     connection: psycopg.Connection[Any], provider: str, facts: Facts, *, asked: bool = False, now: datetime
 ) -> tuple[UUID, UUID] | None:
-    """Let what a provider says have its effect, and return the event and the order; inside the caller's transaction.
+    """Apply what a provider says, and return the event and the order; inside the caller's transaction.
 
-    `asked`: it is an answer of this moment, so that it may also say that a payment goes on after a failure. None for a
-    payment that is none of ours.
+    `asked` says that the facts are an answer of this moment, so they may also say that a payment goes on after a
+    failure. Returns None if the payment is not one of ours.
     """
     which = {"provider": provider, "reference": facts.reference, "now": now}
     found = connection.execute(_FIND, which).fetchone() or _add(connection, facts, which)
@@ -128,12 +129,12 @@ def take_note(
 def note_asked(
     connection: psycopg.Connection[Any], event_id: UUID, payment_ids: Sequence[UUID], *, now: datetime
 ) -> None:
-    """Note that the provider was asked about these open payments: others have their turn first the next time."""
+    """Note that the provider was asked about these open payments: other payments come first the next time."""
     connection.execute(_ASKED, {"event_id": event_id, "ids": list(payment_ids), "now": now})
 
 
 def _add(connection: psycopg.Connection[Any], facts: Facts, which: dict[str, Any]) -> tuple[UUID, UUID] | None:
-    """Remember a payment of which a message is the first thing we hear: we died before we could note it."""
+    """Store a payment that we first hear of in a message: the process that began it ended before it could store it."""
     if facts.order is None or not facts.amount_cents or not facts.currency:
         return None
     event_id, order_id = facts.order
@@ -146,7 +147,7 @@ def _add(connection: psycopg.Connection[Any], facts: Facts, which: dict[str, Any
 
 def _merge(payment: _Payment, facts: Facts, *, asked: bool, now: datetime) -> None:
     """Add the facts to what is known."""
-    # What goes back had come.
+    # A refund means that the payment had succeeded.
     status = PaymentStatus.SUCCEEDED if facts.refunds or facts.refunded_cents else facts.status
     if status is not None:
         known = PaymentStatus(payment.status)
@@ -155,7 +156,7 @@ def _merge(payment: _Payment, facts: Facts, *, asked: bool, now: datetime) -> No
             payment.status = status
         if status == payment.status:
             payment.failure = facts.failure
-    # What was really taken counts, where the provider says it.
+    # The amount that was really taken counts, if the provider says it.
     if facts.status == PaymentStatus.SUCCEEDED and facts.amount_cents is not None and facts.currency is not None:
         payment.amount_cents, payment.currency = facts.amount_cents, facts.currency
     payment.refunded_cents = max(payment.refunded_cents, facts.refunded_cents)
@@ -192,13 +193,13 @@ def _settle(
     reference: str,
     now: datetime,
 ) -> bool:
-    """Draw the consequences of a payment that has succeeded, again and again the same; says whether it pays the order.
+    """Apply a payment that has succeeded, with the same result each time; return whether it pays the order.
 
-    Otherwise its money goes back by itself.
+    If it does not, its money goes back automatically.
     """
     which = {"event_id": event_id, "order_id": order_id, "id": payment.id}
     if connection.execute(_SENT_BACK, which).fetchone():
-        return False  # it buys nothing any more, also where the stock is there again by now
+        return False  # it buys nothing any more, even if the stock is available again
     outcome = mark_paid(connection, event_id, order_id, method=provider, reference=reference, cause=payment.id, now=now)
     if outcome is Outcome.PAID:
         return True
@@ -225,9 +226,9 @@ def send_back(
     notice: Kind,
     now: datetime,
 ) -> None:
-    """Return what came for nothing and was not returned at the provider yet, and tell the buyer.
+    """Send back the money of a payment that bought nothing, except what has gone back already, and tell the buyer.
 
-    Inside the caller's transaction, which has locked the order.
+    Runs inside the caller's transaction, which has locked the order.
     """
     row = connection.execute(_STILL_THERE, {"event_id": event_id, "id": payment_id}).fetchone()
     if row is not None:

@@ -1,4 +1,4 @@
-"""The messages that payments write: to the provider until it agrees, and to the buyer (R-ORD-6, R-ORD-7)."""
+"""The messages of payments: requests to the provider, until it agrees, and e-mails to the buyer (R-ORD-6, R-ORD-7)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +16,15 @@ from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import Message, NotNow
 
 _REASONS = {"paid_wrongly": "the amount that was paid is not what the order costs."}
-"""What people read in place of reasons that are no person's own words."""
+"""What people read in place of the reasons that the system writes."""
 _LATE = (
-    "Your payment reached us after your order had ended, and the tickets were gone by then; "
-    "or the order had been paid already."
+    "Your payment reached us after your order had ended and its tickets were gone, or the order had already been paid."
 )
 
 
 @contextmanager
 def _waiting_for_the_provider() -> Iterator[None]:
-    """Have the message tried again later while the provider does not answer."""
+    """If the provider does not answer, have the message tried again later."""
     try:
         yield
     except ProviderDown as error:
@@ -34,7 +33,7 @@ def _waiting_for_the_provider() -> Iterator[None]:
 
 def _send_refund(message: Message, _: Mailer) -> None:
     """Ask the provider to send a refund's money back."""
-    # What is sent writes messages of its own, which are declared here.
+    # `sending` writes messages that are declared here, so importing it at the top would be a circle.
     from shared.domain.payments.sending import send_refund  # noqa: PLC0415
 
     with _waiting_for_the_provider():
@@ -42,7 +41,7 @@ def _send_refund(message: Message, _: Mailer) -> None:
 
 
 def _give_up_payment(message: Message, _: Mailer) -> None:
-    """Have the provider cancel the payments of an order that nobody wants any more."""
+    """Have the provider cancel the payments of an order that is no longer wanted."""
     from shared.domain.payments.sending import give_up_payments  # noqa: PLC0415 - as above
 
     with _waiting_for_the_provider():
@@ -50,7 +49,7 @@ def _give_up_payment(message: Message, _: Mailer) -> None:
 
 
 def _tell_of_refund(message: Message, mailer: Mailer) -> None:
-    """Tell a buyer what goes back to them, and the reason that the team gave."""
+    """Tell a buyer what is refunded, and the reason that the team gave."""
     _tell(message, mailer, is_late=False)
 
 
@@ -114,9 +113,9 @@ def _notice(about: About, refund: RefundOut, *, is_late: bool, config: Messaging
             [
                 f"Hello {order.customer.name},",
                 "",
-                f"we refund {amount} of your order {order.number}, {about.event_title}.",
+                f"we refund {amount} of your order {order.number} for {about.event_title}.",
                 why,
-                "How long it takes until it arrives depends on your bank; usually a few days.",
+                "When the money arrives depends on your bank; it usually takes a few days.",
                 "",
                 f"Your order: {about.link}",
                 "",

@@ -9,7 +9,7 @@ from shared.kit.db.base import Base
 
 
 class Payment(Base):
-    """An attempt to pay an order at a provider. Facts about it only add up: what has succeeded has succeeded."""
+    """An attempt to pay an order at a provider. Facts about it only add up: a payment that has succeeded stays so."""
 
     __tablename__ = "payments"
     __table_args__ = (
@@ -32,9 +32,9 @@ class Payment(Base):
     status: Mapped[str]
     amount_cents: Mapped[int]
     currency: Mapped[str]
-    refunded_cents: Mapped[int]  # as the provider tells, all refunds together
-    failure: Mapped[str | None]  # the provider's stable word for why it failed
-    is_mismatch: Mapped[bool]  # another amount or currency than the order's: paid for nothing, for people to look at
+    refunded_cents: Mapped[int]  # all refunds together, as the provider says
+    failure: Mapped[str | None]  # the provider's stable code for why it failed
+    is_mismatch: Mapped[bool]  # not the order's amount and currency: it pays nothing, and people have to look at it
     disputed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -48,14 +48,14 @@ class ProviderMessage(Base):
     provider: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
     kind: Mapped[str]
-    reference: Mapped[str | None] = mapped_column(index=True)  # the payment that it tells of, where we understand it
+    reference: Mapped[str | None] = mapped_column(index=True)  # the payment that it is about, if we understand it
     payload: Mapped[dict[str, Any]]
     outcome: Mapped[str]
     received_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Refund(Base):
-    """Money that goes back. Decided and booked in one transaction; the provider is told afterwards, until it agrees."""
+    """Money that goes back: decided and booked in one transaction; then the provider is asked until it agrees."""
 
     __tablename__ = "refunds"
     __table_args__ = (
@@ -71,7 +71,7 @@ class Refund(Base):
     event_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     order_id: Mapped[UUID]
-    payment_id: Mapped[UUID | None]  # None where the money went by hand: cash, cheque
+    payment_id: Mapped[UUID | None]  # None if the money was returned by hand: cash, cheque
     amount_cents: Mapped[int]
     reason: Mapped[str]
     status: Mapped[str]

@@ -1,7 +1,7 @@
-"""The port to whoever moves money online: what Boxoffice asks of a provider, and what it is told (R-ORD-6).
+"""The port to payment providers: what Boxoffice asks of a provider, and what the provider answers (R-ORD-6).
 
-A provider is asked outside any transaction. Every request that moves money carries a key of ours, so that asking twice
-moves it once.
+A provider is asked outside any transaction. Every request that moves money carries our own key, so that asking twice
+moves the money once.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from uuid import UUID
 
 
 class PaymentStatus(StrEnum):
-    """How far a payment is, from the first to the last; a later one is never undone by an earlier one."""
+    """The states of a payment, from the first to the last; an earlier state never replaces a later one."""
 
     CREATED = "created"
     REQUIRES_ACTION = "requires_action"
@@ -30,7 +30,7 @@ FINAL = frozenset({PaymentStatus.CANCELLED, PaymentStatus.SUCCEEDED})
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What a buyer is to pay, and for which order."""
+    """What a buyer has to pay, and for which order."""
 
     event_id: UUID
     order_id: UUID
@@ -40,7 +40,7 @@ class Bill:
 
 
 class RefundStatus(StrEnum):
-    """How far a refund is, from the first to the last; a bank may still send back what the provider has sent."""
+    """The states of a refund, from the first to the last; a bank may still return what the provider has sent."""
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
@@ -49,31 +49,31 @@ class RefundStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefundFacts:
-    """What a provider says of one refund."""
+    """What a provider says about one refund."""
 
     reference: str
     amount_cents: int
     status: RefundStatus = RefundStatus.SUCCEEDED
     ours: UUID | None = None
-    """Our id of it, as we told the provider; None for one that was made without us."""
+    """Our id of the refund, as we told the provider; None for a refund that was made without us."""
     failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a provider says of one payment, in a message or when it is asked; None where it does not say."""
+    """What a provider says about one payment, in a message or when it is asked; None if it does not say."""
 
     reference: str
     status: PaymentStatus | None = None
     amount_cents: int | None = None
     currency: str | None = None
     order: tuple[UUID, UUID] | None = None
-    """The event and the order that it is for, as we told the provider."""
+    """The event and the order that the payment is for, as we told the provider."""
     client_secret: str | None = None
-    """With which the buyer's browser goes on; never stored."""
+    """The secret with which the buyer's browser continues the payment; it is never stored."""
     failure: str | None = None
     refunded_cents: int = 0
-    """All refunds together, where the provider says no more of them."""
+    """All refunds together, if the provider says no more about them."""
     refunds: tuple[RefundFacts, ...] = ()
     """Single refunds, some or all of them."""
     disputed: bool = False
@@ -91,19 +91,19 @@ class Message:
 
 
 class ProviderDown(Exception):
-    """The provider does not answer, or asks to come back later; nothing is known to have happened."""
+    """The provider does not answer, or asks us to try again later; whether anything happened is unknown."""
 
 
 class ProviderRefused(Exception):
-    """The provider says no, and will say so again; the text is its stable word for why."""
+    """The provider refuses, and will refuse again; the text is its stable code for the reason."""
 
 
 class BadSignature(Exception):
-    """A message is not the provider's, or is too old."""
+    """A message is not from the provider, or is too old."""
 
 
 class UnreadableMessage(Exception):
-    """A message is the provider's, but says nothing that can be understood."""
+    """A message is from the provider, but can't be understood."""
 
 
 class Provider(Protocol):
@@ -116,18 +116,18 @@ class Provider(Protocol):
         ...
 
     def look(self, reference: str) -> Facts:
-        """Ask how a payment is. Raises `ProviderDown`, `ProviderRefused`."""
+        """Ask for a payment's state. Raises `ProviderDown`, `ProviderRefused`."""
         ...
 
     def give_up(self, reference: str) -> Facts:
-        """Cancel a payment unless it has succeeded; says how it stands then.
+        """Cancel a payment unless it has succeeded; return its state after that.
 
         Raises `ProviderDown`, `ProviderRefused`.
         """
         ...
 
     def refund(self, reference: str, amount_cents: int, currency: str, *, refund_id: UUID) -> RefundFacts:
-        """Send money back and say how that stands; the same id sends it once.
+        """Send money back and return the refund's state; the same id sends the money once.
 
         Raises `ProviderDown`, `ProviderRefused`.
         """

@@ -11,7 +11,7 @@ from shared.kit.settings.app import app_settings
 
 @lru_cache(maxsize=1)
 def online_provider() -> Provider | None:
-    """Stripe where it is configured, else the test provider on a developer's machine, else nobody."""
+    """Return Stripe if it is configured, else the test provider on a developer's machine, else None."""
     config = payment_settings()
     if config.stripe_secret_key and config.stripe_webhook_secret:
         return StripeProvider(
@@ -24,6 +24,6 @@ def online_provider() -> Provider | None:
 
 
 def provider_named(name: str) -> Provider | None:
-    """The provider that a payment was made with, if it is still configured."""
+    """Return the provider that a payment was made with, if it is still configured."""
     provider = online_provider()
     return provider if provider is not None and provider.name == name else None

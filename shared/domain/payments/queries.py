@@ -8,7 +8,7 @@ from shared.domain.payments.schemas import RefundOut
 
 
 def latest_payment(session: Session, event_id: UUID, order_id: UUID) -> Payment | None:
-    """The order's last payment, or None where nothing was begun."""
+    """Return the order's last payment, or None if no payment was begun."""
     return session.scalars(
         select(Payment)
         .where(Payment.event_id == event_id, Payment.order_id == order_id)
@@ -19,7 +19,7 @@ def latest_payment(session: Session, event_id: UUID, order_id: UUID) -> Payment 
 
 
 def payments_given_up(session: Session, event_id: UUID, order_id: UUID) -> int:
-    """How many payments of the order were cancelled: the next one is another."""
+    """Return how many payments of the order were cancelled; this numbers the next attempt."""
     return (
         session.scalar(
             select(func.count())
@@ -31,12 +31,12 @@ def payments_given_up(session: Session, event_id: UUID, order_id: UUID) -> int:
 
 
 def get_refund(session: Session, event_id: UUID, refund_id: UUID) -> RefundOut:
-    """One refund."""
+    """Return one refund."""
     return RefundOut.model_validate(session.get_one(Refund, (event_id, refund_id)))
 
 
 def refunds_of(session: Session, event_id: UUID, order_id: UUID) -> list[RefundOut]:
-    """The order's refunds, the first one first."""
+    """Return the order's refunds, the first one first."""
     refunds = session.scalars(
         select(Refund).where(Refund.event_id == event_id, Refund.order_id == order_id).order_by(Refund.id)
     )

@@ -1,8 +1,8 @@
-"""What a provider says of refunds: ours get on or fail, and those made without us are booked (R-ORD-7).
+"""Applies what a provider says about refunds: ours succeed or fail, those made without us are booked (R-ORD-7).
 
-A message tells of single refunds, or only how much they come to together. What is missing from a sum is put on record
-as one refund without a reference, of which the single ones are taken when they are told of. So it comes to the same in
-whichever order, and however often, a provider tells of them.
+A message describes single refunds, or gives only the sum of all of them. The part of a sum that the known refunds do
+not explain is stored as one refund without a reference. When a later message describes a single refund, its amount is
+taken out of that one. So the result is the same in whatever order, and however often, a provider describes its refunds.
 """
 
 from dataclasses import dataclass
@@ -41,12 +41,12 @@ class _Known:
 
     @property
     def is_at_the_provider(self) -> bool:
-        """Whether the provider has it, or will have it: only what it has refused will never be in its sums."""
+        """Whether the provider has this refund or will have it: only a refund that it refused is never in its sums."""
         return self.status != RefundStatus.FAILED or self.provider_reference is not None
 
 
 class RefundNotes:
-    """The refunds of one payment. The order has been locked by the caller."""
+    """The refunds of one payment. The caller has locked the order."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class RefundNotes:
         pays_order: bool,
         now: datetime,
     ) -> None:
-        """`pays_order`: the order was paid by this payment, so that its refunds are the order's."""
+        """`pays_order` says that this payment paid the order, so its refunds are the order's refunds."""
         self._connection = connection
         self._event_id = event_id
         self._order_id = order_id
@@ -69,10 +69,10 @@ class RefundNotes:
             self._known = cursor.execute(_KNOWN, {"event_id": event_id, "payment_id": payment_id}).fetchall()
 
     def take(self, refund: RefundFacts) -> None:
-        """Note what is said of one refund."""
+        """Note what the provider says about one refund."""
         known = self._find(refund)
         if known is None and self._ours(refund):
-            return  # old news: an attempt of ours before the one that stands
+            return  # old news about an attempt of ours before the current one
         known = known or self._from_the_rest(refund) or self._add(refund.amount_cents)
         if known.provider_reference != refund.reference or _RANK[refund.status] > _RANK[RefundStatus(known.status)]:
             known.status = refund.status
@@ -80,7 +80,7 @@ class RefundNotes:
         self._write(known, failure=refund.failure if known.status == RefundStatus.FAILED else None)
 
     def take_sum(self, refunded_cents: int) -> None:
-        """Note what all refunds come to; what is more than those that are known was made without us."""
+        """Note the sum of all refunds; what it has beyond the known refunds was refunded without us."""
         missing = refunded_cents - sum(known.amount_cents for known in self._known if known.is_at_the_provider)
         if missing <= 0:
             return
@@ -94,17 +94,17 @@ class RefundNotes:
 
     @property
     def told_cents(self) -> int:
-        """What the refunds that the provider has told of come to."""
+        """The sum of the refunds that the provider has told us about."""
         return sum(known.amount_cents for known in self._known if known.provider_reference or known.reason == ELSEWHERE)
 
     @property
     def _rest(self) -> _Known | None:
-        """What is known only from sums."""
+        """The refund that stands for what is known only from sums."""
         nameless = (known for known in self._known if known.reason == ELSEWHERE and known.provider_reference is None)
         return next(nameless, None)
 
     def _find(self, refund: RefundFacts) -> _Known | None:
-        """The refund that is spoken of: by its reference, or ours in a new attempt after one that failed."""
+        """Find the refund that the provider means, by its reference, or our own in a new attempt after a failed one."""
         by_reference = (known for known in self._known if known.provider_reference == refund.reference)
         if found := next(by_reference, None):
             return found
@@ -118,7 +118,7 @@ class RefundNotes:
         return next((known for known in self._known if known.id == refund.ours), None)
 
     def _from_the_rest(self, refund: RefundFacts) -> _Known | None:
-        """Take it from what is known only from sums."""
+        """Take the refund out of what is known only from sums; return None if there is nothing."""
         rest = self._rest
         if rest is None:
             return None

@@ -1,8 +1,8 @@
-"""How much of an order goes back, which tickets die with it, and what may be sold again (R-ORD-7). Pure.
+"""How much of an order is refunded, which tickets become void, and what may be sold again (R-ORD-7). Pure.
 
-Each ticket of a line has its share of what the line cost with its charges, to the cent; of what has no tickets, each
-unit has. A refund never exceeds what is left of the payment. Units return to the stock when all of their tickets have
-been given back.
+What a line cost with its charges is shared among its tickets, to the cent; if it has no tickets, among its units. A
+refund never exceeds what is left of the payment. Units return to the stock when all of their tickets have been given
+back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from shared.kit.money import split
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be refunded: an amount, some tickets, some units of lines; nothing of these is all that is left."""
+    """What to refund: an amount, some tickets, or some units of lines; if nothing is named, all that is left."""
 
     amount_cents: int | None = None
     ticket_ids: Sequence[UUID] = ()
@@ -37,7 +37,7 @@ class Plan:
 
 
 def plan_refund(wish: Wish, lines: Sequence[SoldLine], *, total_cents: int, refunded_cents: int) -> Plan:
-    """Return what the refund comes to; raises `RefundExceedsPaid`, `NotRefundable`, `InvalidInput`."""
+    """Return what the refund does; raises `RefundExceedsPaid`, `NotRefundable`, `InvalidInput`."""
     left = total_cents - refunded_cents
     if left <= 0:
         raise NotRefundable("Everything that was paid has been refunded.")
@@ -45,7 +45,7 @@ def plan_refund(wish: Wish, lines: Sequence[SoldLine], *, total_cents: int, refu
     units: dict[UUID, int] = {}
     if wish.amount_cents is not None:
         if wish.amount_cents > left:
-            raise RefundExceedsPaid(f"{left} is left of what was paid.", remaining_cents=left)
+            raise RefundExceedsPaid(f"Only {left} of what was paid is left.", remaining_cents=left)
         amount = wish.amount_cents
     elif wish.ticket_ids or wish.items:
         voided, units = _chosen(wish, lines)
@@ -62,7 +62,7 @@ def plan_refund(wish: Wish, lines: Sequence[SoldLine], *, total_cents: int, refu
 
 
 def _chosen(wish: Wish, lines: Sequence[SoldLine]) -> tuple[list[UUID], dict[UUID, int]]:
-    """The tickets that the wish names, by themselves or by their lines; and units of lines that have no tickets."""
+    """Return the tickets that the wish names, singly or by their lines, and the units of lines that have no tickets."""
     valid = {ticket_id for line in lines for ticket_id, void in line.tickets if not void}
     for index, ticket_id in enumerate(wish.ticket_ids):
         if ticket_id not in valid:
@@ -87,7 +87,7 @@ def _chosen(wish: Wish, lines: Sequence[SoldLine]) -> tuple[list[UUID], dict[UUI
 
 
 def _cost(line: SoldLine, voided: AbstractSet[UUID], units: int) -> int:
-    """What these tickets of a line, or so many units of it, have cost; of units, the last ones go back first."""
+    """Return what these tickets of a line, or this many units of it, have cost; the last units go back first."""
     if line.tickets_each:
         shares = split(line.gross_cents, [1] * len(line.tickets))
         return sum(share for (ticket_id, _), share in zip(line.tickets, shares, strict=True) if ticket_id in voided)
@@ -98,7 +98,7 @@ def _cost(line: SoldLine, voided: AbstractSet[UUID], units: int) -> int:
 def _returned(
     lines: Sequence[SoldLine], voided: AbstractSet[UUID], units: Mapping[UUID, int], *, is_all: bool
 ) -> dict[UUID, int]:
-    """How many units of each line come back by this refund."""
+    """Return how many units of each line this refund gives back."""
     returned = {}
     for line in lines:
         dead = sum(void or ticket_id in voided for ticket_id, void in line.tickets)

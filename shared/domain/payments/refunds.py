@@ -1,4 +1,4 @@
-"""Refunds: decided, booked and queued in one transaction; the provider is told afterwards (R-ORD-7)."""
+"""Refunds are decided, booked and queued in one transaction; the provider is told afterwards (R-ORD-7)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -50,10 +50,11 @@ def refund_order(
     idempotency: Idempotency,
     now: datetime,
 ) -> UUID:
-    """Refund what is wished of a paid order, with an audit entry and the key; returns the refund's id.
+    """Refund what the wish names of a paid order; return the refund's id.
 
-    Raises `NoSuchOrder`, `NotRefundable`, `RefundExceedsPaid`, `InvalidInput`. Locks the order first: refunds of one
-    order happen one after the other, so together they never exceed what was paid. Locks the audit chain last.
+    Also stores an audit entry and the idempotency key. Raises `NoSuchOrder`, `NotRefundable`, `RefundExceedsPaid`,
+    `InvalidInput`. Locks the order first: refunds of one order happen one after the other, so together they never
+    exceed what was paid. Locks the audit chain last.
     """
     connection = driver_connection(session)
     order = lock_paid(connection, event_id, order_id)
@@ -91,8 +92,8 @@ def ask_again(
 ) -> None:
     """Have the provider asked again for a refund that is stuck or was refused.
 
-    The refund's id is the provider's key, so the money goes once. Inside the caller's transaction, which has locked the
-    order.
+    The refund's id is the key at the provider, so the money is sent once. Runs inside the caller's transaction, which
+    has locked the order.
     """
     connection.execute(_PENDING_AGAIN, {"event_id": event_id, "refund_id": refund_id, "now": now})
     if not try_again(connection, About(event_id, "refund_id", [refund_id]), PROVIDER_REFUND):
@@ -108,7 +109,7 @@ def book_refund_elsewhere(
     refund_id: UUID,
     now: datetime,
 ) -> None:
-    """Let a refund that was made without us have its effect on the order: as much of it as is left to refund."""
+    """Apply a refund that was made without us to the order, up to the amount that is left to refund."""
     order = lock_paid(connection, event_id, order_id)
     amount_cents = min(amount_cents, order.total_cents - order.refunded_cents)
     if amount_cents <= 0 or order.status not in SOLD:
@@ -132,7 +133,7 @@ def add_refund(
     actor_id: UUID | None = None,
     now: datetime,
 ) -> None:
-    """Put a refund on record."""
+    """Store a refund."""
     what = {"event_id": event_id, "order_id": order_id, "refund_id": refund_id, "payment_id": payment_id}
     how = {"amount_cents": amount_cents, "refund_status": status, "reason": reason, "actor_id": actor_id, "now": now}
     connection.execute(_ADD_REFUND, what | how)

@@ -12,7 +12,7 @@ type Reason = Annotated[
 
 
 class PaymentIntentOut(Output):
-    """A payment that has been begun; the buyer's browser goes on with the `client_secret` at the provider."""
+    """A payment that has been begun; the buyer's browser continues it at the provider with the `client_secret`."""
 
     order_id: UUID
     provider: str
@@ -26,22 +26,22 @@ class PaymentIntentOut(Output):
 
 
 class PaymentConfirm(Input):
-    """Says that the buyer has done their part; how the payment stands is then asked of the provider."""
+    """Says that the buyer has done their part; the app then asks the provider for the payment's state."""
 
     card: Literal["succeeds", "declined", "requires_action", "processing"] | None = Field(
-        None, description="For the test provider alone: what the card does."
+        None, description="Only for the test provider: what the card does."
     )
 
 
 class RefundItem(Input):
-    """So many packages of one item."""
+    """A quantity of one item's packages."""
 
     item_id: UUID
     quantity: int = Field(ge=1, le=100)
 
 
 class RefundIn(Input):
-    """What goes back: an amount, some tickets, or some packages; nothing of these is all that is left."""
+    """What to refund: an amount, some tickets, or some packages; if nothing is named, all that is left."""
 
     amount_cents: int | None = Field(None, ge=1, le=MAX_CENTS * 1_000)
     ticket_ids: list[UUID] = Field(default=[], max_length=1_000)

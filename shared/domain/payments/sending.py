@@ -1,4 +1,4 @@
-"""Telling the provider what has been decided, until it agrees: refunds, and payments that nobody wants any more."""
+"""Asks the provider, until it agrees, to send refunds and to cancel payments that are no longer wanted."""
 
 import logging
 from datetime import datetime
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def send_refund(event_id: UUID, refund_id: UUID, *, now: datetime) -> None:
     """Ask the provider to send the money back, with the refund's id as key, so that it is sent once.
 
-    Raises `ProviderDown` for another attempt later; what the provider refuses for good is noted, for people to see.
+    Raises `ProviderDown`, so that it is tried again later. A refusal for good is noted, so that people see it.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         row = unit_of_work.session.execute(
@@ -47,9 +47,9 @@ def send_refund(event_id: UUID, refund_id: UUID, *, now: datetime) -> None:
 
 
 def give_up_payments(event_id: UUID, order_id: UUID, *, now: datetime) -> None:
-    """Have the provider cancel the payments of an order that is wanted no more, so that nobody pays it by mistake.
+    """Have the provider cancel the payments of an order that is no longer wanted, so that nobody pays it by mistake.
 
-    One that has succeeded meanwhile is noted as such, and goes back. Raises `ProviderDown`.
+    A payment that has succeeded meanwhile is noted as such, and its money goes back. Raises `ProviderDown`.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         rows = unit_of_work.session.execute(
@@ -62,7 +62,7 @@ def give_up_payments(event_id: UUID, order_id: UUID, *, now: datetime) -> None:
     for row in rows:
         try:
             facts = _configured(row.provider).give_up(row.reference)
-        except ProviderRefused as refusal:  # should it be paid all the same, it goes back
+        except ProviderRefused as refusal:  # if it is paid all the same, the money goes back
             log.warning("A payment could not be given up: %s", refusal)
             continue
         with UnitOfWork() as unit_of_work:
@@ -78,7 +78,7 @@ def _configured(name: str) -> Provider:
 
 
 def _note(event_id: UUID, refund_id: UUID, *, now: datetime, **fields: str | None) -> None:
-    # What a message has told of this attempt meanwhile is newer.
+    # A message may have said something about this attempt meanwhile; that is newer and stays.
     is_news = Refund.status == RefundStatus.PENDING
     if reference := fields.get("provider_reference"):
         is_news |= Refund.provider_reference.is_distinct_from(reference)

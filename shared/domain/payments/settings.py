@@ -28,18 +28,18 @@ class PaymentSettings(Group):
         pattern=r"^whsec_",
         repr=False,
         exclude=True,
-        description="What Stripe signs its messages with; required with the secret key.",
+        description="The secret with which Stripe signs its messages; required with the secret key.",
         examples=["whsec_..."],
     )
-    stripe_api_url: Url = Field("https://api.stripe.com", description="Where Stripe is asked; another one for tests.")
+    stripe_api_url: Url = Field("https://api.stripe.com", description="The address of Stripe's API; tests use another.")
     stripe_timeout_seconds: float = Field(
-        10, gt=0, le=60, description="How long an answer of Stripe's is waited for; then buyers are told to try again."
+        10, gt=0, le=60, description="How many seconds to wait for Stripe; then buyers are told to try again."
     )
 
     @model_validator(mode="after")
     def _is_heard(self) -> Self:
         if self.stripe_secret_key and not self.stripe_webhook_secret:
-            raise ValueError("STRIPE_WEBHOOK_SECRET is missing: without it payments would not be heard of")
+            raise ValueError("STRIPE_WEBHOOK_SECRET is missing: without it the app would not hear of payments")
         return self
 
 

@@ -1,6 +1,7 @@
-"""Stripe: PaymentIntents, refunds, and signed messages, by Stripe's own library (R-ORD-6).
+"""Stripe: PaymentIntents, refunds, and signed messages, through Stripe's own library (R-ORD-6).
 
-The library is loaded when it is first needed: it takes half a second, and most processes of a serverless app never pay.
+The library is loaded when it is first needed: loading takes half a second, and most processes of a serverless app never
+handle a payment.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ type Json = Mapping[str, Any]
 
 _OLD_AFTER_SECONDS = 300
 _REFUNDS_AT_MOST = 100
-# Stripe repeats the answer to a key for at least a day, also where that was a fault of its own, or a refusal.
+# Stripe repeats the answer to a key for at least a day, even if that was an error of its own, or a refusal.
 _KEYS_AT_MOST = 20
 _CONNECT_SECONDS = 3.0
 
@@ -55,12 +56,12 @@ _REFUND_STATUS = {
 
 
 class StripeProvider:
-    """Stripe, asked with an account's secret key."""
+    """Stripe, called with an account's secret key."""
 
     name = "stripe"
 
     def __init__(self, secret_key: str, *, webhook_secret: str, api_url: str, timeout_seconds: float) -> None:
-        """Nothing is asked until something is to be paid."""
+        """Stripe is not called until there is something to pay."""
         self._secret_key = secret_key
         self._webhook_secret = webhook_secret.encode()
         self._api_url = api_url
@@ -70,7 +71,7 @@ class StripeProvider:
     def _client(self) -> "stripe.StripeClient":
         import stripe  # noqa: PLC0415
 
-        # A second try is the buyer's or the outbox's, with the same key; the library's own would only hold them up.
+        # The buyer or the outbox tries again, with the same key; retries by the library would only delay them.
         timeouts = (min(_CONNECT_SECONDS, self._timeout_seconds), self._timeout_seconds)
         return stripe.StripeClient(
             self._secret_key,
@@ -80,7 +81,7 @@ class StripeProvider:
         )
 
     def open(self, bill: Bill, *, key: str) -> Facts:
-        """Begin a payment, or find the one that was begun with this key; how it stands now is said."""
+        """Begin a payment, or find the one that was begun with this key; return its present state."""
         client = self._client
         names = {"event_id": str(bill.event_id), "order_id": str(bill.order_id), "order_number": bill.order_number}
         amount = to_stripe(bill.amount_cents, bill.currency)
@@ -99,11 +100,11 @@ class StripeProvider:
 
         intent = _ask(lambda: _keyed(create, key))
         if _is_replayed(intent.last_response.headers if intent.last_response else None):
-            return self.look(intent.id)  # the answer is of the day when it was begun
+            return self.look(intent.id)  # the answer shows the payment as it was at the beginning
         return facts_of_intent(intent.to_dict())
 
     def look(self, reference: str) -> Facts:
-        """Ask how a payment is, with its refunds."""
+        """Ask for the state of a payment and its refunds."""
         client = self._client
         intent = _ask(lambda: client.v1.payment_intents.retrieve(reference, {"expand": ["latest_charge"]})).to_dict()
         charge = intent.get("latest_charge")
@@ -111,7 +112,7 @@ class StripeProvider:
         return facts_of_intent(intent, self._refunds(reference) if is_refunded else [])
 
     def give_up(self, reference: str) -> Facts:
-        """Cancel a payment; one that has succeeded, or was cancelled before, stays as it is."""
+        """Cancel a payment; a payment that has succeeded or is already cancelled stays as it is."""
         client = self._client
         try:
             intent = _ask(lambda: client.v1.payment_intents.cancel(reference, {"cancellation_reason": "abandoned"}))
@@ -122,9 +123,9 @@ class StripeProvider:
         return facts_of_intent(intent.to_dict())
 
     def refund(self, reference: str, amount_cents: int, currency: str, *, refund_id: UUID) -> RefundFacts:
-        """Send money back, unless that has been done: a key is forgotten after a day, the refund itself is not.
+        """Send money back, unless that was done before; a refund that a bank has returned is sent again.
 
-        One that a bank has sent back is sent anew.
+        Stripe forgets a key after a day but not the refund, so its refunds are looked at first.
         """
         client = self._client
         amount = to_stripe(amount_cents, currency)
@@ -165,14 +166,14 @@ class StripeProvider:
 
 
 def check_signature(body: bytes, header: str, *, secret: bytes, now: datetime) -> None:
-    """Raise `BadSignature` unless the `Stripe-Signature` is of this body, by this secret, and not too old.
+    """Raise `BadSignature` unless the `Stripe-Signature` fits this body and this secret, and is not too old.
 
-    While a secret is being replaced Stripe signs with the old one and with the new one: one good `v1` is enough.
+    While a secret is being replaced, Stripe signs with the old one and with the new one: one valid `v1` is enough.
     """
     parts = [part.strip().partition("=") for part in header.split(",")]
     times = [value for name, _, value in parts if name == "t"]
     signatures = [value for name, _, value in parts if name == "v1"]
-    # Twenty digits are more than any time has; int() of thousands of them would be work for nothing.
+    # No time has twenty digits, and int() of thousands of digits would be wasted work.
     if len(times) != 1 or not (times[0].isascii() and times[0].isdigit() and len(times[0]) < 20):
         raise BadSignature
     expected = hmac.digest(secret, times[0].encode() + b"." + body, hashlib.sha256).hex().encode()
@@ -185,9 +186,9 @@ def check_signature(body: bytes, header: str, *, secret: bytes, now: datetime) -
 def to_stripe(amount_cents: int, currency: str) -> int:
     """Return an amount in Stripe's units, which differ from ISO 4217's for a few currencies.
 
-    Raises `ProviderRefused` for what Stripe can't take: https://docs.stripe.com/currencies.
+    Raises `ProviderRefused` for an amount that Stripe can't take: https://docs.stripe.com/currencies.
     """
-    if currency == "UGX":  # documented both as without decimals and as with two: a guess could be wrong a hundredfold
+    if currency == "UGX":  # documented both without decimals and with two: a guess could be wrong a hundredfold
         raise ProviderRefused("currency_not_supported")
     if currency == "ISK":  # without decimals, but still sent as if it had two
         return amount_cents * 100
@@ -198,14 +199,14 @@ def to_stripe(amount_cents: int, currency: str) -> int:
 
 
 def from_stripe(amount: int, currency: str) -> int:
-    """Return an amount of Stripe's in minor units."""
+    """Return an amount in Stripe's units as minor units."""
     if currency == "ISK":
         return amount // 100
     return amount * 100 if currency == "MGA" else amount
 
 
 def facts_of_intent(intent: Json, refunds: list[dict[str, Any]] | None = None) -> Facts:
-    """Return what a PaymentIntent says; `refunds` are its refunds, where they were asked for."""
+    """Return what a PaymentIntent says; `refunds` are its refunds, if they were asked for."""
     status = _STATUS.get(intent["status"])
     failure = (intent.get("last_payment_error") or {}).get("code")
     if status == PaymentStatus.CREATED and failure:
@@ -297,13 +298,13 @@ def _id(text: str | None) -> UUID | None:
     try:
         return UUID(text) if text else None
     except ValueError:
-        return None  # another app's on the same account
+        return None  # it belongs to another app on the same account
 
 
 def _keyed[Made](create: Callable[[str], Made], key: str, *, find: Callable[[], Made | None] = lambda: None) -> Made:
-    """Create something once with a key; where Stripe only repeats an old fault or refusal, with the next key.
+    """Create something once with a key; if Stripe only repeats an old error or refusal, use the next key.
 
-    Whether an old fault came after the effect is asked by `find` first.
+    An old error may have come after the thing was created, so `find` looks for it first.
     """
     import stripe  # noqa: PLC0415
 
@@ -315,7 +316,7 @@ def _keyed[Made](create: Callable[[str], Made], key: str, *, find: Callable[[], 
                 raise
             if found := find():
                 return found
-    raise ProviderDown("an old answer is repeated")
+    raise ProviderDown("Stripe only repeats an old answer")
 
 
 def _is_replayed(headers: Mapping[str, str] | None) -> bool:
@@ -323,7 +324,7 @@ def _is_replayed(headers: Mapping[str, str] | None) -> bool:
 
 
 def _ask[Answer](question: Callable[[], Answer]) -> Answer:
-    """Ask Stripe, and say in the port's words what goes wrong: its own may hold a buyer's data, or the end of a key."""
+    """Call Stripe and turn its errors into the port's: its own texts may hold a buyer's data, or the end of a key."""
     import stripe  # noqa: PLC0415
 
     try:
@@ -331,7 +332,7 @@ def _ask[Answer](question: Callable[[], Answer]) -> Answer:
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
         raise ProviderRefused(error.code or _type_of(error)) from error
     except stripe.StripeError as error:
-        # Also where our key is not accepted: once that is mended, the same request will do.
+        # This includes a key of ours that is not accepted: once that is fixed, the same request will work.
         status = f"HTTP {error.http_status}" if error.http_status else "no answer"
         raise ProviderDown(f"{type(error).__name__}, {status}") from error
 

@@ -1,6 +1,6 @@
 """Changes of promo codes. Nothing here commits.
 
-Locks: the code's row before its stock; orders lock the stock alone, after that of the packages.
+Locks: the code's row before its stock; orders lock only the code's stock, after the stock of the packages.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def create_promo_code(session: Session, event_id: UUID, body: PromoCodeCreate, *
         session.flush()
     except IntegrityError as error:
         if violated_constraint(error) == "uq_promo_codes_event_id_code":
-            raise PromoCodeTaken(f"The event has the promo code {body.code} already.") from error
+            raise PromoCodeTaken(f"The event already has the promo code {body.code}.") from error
         raise
     session.add(
         PromoCodeStock(event_id=event_id, promo_code_id=promo.id, max_uses=body.max_total_uses, uses=0, terms=1)
@@ -98,7 +98,7 @@ def update_promo_code(
     stock.terms += 1
     session.flush()
     if package_ids is not None:
-        _require_packages(session, event_id, package_ids)  # before the rows that a deletion of a package looks at
+        _require_packages(session, event_id, package_ids)  # before the rows that the deletion of a package checks
         old_packages = session.scalars(
             delete(PromoCodePackage)
             .where(PromoCodePackage.event_id == event_id, PromoCodePackage.promo_code_id == promo_code_id)
@@ -111,9 +111,9 @@ def update_promo_code(
 
 
 def delete_promo_code(session: Session, event_id: UUID, promo_code_id: UUID, *, actor: Actor, now: datetime) -> str:
-    """Delete a code that nobody has used and return it; raises `PromoCodeRedeemed`: its record is kept."""
+    """Delete a code that was never used, and return it; raises `PromoCodeRedeemed`: used codes stay on record."""
     promo = _lock(session, event_id, promo_code_id)
-    refusal = PromoCodeRedeemed("Redeemed codes can't be deleted. Deactivate it instead (is_active: false).")
+    refusal = PromoCodeRedeemed("A redeemed code can't be deleted. Deactivate it instead (is_active: false).")
     used = exists().where(PromoCodeUse.event_id == event_id, PromoCodeUse.promo_code_id == promo_code_id)
     if session.scalar(select(used)):
         raise refusal

@@ -8,7 +8,7 @@ class NoSuchPromoCode(NotFound):
 
 
 class PromoCodeTaken(Conflict):
-    """The event has a promo code of this name already."""
+    """The event already has a promo code of this name."""
 
     code = "promo_code_taken"
 
@@ -20,7 +20,7 @@ class PromoCodeRedeemed(Conflict):
 
 
 class UsesBelowRedeemed(Conflict):
-    """The total can't go below how often the code was used."""
+    """The total can't be lower than the number of uses so far."""
 
     code = "uses_below_redeemed"
 
@@ -38,7 +38,7 @@ class PromoCodeInactive(InvalidInput):
 
 
 class PromoCodeNotStarted(InvalidInput):
-    """This promo code does not hold yet."""
+    """This promo code is not valid yet."""
 
     code = "promo_code_not_started"
 
@@ -56,7 +56,7 @@ class PromoCodeUsedUp(InvalidInput):
 
 
 class PromoCodeUsedByCustomer(InvalidInput):
-    """You have used this promo code as often as it may be."""
+    """You have used this promo code as often as is allowed."""
 
     code = "promo_code_used_by_customer"
 

@@ -8,7 +8,7 @@ from shared.kit.db.base import Base
 
 
 class PromoCode(Base):
-    """A code that takes something off an order; how often it was used stands in `PromoCodeStock`, apart."""
+    """A code that takes something off an order; `PromoCodeStock` counts separately how often it was used."""
 
     __tablename__ = "promo_codes"
     __table_args__ = (
@@ -41,14 +41,14 @@ class PromoCode(Base):
 
 
 class PromoCodePackage(Base):
-    """A package that a code is limited to; a code without any holds for all."""
+    """A package that a code is limited to; a code without any is valid for all packages."""
 
     __tablename__ = "promo_code_packages"
     __table_args__ = (
         ForeignKeyConstraint(
             ["event_id", "promo_code_id"], ["promo_codes.event_id", "promo_codes.id"], ondelete="CASCADE"
         ),
-        # No cascade: a code that lost the last package it is limited to would hold for all.
+        # No cascade: a code that lost the last package that it is limited to would be valid for all packages.
         ForeignKeyConstraint(["event_id", "package_id"], ["ticket_packages.event_id", "ticket_packages.id"]),
     )
 
@@ -58,7 +58,7 @@ class PromoCodePackage(Base):
 
 
 class PromoCodeStock(Base):
-    """How often a code was used: narrow, hot, changed by guarded updates alone. `terms` as in `Stock`."""
+    """How often a code was used: a small, busy row that only guarded updates change. `terms` is as in `Stock`."""
 
     __tablename__ = "promo_code_stock"
     __table_args__ = (
@@ -78,7 +78,7 @@ class PromoCodeStock(Base):
 
 
 class PromoCodeCustomer(Base):
-    """How often one customer used a code; the customer as `redeeming.customer_of` names them."""
+    """How often one customer used a code; `customer` is what `redeeming.customer_of` returns."""
 
     __tablename__ = "promo_code_customers"
     __table_args__ = (
@@ -93,7 +93,7 @@ class PromoCodeCustomer(Base):
 
 
 class PromoCodeUse(Base):
-    """That an order was placed with a code, and what that took off."""
+    """The use of a code by an order, and what it took off."""
 
     __tablename__ = "promo_code_uses"
     __table_args__ = (
@@ -109,4 +109,4 @@ class PromoCodeUse(Base):
     customer: Mapped[str]
     discount_cents: Mapped[int]
     created_at: Mapped[datetime]
-    returned_at: Mapped[datetime | None]  # the order came to nothing, so the use counts no more
+    returned_at: Mapped[datetime | None]  # when the use was given back, so it no longer counts

@@ -1,4 +1,4 @@
-"""Reads of promo codes, and the preview of what one would take off."""
+"""Reads of promo codes, and the preview of what a code would take off."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -39,12 +39,12 @@ PREVIEW_SECONDS = 60
 
 
 def cache_key(event_id: UUID, code: str) -> str:
-    """Where a preview keeps a code; whoever changes or redeems the code drops it after the commit."""
+    """Return the cache key of a promo code; after a commit that changes or redeems the code, the key is dropped."""
     return f"promo-code:{event_id}:{code}"
 
 
 def get_promo_code(session: Session, event_id: UUID, promo_code_id: UUID) -> PromoCodeOut:
-    """One promo code; raises `NoSuchPromoCode`."""
+    """Return one promo code; raises `NoSuchPromoCode`."""
     found = _read(session, event_id, _codes(event_id).where(PromoCode.id == promo_code_id))
     if not found:
         raise errors.NoSuchPromoCode
@@ -52,7 +52,7 @@ def get_promo_code(session: Session, event_id: UUID, promo_code_id: UUID) -> Pro
 
 
 def list_promo_codes(session: Session, event_id: UUID, query: PromoCodeListQuery) -> Page[PromoCodeOut]:
-    """The event's promo codes, the newest first."""
+    """Return the event's promo codes, the newest first."""
     get_event(session, event_id)
     statement = _codes(event_id).order_by(PromoCode.created_at.desc(), PromoCode.id.desc())
     if query.active_only:
@@ -74,7 +74,7 @@ def _codes(event_id: UUID) -> Select[PromoCode, PromoCodeStock]:
 
 
 def _read(session: Session, event_id: UUID, statement: Select[PromoCode, PromoCodeStock]) -> list[PromoCodeOut]:
-    """The codes of `statement` with their packages: two statements, however many codes."""
+    """Return the codes of `statement` with their packages, in two statements however many codes there are."""
     rows = session.execute(statement).all()
     limited: dict[UUID, list[UUID]] = {row.PromoCode.id: [] for row in rows}
     if rows:
@@ -102,7 +102,7 @@ def _out(promo: PromoCode, stock: PromoCodeStock, package_ids: Sequence[UUID]) -
 
 
 def get_usage(session: Session, event_id: UUID, promo_code_id: UUID, query: PageQuery) -> PromoCodeUsage:
-    """How the code was used: in all, and by whom and when; raises `NoSuchPromoCode`."""
+    """Return how often the code was used in all, and by whom and when; raises `NoSuchPromoCode`."""
     promo = get_promo_code(session, event_id, promo_code_id)
     counted = (
         PromoCodeUse.event_id == event_id,
@@ -139,7 +139,7 @@ def get_usage(session: Session, event_id: UUID, promo_code_id: UUID, query: Page
 def preview(
     session: Session, event_id: UUID, body: PromoCodePreview, *, actor: Actor, now: datetime
 ) -> PromoCodePreviewOut:
-    """What the code would take off the basket. May rest on a cache of 60 s: only the purchase decides."""
+    """Return what the code would take off the basket. It may be cached for 60 s: only the purchase decides."""
     prices = prices_of(session, event_id, [item.package_id for item in body.items])
     lines = []
     for index, item in enumerate(body.items):
@@ -166,7 +166,7 @@ def preview(
 
 
 def _for_preview(session: Session, event_id: UUID, code: str, *, actor: Actor, email: str | None) -> Promo:
-    """The code from the cache or the database; how often this customer used it always from the database."""
+    """Return the code from the cache or the database; the customer's uses always come from the database."""
     cached = cache().get(cache_key(event_id, code))
     promo = _loaded(cached) if cached else _from_database(session, event_id, code)
     if promo is None:

@@ -1,7 +1,7 @@
-"""A promo code inside a purchase: read with it, checked against the database, claimed in its transaction (R-PROMO-3).
+"""A promo code in a purchase: read and checked against the database, claimed in the order's transaction (R-PROMO-3).
 
-No cache is asked here. The claim is guarded like that of stock: it names the terms that were read, and the counts per
-code and per customer are raised only while they are below their limits, so a code is never over-redeemed (R-PROMO-6).
+No cache is used here. The claim is guarded like a claim of stock: it names the terms that were read, and the counts for
+each code and each customer rise only while they are below their limits, so a code is never over-redeemed (R-PROMO-6).
 """
 
 import base64
@@ -20,7 +20,7 @@ from shared.domain.orders.settings import order_settings
 from shared.domain.promotions import errors, rules
 
 type Promo = rules.Promo
-"""A code as it was read, for whoever redeems it."""
+"""A promo code as it was read, for the order that redeems it."""
 
 CLAIM_REFUSED = "BX002"
 
@@ -41,7 +41,7 @@ INSERT INTO promo_code_uses (event_id, order_id, promo_code_id, customer, discou
 VALUES (%(event_id)s, %(order_id)s, %(promo_code_id)s, %(customer)s, %(discount_cents)s, %(now)s)
 """
 
-# After the packages' claims, always: orders lock in one order and never wait for each other in a circle.
+# Always after the claims of stock: all orders take their locks in the same sequence, so they never deadlock.
 _CLAIM = "SELECT claim_promo_code(%(event_id)s, %(promo_code_id)s, %(terms)s, %(customer)s, %(max_per_customer)s)"
 
 
@@ -62,10 +62,10 @@ def discounts(promo: Promo, lines: Sequence[tuple[UUID, int]], *, now: datetime)
 
 
 def customer_of(user_id: UUID | None, email: str) -> str:
-    """Who counts as one customer: the signed-in user, else a keyed hash of the mailbox.
+    """Return who counts as one customer: the signed-in user, else a keyed hash of the mailbox.
 
-    The hash lets limits count a guest without keeping another copy of the address, and goes on counting when the
-    address is erased (docs/decisions/0021). Another `ORDER_LINK_KEY` begins to count anew.
+    With the hash, limits can count a guest without another copy of the address, and still count the guest after the
+    address is erased (docs/decisions/0021). If `ORDER_LINK_KEY` changes, counting starts again.
     """
     plain = rules.customer_key(user_id, email)
     if user_id is not None:
@@ -116,7 +116,7 @@ UPDATE promo_code_uses SET returned_at = NULL
  WHERE event_id = %(event_id)s AND order_id = %(order_id)s AND returned_at IS NOT NULL
 RETURNING promo_code_id, customer
 """
-# Under whatever terms it has now: what counts is that it is not over-redeemed.
+# The code's terms may have changed; what matters is that it is not over-redeemed.
 _CLAIM_AGAIN = """
 SELECT claim_promo_code(%(event_id)s, c.id, s.terms, %(customer)s, c.max_uses_per_customer)
   FROM promo_codes c JOIN promo_code_stock s ON s.event_id = c.event_id AND s.promo_code_id = c.id
@@ -127,7 +127,7 @@ SELECT claim_promo_code(%(event_id)s, c.id, s.terms, %(customer)s, c.max_uses_pe
 def return_uses(
     connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID], *, now: datetime
 ) -> None:
-    """Give back the uses of orders that came to nothing; codes and then customers are locked in order."""
+    """Give back the uses of orders that ended or were refunded; codes and then customers are locked in order."""
     which = {"event_id": event_id, "order_ids": list(order_ids), "now": now}
     uses = connection.execute(_RETURN, which).fetchall()
     by_code = Counter(promo_code_id for promo_code_id, _ in uses)
@@ -141,7 +141,7 @@ def return_uses(
 
 
 def redeem_again(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> None:
-    """Take back a returned use, for an order that is paid after all; the server raises `CLAIM_REFUSED` if it can't."""
+    """Claim a returned use again for an order that is paid late; the server raises `CLAIM_REFUSED` if it can't."""
     row = connection.execute(_AGAIN, {"event_id": event_id, "order_id": order_id}).fetchone()
     if row is not None:
         promo_code_id, customer = row

@@ -1,4 +1,4 @@
-"""What a promo code takes off, and whom it refuses (R-PROMO-2, R-PROMO-3). Pure."""
+"""What a promo code takes off, and when it is refused (R-PROMO-2, R-PROMO-3). Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ POINTER = "/promo_code"
 
 @dataclass(frozen=True, slots=True)
 class Promo:
-    """A promo code as it stands at one moment, with how often it was used."""
+    """A promo code as it is at one moment, with how often it was used."""
 
     id: UUID
     code: str
@@ -50,7 +50,7 @@ def discounts(promo: Promo, lines: Sequence[tuple[UUID, int]], *, now: datetime)
 
 
 def discount_of(discount_type: str, value: int, eligible_cents: int) -> int:
-    """Return the discount in cents; a percentage (in hundredths) is rounded half up, a fixed amount capped."""
+    """Return the discount in cents; a percentage (in hundredths) is rounded half up, a fixed amount is capped."""
     if discount_type == "percentage":
         return (eligible_cents * value + 5_000) // 10_000
     return min(value, eligible_cents)
@@ -70,7 +70,7 @@ def _check(promo: Promo, now: datetime) -> None:
 
 
 def customer_key(user_id: UUID | None, email: str) -> str:
-    """Who counts as one customer: the signed-in user, else the address in its plain form.
+    """Return who counts as one customer: the signed-in user, else the address in its plain form.
 
     `bo+gala@example.com` reads the same mailbox as `bo@example.com`, so it is the same customer.
     """
@@ -99,6 +99,6 @@ def shown_value(discount_type: str, stored: int) -> int | float:
 
 
 def check_window(starts_at: datetime | None, expires_at: datetime | None) -> None:
-    """Refuse a code that never holds."""
+    """Refuse a code that would never be valid."""
     if starts_at and expires_at and expires_at <= starts_at:
         raise InvalidInput("The code must expire after it starts.", pointer="/expires_at")

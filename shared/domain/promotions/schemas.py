@@ -42,11 +42,11 @@ class PromoCodeCreate(Input):
     starts_at: Moment | None = None
     expires_at: Moment | None = None
     min_order_cents: int | None = Field(None, ge=0, le=MAX_CENTS)
-    package_ids: list[UUID] = Field(default=[], max_length=1_000, description="What it holds for; none means all.")
+    package_ids: list[UUID] = Field(default=[], max_length=1_000, description="The packages it is for; none means all.")
 
 
 class PromoCodePatch(Input):
-    """What to change of a promo code; fields left out stay. The code itself stays what it is."""
+    """What to change in a promo code; fields that are left out stay as they are. The code itself can't be changed."""
 
     discount_type: DiscountType = Field(default_factory=unset)
     discount_value: DiscountValue = Field(default_factory=unset)
@@ -114,7 +114,7 @@ class PromoCodeListQuery(PageQuery):
 
 
 class PreviewItem(Input):
-    """So many of one package."""
+    """A quantity of one package."""
 
     package_id: UUID
     quantity: int = Field(ge=1, le=100)
@@ -133,7 +133,7 @@ class PromoCodePreviewOut(Output):
 
     valid: bool
     code: str
-    reason: str | None = Field(description="Stable name of the refusal, as an order would be refused.")
+    reason: str | None = Field(description="The stable name of the refusal, the same as for an order.")
     detail: str | None
     subtotal_cents: int
     discount_cents: int

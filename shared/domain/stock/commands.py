@@ -1,9 +1,9 @@
-"""The stock of whatever an event sells: claimed, held, sold, given back and taken again, each in one place (R-ORD-2).
+"""The stock of everything that an event sells: claiming, holding, selling, giving back, taking again (R-ORD-2).
 
-Every change is a guarded UPDATE in the database, in id order, whoever makes it; the CHECKs of the table stand behind
-them. What is claimed names what it is by the stock's id alone: a package, and whatever else is sold by number.
+Every change is a guarded UPDATE in the database, in id order; the CHECKs of the table are the second safeguard. A claim
+names what it takes only by the stock's id: that is a package, or anything else that is sold in numbers.
 
-Locks: orders by id before any stock, the stock by id, then promo codes, customers; the audit chain last.
+Locks: orders by id before any stock, the stock by id, then promo codes, then customers, and the audit chain last.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from shared.domain.stock.models import Stock
 from shared.kit.db.arrays import array
 
 CLAIM_REFUSED = "BX001"
-"""The SQLSTATE that says that something is short, or sold on other terms by now."""
+"""The SQLSTATE that says that too little is left, or that the terms have changed."""
 CUSTOMER_REFUSED = "BX004"
 """The SQLSTATE that says that a customer would have too many tickets; its detail is how many they have."""
 
@@ -33,7 +33,7 @@ _CLAIM_FOR_CUSTOMER = (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """So many of something, on the terms that were read."""
+    """A quantity of something, on the terms that were read."""
 
     id: UUID
     quantity: int
@@ -43,8 +43,8 @@ class Claim:
 def claim(connection: psycopg.Connection[Any], event_id: UUID, claims: Sequence[Claim], *, only_hold: bool) -> None:
     """Take all of the claims, or have the server raise `CLAIM_REFUSED`, which undoes the transaction.
 
-    Last in a transaction or pipeline, so that the hot rows are locked for the shortest time. `only_hold` is for orders
-    that still have to be paid; the others sell at once.
+    It belongs at the end of a transaction or pipeline, so that the busy rows are locked for the shortest time.
+    `only_hold` is for orders that still have to be paid; the others sell at once.
     """
     connection.execute(
         _CLAIM,
@@ -68,16 +68,17 @@ def claim_for_customer(
     tickets: int,
     at_most: int,
 ) -> None:
-    """Let the customer have so many more tickets, or have the server raise `CUSTOMER_REFUSED`.
+    """Let the customer have this many more tickets, or have the server raise `CUSTOMER_REFUSED`.
 
-    After all stock and promo codes; `customer` is who counts as one (`promotions.redeeming.customer_of`).
+    It comes after all claims of stock and promo codes. `customer` says who counts as one customer
+    (`promotions.redeeming.customer_of`).
     """
     which = {"event_id": event_id, "order_id": order_id, "customer": customer}
     connection.execute(_CLAIM_FOR_CUSTOMER, which | {"tickets": tickets, "at_most": at_most}, prepare=True)
 
 
 def sell_held(connection: psycopg.Connection[Any], event_id: UUID, quantities: Mapping[UUID, int]) -> None:
-    """Sell what was held: its order has been paid."""
+    """Sell what an order held, now that it has been paid."""
     _settle(connection, event_id, {id_: (-quantity, quantity) for id_, quantity in quantities.items()})
 
 
@@ -88,19 +89,19 @@ def give_back(
     *,
     was: Literal["held", "sold"],
 ) -> None:
-    """Let others have what was held, or sold, until now."""
+    """Free what was held or sold until now, so that others may buy it."""
     less = {id_: (-quantity, 0) if was == "held" else (0, -quantity) for id_, quantity in quantities.items()}
     _settle(connection, event_id, less)
 
 
 def retake(connection: psycopg.Connection[Any], event_id: UUID, quantities: Mapping[UUID, int]) -> None:
-    """Sell what an order had let go, under whatever terms; the server raises `CLAIM_REFUSED` where it is gone."""
+    """Sell what an order had given back, on any terms; the server raises `CLAIM_REFUSED` if it is gone."""
     which = {"event_id": event_id, "ids": array(quantities), "quantities": array(quantities.values())}
     connection.execute(_RETAKE, which)
 
 
 def _settle(connection: psycopg.Connection[Any], event_id: UUID, changes: Mapping[UUID, tuple[int, int]]) -> None:
-    """Change held and sold of each by so many."""
+    """Change the held and sold counts of each stock by these amounts."""
     if changes:
         which = {"event_id": event_id, "ids": array(changes)}
         more = {
@@ -111,31 +112,31 @@ def _settle(connection: psycopg.Connection[Any], event_id: UUID, changes: Mappin
 
 
 def add_stock(session: Session, event_id: UUID, id_: UUID, *, kind: str, quantity_limit: int | None) -> Stock:
-    """Begin to sell something: so many of it, or (None) as many as are asked for."""
+    """Begin to sell something: `quantity_limit` of it, or, if that is None, as many as buyers want."""
     stock = Stock(event_id=event_id, id=id_, kind=kind, quantity_limit=quantity_limit, held=0, sold=0, terms=1)
     session.add(stock)
     return stock
 
 
 def lock_stock(session: Session, event_id: UUID, id_: UUID) -> Stock:
-    """Return the stock as it is once the claims under way are committed; no claim passes until we commit."""
+    """Lock the stock and return it as it is after the claims in progress; no claim succeeds until we commit."""
     return session.scalars(
         select(Stock).where(Stock.event_id == event_id, Stock.id == id_).with_for_update(key_share=True)
     ).one()
 
 
 def set_limit(stock: Stock, quantity_limit: int | None) -> None:
-    """Set how many there are, of a stock that the caller has locked; never below what is held and sold."""
+    """Set the limit of a stock that the caller has locked; it is never below what is held and sold."""
     stock.quantity_limit = quantity_limit
 
 
 def change_terms(stock: Stock) -> None:
-    """Have every claim that was computed before this commit start over; the caller has locked the stock."""
+    """Make every order that was computed before this commit start over; the caller has locked the stock."""
     stock.terms += 1
 
 
 def change_all_terms(session: Session, event_id: UUID) -> None:
-    """Do so with all stock of an event; waits for the claims that are being committed."""
+    """Change the terms of all stock of an event; waits for the claims that are being committed."""
     stocks = session.scalars(
         select(Stock)
         .where(Stock.event_id == event_id)
@@ -148,6 +149,6 @@ def change_all_terms(session: Session, event_id: UUID) -> None:
 
 
 def remove_unsold(session: Session, event_id: UUID, id_: UUID) -> bool:
-    """Remove the stock of what is sold no more, and say so; False where some of it is held or sold."""
+    """Remove the stock of a thing that is no longer sold; return False if some of it is held or sold."""
     statement = delete(Stock).where(Stock.event_id == event_id, Stock.id == id_, Stock.sold == 0, Stock.held == 0)
     return session.execute(statement.returning(Stock.id)).one_or_none() is not None

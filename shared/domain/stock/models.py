@@ -7,11 +7,11 @@ from shared.kit.db.base import Base
 
 
 class Stock(Base):
-    """How many there are of something that an event sells, and how many are held and sold: narrow and hot.
+    """How many there are of something that an event sells, and how many are held and sold: a small, busy row.
 
     `id` is the id of what is sold; `kind` says what that is. `terms` counts the changes of what a buyer agrees to
-    (price, sale window, enabled, the event's state). A claim names the terms it was computed under, so nothing is sold
-    on terms that have been changed meanwhile.
+    (price, sale window, enabled, the event's state). A claim names the terms that it was computed under, so nothing is
+    sold on terms that have changed meanwhile.
     """
 
     __tablename__ = "stock"

@@ -1,6 +1,7 @@
-"""Makes a new key that signs ticket codes, and says how to go over to it: `python -m shared.domain.tickets`.
+"""Makes a new key that signs ticket codes, and says how to change to it: `python -m shared.domain.tickets`.
 
-With TICKET_SIGNING_KEY (and TICKET_VERIFYING_KEYS) set as the app has them, the lines fit the app; nothing is changed.
+Set TICKET_SIGNING_KEY (and TICKET_VERIFYING_KEYS) as the app has them, so that the printed lines fit the app. The
+command changes nothing.
 """
 
 import base64
@@ -15,8 +16,8 @@ A new key was made; it is shown this once:
 
   TICKET_SIGNING_KEY={seed}
 
-1. Let everybody know its public half before it signs: set this, and wait until every scanner
-   has asked for the list (GET /api/v1/public/ticket-keys; five minutes, or the doors' next sync).
+1. Publish its public half before it signs: set this, and wait until every scanner has fetched
+   the list (GET /api/v1/public/ticket-keys; five minutes, or the doors' next sync).
 
   TICKET_VERIFYING_KEYS={before}
 
@@ -24,12 +25,14 @@ A new key was made; it is shown this once:
 
   TICKET_VERIFYING_KEYS={after}
 
-   Tickets that are out stay valid. Destroy the old TICKET_SIGNING_KEY: its public half is enough.
-3. When the last event is over whose tickets were sent with the old key, take it out of
-   TICKET_VERIFYING_KEYS. What it has signed is worth nothing from then on.
+   Tickets that were sent before stay valid. Destroy the old TICKET_SIGNING_KEY: its public half
+   is enough.
+3. After the last event for which tickets were sent with the old key, remove that key from
+   TICKET_VERIFYING_KEYS. From then on, codes that it has signed are invalid.
 
-Has the old key become known? Do 2 at once without it in TICKET_VERIFYING_KEYS, and send the
-confirmations of coming events again: a code is made anew whenever it is shown.
+Does somebody else know the old key? Do step 2 at once, leave the old key out of
+TICKET_VERIFYING_KEYS, and send the confirmations of coming events again: a code is signed again
+whenever it is shown.
 """
 
 

@@ -2,12 +2,13 @@
 
     BX2 + base32( key id (2) | event id (16) | ticket id (16) | revision (2, big-endian) | signature of all this (64) )
 
-The key id says which of several keys has signed, so that keys can be replaced while tickets are out; it proves nothing
-by itself. Codes of before there were key ids begin with BX1 and have none: they are held against every key.
+The key id says which of several keys has signed the code, so that keys can be replaced while tickets are in use; the id
+alone proves nothing. Older codes, from before there were key ids, begin with BX1 and have none: they are checked
+against every key.
 
 Base32 without padding uses only A–Z and 2–7, which QR codes pack as alphanumeric (5.5 bits a character) and which every
-keyboard scanner types right. Ed25519 is deterministic, so a code can be made anew at any time and need not be stored;
-raising a ticket's revision makes its older codes void.
+keyboard scanner types correctly. Ed25519 is deterministic, so the same code can be made again at any time and need not
+be stored; raising a ticket's revision makes its older codes void.
 """
 
 import base64
@@ -39,13 +40,13 @@ class TicketCode:
 
 @lru_cache(maxsize=1)
 def signing_key() -> Ed25519PrivateKey:
-    """The process's key for ticket codes: the one that signs."""
+    """Return the key with which this process signs ticket codes."""
     return Ed25519PrivateKey.from_private_bytes(base64.b64decode(ticket_settings().ticket_signing_key))
 
 
 @lru_cache(maxsize=1)
 def verifying_keys() -> tuple[Ed25519PublicKey, ...]:
-    """The public keys by which a code is genuine here: that of the signing key, and earlier or coming ones."""
+    """Return the public keys that codes are checked with: the signing key's own, and earlier or coming ones."""
     current = signing_key().public_key()
     others = [
         Ed25519PublicKey.from_public_bytes(base64.b64decode(text)) for text in ticket_settings().other_ticket_keys
@@ -54,7 +55,7 @@ def verifying_keys() -> tuple[Ed25519PublicKey, ...]:
 
 
 def key_id(key: Ed25519PublicKey) -> bytes:
-    """What names a key in codes: the first two bytes of its SHA-256. Two keys may share one; both are tried then."""
+    """Return a key's id in codes: the first two bytes of its SHA-256. If two keys share an id, both are tried."""
     return hashlib.sha256(key.public_bytes_raw()).digest()[:_KEY_ID_BYTES]
 
 
@@ -74,7 +75,7 @@ def read_code(text: str, *keys: Ed25519PublicKey) -> TicketCode | None:
         signed = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
     except (binascii.Error, ValueError):
         return None
-    if _written(signed) != encoded:  # without a key id the last letter has a bit to spare
+    if _written(signed) != encoded:  # without a key id, the last letter has an unused bit
         return None
     payload, signature = signed[: named + _PAYLOAD_BYTES], signed[named + _PAYLOAD_BYTES :]
     candidates = [key for key in keys if not named or key_id(key) == payload[:named]]

@@ -1,7 +1,7 @@
-"""Every change of tickets: reserved or issued with their order, made void, made good, erased. Nobody else writes them.
+"""Every change of tickets: reserving, issuing, making void, adding missing ones, erasing. No other code writes tickets.
 
-All of it happens inside the caller's transaction, which has locked the order first (`orders` by id): whoever changes an
-order's tickets meets its lock.
+All of it happens inside the caller's transaction, which has locked the order first (`orders` by id), so two changes of
+the same order's tickets never happen at the same time.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ INSERT_TICKETS = """
   INSERT INTO tickets (event_id, id, order_item_id, number, status, code_revision, created_at)
   SELECT %(event_id)s, t.id, t.order_item_id, t.number, t.status, 1, %(now)s
     FROM json_to_recordset(%(tickets)s::json) AS t(id uuid, order_item_id uuid, number text, status text)"""
-"""For the one statement that writes an order; `tickets` is JSON."""
+"""A part of the one statement that writes an order; `tickets` is JSON."""
 
 _ADD_MISSING = INSERT_TICKETS + " ON CONFLICT (event_id, number) DO NOTHING"
 _OF_ORDER = """order_item_id IN (
@@ -51,7 +51,7 @@ UPDATE tickets t SET holder_name = CASE WHEN t.holder_name IS NOT NULL THEN %(na
 
 
 def issue(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> None:
-    """Issue the order's reserved tickets: it has been paid."""
+    """Issue the reserved tickets of an order that has been paid."""
     connection.execute(_ISSUE, {"event_id": event_id, "order_id": order_id})
 
 
@@ -64,9 +64,10 @@ def issue_missing(
     word: str,
     now: datetime,
 ) -> None:
-    """Make good the tickets that a paid order should have, with the numbers that they should have had.
+    """Issue the tickets that a paid order should have and lacks, with the numbers that they should have had.
 
-    `lines` are the order's lines in their order, each with how many tickets it brings. Twice is as once.
+    `lines` are the order's lines in sequence, each with the number of tickets that it brings. Doing it twice has the
+    same effect as once.
     """
     owners = [line_id for line_id, count in lines for _ in range(count)]
     tickets = [
@@ -90,9 +91,10 @@ def void_all(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID
 
 
 def take_back(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, *, was_paid: bool) -> None:
-    """Take back the tickets of an order that is not paid; those that were used stay as they are.
+    """Take back the tickets of an order that is not paid; used tickets stay as they are.
 
-    A late payment issues what is reserved; of an order that had been paid, nothing may come to life again.
+    If the order was never paid, its tickets become reserved again, because a late payment issues reserved tickets. If
+    it had been paid, they become void, so that they can never be valid again.
     """
     to = TicketState.VOID if was_paid else TicketState.RESERVED
     connection.execute(_TAKE_BACK, {"event_id": event_id, "order_id": order_id, "to": to, "admits": list(ADMITS)})
@@ -101,7 +103,7 @@ def take_back(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUI
 def lock_tickets(
     connection: psycopg.Connection[Any], event_id: UUID, line_ids: Sequence[UUID]
 ) -> dict[UUID, list[tuple[UUID, bool]]]:
-    """Lock the tickets of these lines; returns those of each by number, and whether each is void."""
+    """Lock the tickets of these lines; return each line's tickets by number, and whether each is void."""
     tickets: dict[UUID, list[tuple[UUID, bool]]] = {line_id: [] for line_id in line_ids}
     rows = connection.execute(_LOCK, {"event_id": event_id, "item_ids": list(line_ids)})
     for line_id, ticket_id, is_void in rows:
@@ -118,6 +120,6 @@ def erase_holders(
     name: str,
     email: str,
 ) -> int:
-    """Put placeholders where holders are named, in these tickets and those of these orders; returns in how many."""
+    """Replace the holders in these tickets, and in the tickets of these orders, with placeholders; return how many."""
     which = {"event_id": event_id, "order_ids": list(order_ids), "ticket_ids": list(ticket_ids)}
     return connection.execute(_ERASE_HOLDERS, which | {"name": name, "email": email}).rowcount

@@ -10,9 +10,9 @@ FIRST_REVISION = 1
 
 
 class Ticket(Base):
-    """One admission bought; `reserved` until its order is paid, and shown to nobody before.
+    """One admission that was bought; it is `reserved`, and shown to nobody, until its order is paid.
 
-    The QR code is not stored: it is signed anew from the id and the revision when it is shown.
+    The QR code is not stored: it is signed again, from the id and the revision, whenever it is shown.
     """
 
     __tablename__ = "tickets"

@@ -9,7 +9,10 @@ from shared.domain.tickets.schemas import HolderOut, TicketKeyOut, TicketKeysOut
 
 
 def tickets_out(event_id: UUID, tickets: Iterable[Mapping[str, Any]]) -> list[TicketOut]:
-    """What is shown of tickets: `id`, `number`, `status`, and, where they have them, holder and `code_revision`."""
+    """Return what is shown of tickets.
+
+    Each has `id`, `number` and `status`, and may have `holder_name`, `holder_email` and `code_revision`.
+    """
     return [_out(event_id, ticket) for ticket in tickets]
 
 
@@ -26,7 +29,7 @@ def _out(event_id: UUID, ticket: Mapping[str, Any]) -> TicketOut:
 
 
 def ticket_keys() -> TicketKeysOut:
-    """The public keys by which a scanner tells a genuine code, the signing one first."""
+    """Return the public keys with which a scanner checks that a code is genuine, the signing one first."""
     return TicketKeysOut(
         keys=[
             TicketKeyOut(kid=key_id(key).hex(), x=base64.urlsafe_b64encode(key.public_bytes_raw()).decode().rstrip("="))

@@ -14,7 +14,7 @@ class HolderOut(Output):
 
 
 class TicketOut(Output):
-    """One admission, with the code that its QR shows."""
+    """One ticket, with the code that its QR code contains."""
 
     id: UUID
     number: str
@@ -24,7 +24,7 @@ class TicketOut(Output):
 
 
 class TicketKeyOut(Output):
-    """A public key as a JSON Web Key (RFC 8037); `kid` is what a code names it by, in hexadecimal."""
+    """A public key as a JSON Web Key (RFC 8037); `kid` is the key's id in codes, in hexadecimal."""
 
     kty: Literal["OKP"] = "OKP"
     crv: Literal["Ed25519"] = "Ed25519"
@@ -35,6 +35,6 @@ class TicketKeyOut(Output):
 
 
 class TicketKeysOut(Output):
-    """The keys by which ticket codes are genuine; the first one signs."""
+    """The keys with which ticket codes are checked; the first one signs."""
 
     keys: list[TicketKeyOut]

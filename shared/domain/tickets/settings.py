@@ -33,8 +33,8 @@ class TicketSettings(Group):
     )
     ticket_verifying_keys: PublicKeys = Field(
         "",
-        description="Ed25519 public keys that ticket codes are checked with beside the signing key's own, separated by "
-        "commas: earlier ones, and the next one before it signs. `python -m shared.domain.tickets` makes keys.",
+        description="Ed25519 public keys that ticket codes are checked with besides the signing key's own, separated "
+        "by commas: earlier keys, and the next key before it signs. `python -m shared.domain.tickets` makes keys.",
         examples=[""],
     )
 

@@ -4,16 +4,16 @@ from enum import StrEnum
 
 
 class TicketState(StrEnum):
-    """Where a ticket stands."""
+    """The state of a ticket."""
 
     RESERVED = "reserved"
-    """Its order is not paid yet, and nobody is shown it."""
+    """Its order is not paid yet, and the ticket is shown to nobody."""
     VALID = "valid"
     USED = "used"
     TRANSFERRED = "transferred"
     VOID = "void"
-    """Refunded or cancelled: it opens no door, and counts for nothing."""
+    """Refunded or cancelled: it admits nobody, and is not counted."""
 
 
 ADMITS = frozenset({TicketState.VALID, TicketState.TRANSFERRED})
-"""Whoever has one of these may still come in."""
+"""The states of a ticket whose holder may still come in."""

@@ -1,4 +1,4 @@
-"""The outbox takes messages of any kind: which kinds there are is said by the app, and not by the table too."""
+"""The outbox takes messages of any kind: only the app lists the kinds now, and no longer the table as well."""
 
 from alembic import op
 
@@ -23,13 +23,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # The older code could do nothing with them.
+    # The older code does not know what to do with them.
     op.execute(f"DELETE FROM outbox WHERE kind NOT IN ({LISTED})")  # noqa: S608 - constants
     _replace_check(f"kind IN ({LISTED})")
 
 
 def _replace_check(rule: str) -> None:
-    """Replace the rule without stopping who writes: rows that are there are looked at with a weaker lock."""
+    """Replace the rule without blocking writers: the existing rows are checked under a weaker lock."""
     op.execute(
         f"ALTER TABLE outbox DROP CONSTRAINT ck_outbox_kind, ADD CONSTRAINT ck_outbox_kind CHECK ({rule}) NOT VALID"
     )

@@ -1,6 +1,6 @@
-"""One table for the stock of whatever an event sells, and lines of orders that may sell more than packages.
+"""One table for the stock of everything that an event sells, and order lines that may sell other things than packages.
 
-Code of the release before goes on working: it finds `package_stock` as a view, and its functions as they were. The next
+Code of the previous release still works: it finds `package_stock` as a view, and its functions unchanged. The next
 release drops both.
 """
 
@@ -23,7 +23,7 @@ FUNCTIONS = (
     "ledger_is_insert_only",
     "audit_log_is_insert_only",
 )
-# Code of the release before reads `xmin` as the row's version.
+# Code of the previous release reads `xmin` as the row's version.
 PACKAGE_STOCK = """
 CREATE VIEW package_stock AS
 SELECT event_id, id AS package_id, quantity_limit, held, sold, terms, xmin FROM stock WHERE kind = 'package'

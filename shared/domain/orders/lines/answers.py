@@ -1,4 +1,4 @@
-"""Answers to a package's options: checked all at once, every fault named by its pointer (R-OPT-2, R-OPT-4). Pure."""
+"""Checks the answers to a package's options all at once; names every fault by its pointer (R-OPT-2, R-OPT-4). Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A checked answer; `ticket` counts from 0, None where the whole item is asked once."""
+    """A checked answer; `ticket` counts from 0 and is None if the question is asked once for the whole item."""
 
     option: Option
     value: bool | str | list[str] | None
@@ -32,10 +32,10 @@ class Answer:
 def check_answers(
     options: Sequence[Option], given: Sequence[AnswerIn], *, tickets: int | None, pointer: str
 ) -> tuple[tuple[Answer, ...], list[InputFault]]:
-    """Return an answer to every option (for each of `tickets`, where it is asked per ticket), and all faults.
+    """Return an answer to every option (for each of `tickets`, if the package asks per ticket), and all faults.
 
-    A required option needs an answer, a required boolean needs `true`; an optional one that is skipped is answered with
-    null. `pointer` is where the answers stand in the request.
+    A required option needs an answer, and a required boolean needs `true`; a skipped optional one is answered with
+    null. `pointer` is the place of the answers in the request.
     """
     faults: list[InputFault] = []
     values: dict[tuple[UUID, int | None], AnswerValue] = {}
@@ -64,11 +64,11 @@ def check_answers(
 
 def _place_fault(answer: AnswerIn, by_id: dict[UUID, Option], tickets: int | None) -> tuple[str, str, str] | None:
     if answer.option_id not in by_id:
-        return "/option_id", "this package does not ask this", "answer_unknown_option"
+        return "/option_id", "this package has no such option", "answer_unknown_option"
     if tickets is None and answer.ticket is not None:
         return "/ticket", "this package asks once, not per ticket", "answer_ticket_unexpected"
     if tickets is not None and (answer.ticket is None or answer.ticket > tickets):
-        return "/ticket", f"say for which ticket, from 1 to {tickets}", "answer_ticket_required"
+        return "/ticket", f"name the ticket that this answers for, from 1 to {tickets}", "answer_ticket_required"
     return None
 
 
@@ -101,4 +101,4 @@ def _faults(option: Option, value: bool | str | list[str]) -> Iterator[tuple[str
         if len(set(value)) != len(value):
             yield f"a choice of “{option.label}” is named twice", "answer_doubled"
         if option.max_choices is not None and len(value) > option.max_choices:
-            yield f"“{option.label}” takes at most {option.max_choices}", "answer_too_many_choices"
+            yield f"“{option.label}” takes at most {option.max_choices} choices", "answer_too_many_choices"

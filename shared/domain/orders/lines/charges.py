@@ -1,8 +1,8 @@
 """Taxes and fees of an order's lines, to the cent (R-ORD-5). Pure.
 
 Rates are percentages with up to three decimals; each line is rounded half up. *Added* charges come on top of the price;
-*included* ones are a part of it and only shown. The base of both is what the line costs after its discount; the fee per
-package is not taken where that is nothing.
+*included* charges are a part of the price and are only shown. Both are computed from what the line costs after its
+discount; a line that costs nothing has no fee per package either.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _HUNDRED = Decimal(100)
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What is charged on a package: the package's own rates, else its event's."""
+    """The rates of a package's charges: the package's own rates, or else its event's."""
 
     tax_percent: Decimal = Decimal(0)
     tax_included: bool = False
@@ -27,7 +27,7 @@ NO_RATES = Rates()
 
 @dataclass(frozen=True, slots=True)
 class Charges:
-    """What one line is charged, in cents."""
+    """The charges on one line, in cents."""
 
     fee_cents: int = 0
     tax_cents: int = 0

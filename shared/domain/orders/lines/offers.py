@@ -1,7 +1,7 @@
-"""What a line of an order may sell: an offer, of a kind.
+"""What a line of an order may sell: an offer, which is of some kind.
 
-Placing, pricing, refunds, the books and the reports know offers and lines, and not what is behind them. A kind says all
-that they need: `kinds.py` lists them, and tells what it takes to add one.
+Placing, pricing, refunds, the books and the reports know only offers and lines, and not the things behind them. A kind
+says all that they need; `kinds.py` lists the kinds and says how to add one.
 """
 
 from collections.abc import Callable, Collection
@@ -19,7 +19,7 @@ from shared.kit.errors import Conflict, InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class EventTerms:
-    """What an order needs to know of its event."""
+    """What an order needs to know about its event."""
 
     status: str
     currency: str
@@ -36,29 +36,29 @@ class LineKind:
     """A kind of thing that an order's line sells."""
 
     name: str
-    """What `order_items.kind` and `stock.kind` say."""
+    """The value of `order_items.kind` and `stock.kind`."""
     column: LiteralString
     """The column of `order_items` that refers to what is sold; the API's field has the same name."""
     table: LiteralString
-    """Where what is sold has its name, by `event_id` and `id`."""
+    """The table that holds the name of what is sold, by `event_id` and `id`."""
     read: ReadOffers
-    """Returns the event's terms (None where there is no such event) and those offers that are there, in one read."""
+    """Returns the event's terms (None if there is no such event) and the offers that exist, in one read."""
     unknown: type[InvalidInput]
-    """The refusal of what the event does not sell."""
+    """The refusal for a thing that the event does not sell."""
     not_on_sale: type[Conflict]
-    """The refusal of what can't be bought now."""
+    """The refusal for a thing that can't be bought now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is for sale, as it stands at the moment of purchase. Amounts in cents, of one unit."""
+    """Something for sale, as it is at the moment of purchase. Amounts are in cents, for one unit."""
 
     kind: LineKind
     id: UUID
     name: str
     price_cents: int
     tickets_each: int
-    """How many tickets one unit brings; 0 for what is no admission."""
+    """How many tickets one unit brings; 0 for things that admit nobody."""
     remaining: int | None
     terms: int
     is_enabled: bool = True
@@ -73,5 +73,5 @@ class Offer:
 
     @property
     def reference(self) -> dict[str, str]:
-        """What names it to a client: `{"package_id": "…"}`."""
+        """The field that names the offer to a client: `{"package_id": "…"}`."""
         return {self.kind.column: str(self.id)}

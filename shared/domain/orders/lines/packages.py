@@ -1,4 +1,4 @@
-"""Ticket packages, as lines of orders sell them."""
+"""Ticket packages, as a kind of thing that order lines sell."""
 
 from collections.abc import Collection
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the lines of orders have of the stock."""
+"""How much stock the lines of orders have taken."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,12 +15,12 @@ SELECT {sold_id("i")}, sum(i.quantity)::bigint, sum(i.quantity - i.returned)::bi
 
 
 def claimed(connection: psycopg.Connection[Any], event_id: UUID, order_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How much of each stock the orders hold, or held, together."""
+    """Return how much of each stock the orders together have claimed, whether or not they still hold it."""
     which = {"event_id": event_id, "order_ids": list(order_ids)}
     return {stock_id: quantity for stock_id, quantity, _ in connection.execute(_CLAIMED, which).fetchall()}
 
 
 def still_sold(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID) -> dict[UUID, int]:
-    """How much of each stock a paid order still has: less what refunds have given back."""
+    """Return how much of each stock a paid order still has, without what refunds have given back."""
     which = {"event_id": event_id, "order_ids": [order_id]}
     return {stock_id: left for stock_id, _, left in connection.execute(_CLAIMED, which).fetchall() if left}

@@ -1,4 +1,4 @@
-"""What is asked of an order, in the domain's terms: whatever a request looked like, only this goes on."""
+"""What a request wants to buy, in the domain's terms; placing works with this, and not with the request."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class SalesChannel:
     paid_at_once: frozenset[str] = frozenset()
     """Ways of paying with which the order is paid when it is placed."""
     paid_later: frozenset[str] = frozenset()
-    """Those for which it waits, and holds its tickets meanwhile."""
+    """Ways of paying for which the order waits; it holds its tickets meanwhile."""
     seller: UUID | None = None
-    """Who sells, at the box office; online buyers serve themselves."""
+    """The user who sells at the box office; None online, where buyers serve themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who buys."""
+    """The buyer."""
 
     name: str
     email: str
@@ -39,7 +39,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """So many of something, with the answers to its options."""
+    """A quantity of something, with the answers to its options."""
 
     kind: LineKind
     id: UUID
@@ -49,7 +49,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """Who wants what, and how it is to be paid. The refusals point at its parts as the API's body names them."""
+    """Who wants what, and how they pay. Refusals point at its parts by the names in the API's body."""
 
     customer: Customer
     wanted: Sequence[Wanted]
@@ -58,7 +58,7 @@ class Basket:
 
 
 def basket_of(body: OrderPlace | BoxOfficeOrder, *, actor: Actor, channel: SalesChannel) -> Basket:
-    """Return what a request asks for. Who sells does not buy: an order of the box office is a guest's."""
+    """Return what a request asks for. At the box office the seller is not the buyer: the order is a guest's."""
     user_id = actor.user_id if channel.seller is None else None
     return Basket(
         customer=Customer(

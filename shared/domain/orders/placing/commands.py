@@ -1,8 +1,8 @@
 """Placing an order: never oversold, never refused while stock remains (R-ORD-2).
 
-What may be bought and what it costs is computed from one read (`drafting`); the claim then succeeds only under the very
-terms that were read. Whoever loses a race reads again: then either the stock is truly short, or there is something to
-claim.
+What may be bought and what it costs are computed from one read (`drafting`). The claim then succeeds only if the terms
+are still the ones that were read. An order that loses a race is computed again from a new read: then either too little
+stock is left, or there is something to claim.
 """
 
 from datetime import datetime
@@ -49,16 +49,16 @@ from shared.kit.errors import Refusal
 _ATTEMPTS = 20
 _LOST_RACES = {CLAIM_REFUSED, PROMO_CLAIM_REFUSED}
 _COMPUTE_ANEW = {
-    # An order's number and its tickets' numbers share their random part, one of 700 million; which collides first is
-    # not said.
+    # An order's number and its tickets' numbers share their random part, one of 700 million; either constraint may fail
+    # first.
     "uq_orders_event_id_number",
     "uq_tickets_event_id_number",
-    # What is sold, an option or a code that was deleted since it was read.
+    # An offer, an option or a promo code was deleted after it was read.
     *(f"fk_order_items_event_id_{kind.column}" for kind in KINDS),
     "fk_option_answers_event_id_option_id",
     "fk_promo_code_uses_event_id_promo_code_id",
 }
-# What an expired order that nobody has tidied away yet may be in the way of.
+# The refusals that may be due to an expired order that has not been released yet.
 _SHORT = (SoldOut, PromoCodeUsedUp, PromoCodeUsedByCustomer, TooManyForCustomer)
 
 REFUSALS: tuple[type[Refusal], ...] = (
@@ -91,7 +91,7 @@ def place_order(
 ) -> PlacedOrderOut:
     """Sell what a request asks for, as `place` does, and return the order as its buyer sees it.
 
-    Raises `PermissionMissing` where tickets are given away, and what `place` raises.
+    Raises what `place` raises, and `PermissionMissing` if the actor gives tickets away and may not.
     """
     if body.payment_method == "comp" and not actor.may(Permission.ORDERS_COMP):
         raise PermissionMissing("Giving tickets away is for coordinators.")
@@ -108,12 +108,12 @@ def place(
     idempotency: Idempotency,
     now: datetime,
 ) -> tuple[Draft, Record]:
-    """Sell what the basket holds, all or nothing, or hold it until it is paid; with the idempotency key.
+    """Sell the whole basket or nothing, or hold it until it is paid; stores the idempotency key with the order.
 
-    `connection` is in autocommit: what this returns is committed. Raises `SoldOut`, `PackageNotOnSale`,
+    `connection` is in autocommit mode: the order is committed when this returns. Raises `SoldOut`, `PackageNotOnSale`,
     `QuantityOutOfRange`, `UnknownPackage`, `TooManyTickets`, `TooManyForCustomer`, `InvalidAnswers`,
     `PaymentMethodUnavailable`, `NoSuchEvent`, `EventCancelled`, the refusals of promo codes, and the database's own
-    unique violation where the idempotency key was used before.
+    unique violation if the idempotency key was used before.
     """
     tidy = False
     for _ in range(_ATTEMPTS):
@@ -123,8 +123,8 @@ def place(
             if _write(connection, draft, record, idempotency=idempotency):
                 return draft, record
         except _SHORT:
-            # Only what was read when nothing was overdue any more is sure to be short: until then, somebody else may
-            # have freed it after we had read.
+            # The stock is surely short only if no order was overdue when it was read. Until then, another process may
+            # have freed some of it after our read.
             if tidy:
                 raise
             tidy = not release_overdue(connection, event_id, now=now)
@@ -132,7 +132,7 @@ def place(
 
 
 def _write(connection: psycopg.Connection[Any], draft: Draft, record: Record, *, idempotency: Idempotency) -> bool:
-    """Write the order and claim its stock, in one transaction; False when it must be computed anew."""
+    """Write the order and claim its stock, in one transaction; return False if it must be computed again."""
     answers = answer_parameters(draft, record)
     most = draft.event.max_tickets_per_customer
     try:
@@ -155,7 +155,7 @@ def _write(connection: psycopg.Connection[Any], draft: Draft, record: Record, *,
 
 
 def _claim(connection: psycopg.Connection[Any], draft: Draft) -> None:
-    """Claim, in the order in which all orders lock: the stock, the promo code, and what one customer may have."""
+    """Claim the stock, the promo code and the customer's tickets, in the order in which all orders lock them."""
     claim(connection, draft.event_id, draft.claims, only_hold=not draft.is_paid)
     if draft.promo is not None:
         claim_promo(

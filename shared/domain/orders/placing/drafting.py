@@ -1,6 +1,6 @@
 """An order before it is written: what may be bought now, what it costs, and how it is paid, computed from one read.
 
-Nothing is locked and nothing is written here. Whether the terms still hold is decided when the stock is claimed.
+Nothing is locked and nothing is written here. The claim of the stock decides later whether the terms still hold.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from shared.kit.ids import new_id, random_word
 
 @dataclass(frozen=True, slots=True)
 class DraftLine:
-    """One line of the order, with the ids of what it brings."""
+    """One line of the order, with the ids of its tickets and answers."""
 
     id: UUID
     priced: Line
@@ -75,7 +75,7 @@ class Draft:
 
     @property
     def claims(self) -> list[Claim]:
-        """What of the stock the order takes, on the terms under which it was computed."""
+        """The stock that the order takes, on the terms under which it was computed."""
         priced = [line.priced for line in self.lines]
         terms = {line.offer.id: line.offer.terms for line in priced}
         return [Claim(id_, quantity, terms[id_]) for id_, quantity in quantities(priced).items()]
@@ -87,19 +87,19 @@ class Draft:
 
     @property
     def expires_at(self) -> datetime | None:
-        """Until when it waits; None when nothing is owed any more."""
+        """When the order expires; None if it is paid already."""
         return None if self.is_paid else self.placed_at + self.event.order_expiry
 
     @property
     def payment_reference(self) -> str | None:
-        """What the payment is called elsewhere, where the order is its own payment (R-ORD-6)."""
+        """The payment's reference, if the order itself stands for its payment (`test`); otherwise None (R-ORD-6)."""
         return f"test_{self.id.hex}" if self.method == "test" else None
 
 
 def draft_order(
     connection: psycopg.Connection[Any], event_id: UUID, basket: Basket, *, channel: SalesChannel, now: datetime
 ) -> Draft:
-    """Compute the order from what the database says now; its price is that of this moment (R-PROMO-2).
+    """Compute the order from what the database says now; its prices are those of this moment (R-PROMO-2).
 
     Raises `NoSuchEvent`, `EventCancelled`, what `price_lines` raises, `PaymentMethodUnavailable`, and the refusals of
     promo codes.
@@ -107,7 +107,7 @@ def draft_order(
     event, offers = _read_offers(connection, event_id, basket.wanted)
     lines = price_lines(basket.wanted, offers, now=now)
     if basket.payment_method == "comp" and basket.promo_code is not None:
-        raise InvalidInput("What is given away takes no promo code.", pointer="/promo_code")
+        raise InvalidInput("An order that is given away takes no promo code.", pointer="/promo_code")
     promo = None
     if basket.promo_code is not None:
         promo = read_promo(connection, event_id, basket.promo_code, customer=basket.customer.key)
@@ -141,7 +141,7 @@ def draft_of(
     promo: Promo | None,
     now: datetime,
 ) -> Draft:
-    """Give everything its id and number."""
+    """Return the draft of an order, in which everything has its id and number."""
     word = f"{now:%Y%m%d}-{random_word(6)}"
     drafted = [
         DraftLine(
@@ -173,7 +173,7 @@ def draft_of(
 def _read_offers(
     connection: psycopg.Connection[Any], event_id: UUID, wanted: Sequence[Wanted]
 ) -> tuple[EventTerms, Offers]:
-    """Read what is asked for, one statement for each kind of it; nearly always there is one."""
+    """Read the wanted offers, with one statement for each kind; nearly always there is only one kind."""
     asked: dict[LineKind, set[UUID]] = {}
     for each in wanted:
         asked.setdefault(each.kind, set()).add(each.id)
@@ -195,11 +195,11 @@ def _discounted(lines: list[Line], promo: Promo, *, now: datetime) -> list[Line]
 
 
 def _payment_method(method: str | None, lines: Sequence[Line], channel: SalesChannel) -> tuple[str, bool]:
-    """Return how the order is paid, and whether it is paid by that already."""
+    """Return how the order is paid, and whether that pays it at once."""
     if method is not None and method not in channel.paid_at_once | channel.paid_later:
         raise PaymentMethodUnavailable(f"“{method}” is not available here.", pointer="/payment_method")
     if not any(line.total_cents + line.charges.fee_cents + line.charges.tax_cents for line in lines):
         return (method if method in channel.paid_at_once else "free"), True
     if method is None:
-        raise PaymentMethodUnavailable("Say how you pay: something is owed.", pointer="/payment_method")
+        raise PaymentMethodUnavailable("Name a payment method: this order has to be paid.", pointer="/payment_method")
     return method, method in channel.paid_at_once

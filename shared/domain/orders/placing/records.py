@@ -1,4 +1,4 @@
-"""A draft as the database keeps it. What is shown of it is made of the same record (`reading.order_out`)."""
+"""A draft as the database stores it. The order that is shown is made from the same record (`reading.order_out`)."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ from shared.kit.outbox import writing as outbox
 
 type Record = dict[str, Any]
 
-_NO_ANSWERS: Record = {"answers": None}  # they have a statement of their own
+_NO_ANSWERS: Record = {"answers": None}  # answers are written by their own statement
 
 
 def record_of(draft: Draft) -> Record:
-    """Return the order by the names of its columns, with its `items` and `tickets` by theirs."""
+    """Return the order under the names of its columns, with its `items` and `tickets` under the names of theirs."""
     amounts = draft.amounts
     return {
         "event_id": draft.event_id,
@@ -114,7 +114,7 @@ def order_parameters(draft: Draft, record: Record, idempotency: Idempotency) -> 
 
 
 def answer_parameters(draft: Draft, record: Record) -> dict[str, Any] | None:
-    """Return the parameters of `INSERT_ANSWERS`, a list a column; None where nothing was answered."""
+    """Return the parameters of `INSERT_ANSWERS`, one list for each column; None if nothing was answered."""
     answers = [(item["id"], answer) for item in record["items"] for answer in item["answers"]]
     if not answers:
         return None

@@ -32,7 +32,7 @@ class Line:
 
     @property
     def total_cents(self) -> int:
-        """What the line costs after the discount, before what is added to it."""
+        """What the line costs after the discount, before added charges."""
         return self.subtotal_cents - self.discount_cents
 
     @property
@@ -44,9 +44,9 @@ class Line:
 def price_lines(wanted: Sequence[Wanted], offers: Mapping[UUID, Offer], *, now: datetime) -> list[Line]:
     """Return the priced lines of an order, or refuse what may not be bought.
 
-    Raises what its kind of line raises for what is unknown or not on sale (`UnknownPackage`, `PackageNotOnSale`),
-    `QuantityOutOfRange`, `TooManyTickets`, `InvalidAnswers`, and `SoldOut` where the stock that was read already tells
-    that it is in vain; whether the rest succeeds, the claim decides.
+    Raises the refusals of the line's kind for a thing that is unknown or not on sale (`UnknownPackage`,
+    `PackageNotOnSale`), `QuantityOutOfRange`, `TooManyTickets`, `InvalidAnswers`, and `SoldOut` if the stock that was
+    read is already too little. If it is enough, the claim decides later.
     """
     lines: list[Line] = []
     faults: list[InputFault] = []
@@ -76,7 +76,7 @@ def _answers(wanted: Wanted, offer: Offer, index: int, faults: list[InputFault])
 
 
 def quantities(lines: Sequence[Line]) -> dict[UUID, int]:
-    """How many of each offer the lines ask for together."""
+    """Return how many of each offer the lines ask for together."""
     wanted: dict[UUID, int] = {}
     for line in lines:
         wanted[line.offer.id] = wanted.get(line.offer.id, 0) + line.quantity
@@ -110,6 +110,6 @@ def _check_quantity(offer: Offer, quantity: int, *, index: int) -> None:
 
 
 def sold_out(offer: Offer, remaining: int) -> SoldOut:
-    """Return the refusal that tells what is left."""
+    """Return the refusal that says how many are left."""
     left = "is sold out" if remaining <= 0 else f"has only {remaining} left"
     return SoldOut(f"“{offer.name}” {left}.", **offer.reference, remaining=remaining)

@@ -1,12 +1,12 @@
-"""The SQL of writing an order: one pipeline that is one transaction.
+"""The SQL that writes an order: one pipeline that is one transaction.
 
-The ORM stays off this path: round trips and Python limit it, not the row lock (docs/performance.md). What is written
-here and what is claimed afterwards travel together in psycopg's pipeline mode, in which the server runs all up to the
-next Sync as one implicit transaction: either all of it has happened or nothing has, and the stock's row is locked only
-while the server commits.
+This path does not use the ORM: round trips and Python limit its speed, not the row lock (docs/performance.md). The
+statements here and the claims after them are sent together in psycopg's pipeline mode. There the server runs everything
+up to the next Sync as one implicit transaction: either all of it happens or nothing does, and the stock's row is locked
+only while the server commits.
 
-An order is one statement, whose parts belong to their tables' owners. Rows travel as JSON: one text is cheaper to write
-than twenty arrays.
+One statement writes an order; each part of it comes from the area that owns the table. Rows are sent as JSON: one text
+is cheaper to write than twenty arrays.
 """
 
 from shared.domain.ledger.commands import INSERT_ENTRIES
@@ -35,7 +35,7 @@ WITH key AS ({INSERT_KEY}
 )
 {outbox.INSERT}""".encode()  # noqa: S608 - constants
 
-# Only for orders that have answers: most have none, and even empty lists take their time.
+# Only for orders that have answers: most have none, and even empty lists would take time.
 INSERT_ANSWERS = """
 INSERT INTO option_answers (event_id, id, order_item_id, option_id, ticket_id, position, label, value)
 SELECT %(event_id)s, a.id, a.item_id, a.option_id, a.ticket_id, a.position, a.label, nullif(a.value, 'null')

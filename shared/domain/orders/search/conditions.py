@@ -1,8 +1,8 @@
-"""What the team types into the search, as conditions on orders (R-SALES-6). Pure.
+"""Turns what the team types into the search into conditions on orders (R-SALES-6). Pure.
 
-The index `ix_orders_search` holds the trigrams of `TEXT`. Each word that was typed must be in it: anywhere, or at the
-beginning of a name where the word has no trigram of its own (no three letters or digits together). Numbers are found as
-they are printed.
+The index `ix_orders_search` holds the trigrams of `TEXT`. Each typed word must occur in `TEXT`: anywhere, or only at
+the beginning of a word there if the typed word has no trigram of its own (no three letters or digits together). Orders'
+and tickets' numbers are found as they are printed.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 TEXT = "(' ' || o.customer_name || ' ' || o.customer_email || ' ' || right(o.number, 6))"
 WORDS_AT_MOST = 6
 
-# As orders and tickets are numbered: both end in the same six letters, a ticket in its own number after them.
+# How orders and tickets are numbered: both have the same six letters, and a ticket has its own number after them.
 _NUMBER = re.compile(r"(ORD|TKT)-(\d{8})(?:-([0-9A-Z]{1,6}))?(?:-(\d*))?")
 _LETTERS = 6
 _TRIGRAM = re.compile(r"[^\W_]{3}")
@@ -24,12 +24,12 @@ type Conditions = list[tuple[str, dict[str, Any]]]
 
 
 def says_anything(q: str) -> bool:
-    """Whether there is a letter or a digit in it; signs alone are in no index, and find nothing."""
+    """Whether the text has a letter or a digit; punctuation alone is in no index and finds nothing."""
     return any(character.isalnum() for character in q)
 
 
 def conditions_of(q: str) -> tuple[Conditions, Conditions]:
-    """The conditions under which an order is what `q` looks for: those that name one order, and all others."""
+    """Return the conditions that orders must meet to match `q`: those that name one order, and all others."""
     words = unicodedata.normalize("NFC", q).split()
     *few, last = [*words[: WORDS_AT_MOST - 1], " ".join(words[WORDS_AT_MOST - 1 :])]
     exact: Conditions = []
@@ -47,7 +47,7 @@ def _of_text(word: str, name: str) -> Conditions:
     box, at, _ = word.partition("@")
     if len(box) < 3 or not at:
         return [(f"{TEXT} ILIKE %({name})s", {name: pattern(word)})]
-    # What stands behind the @ is in so many addresses that the index is slower with it than without.
+    # The part after the @ is in so many addresses that the index is slower with it than without it.
     return [
         (f"{TEXT} ILIKE %({name})s", {name: pattern(box + at)}),
         (f"o.customer_email ILIKE %({name}_whole)s", {f"{name}_whole": pattern(word)}),
@@ -60,7 +60,8 @@ def _of_number(printed: re.Match[str], name: str) -> tuple[str, dict[str, Any]]:
         return _OF_TICKET.format(name=name), {name: f"TKT-{day}-{letters}-{suffix}"}
     if letters and len(letters) == _LETTERS:
         return f"o.number = %({name})s", {name: f"ORD-{day}-{letters}"}
-    # The letters again as text: those have trigrams, for a database whose order of letters can't tell prefixes.
+    # The letters are also searched as text, by their trigrams: not every database's collation lets an index find
+    # prefixes.
     known = {name: f"ORD-{day}-{letters or ''}%", f"{name}_letters": f"% {letters or ''}%"}
     return f"o.number LIKE %({name})s AND {TEXT} ILIKE %({name}_letters)s", known
 
@@ -72,25 +73,25 @@ _OF_TICKET = (
 
 
 def pattern(word: str) -> str:
-    """A pattern of LIKE for a word, its own signs as they stand; without a trigram, only where a word begins."""
+    """Return a LIKE pattern for a word, special signs escaped; without a trigram it finds only beginnings of words."""
     return f"%{literal(word)}%" if _TRIGRAM.search(word) else f"% {literal(word)}%"
 
 
 def literal(text: str) -> str:
-    """The text as a part of a LIKE pattern: its own signs stand for themselves."""
+    """Return the text for use in a LIKE pattern, with the pattern's special signs escaped."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def runs_of(text: str) -> list[str]:
-    """The runs of three letters and more of a text in lower case, each once: what is learnt, and what is corrected."""
+    """Return the runs of three or more letters in a text, in lower case, each once: they are learnt and corrected."""
     runs = _RUN.findall(unicodedata.normalize("NFC", text).lower())
     return list(dict.fromkeys(run[:_RUN_AT_MOST] for run in runs))
 
 
 def corrected_conditions(q: str, words: Sequence[Sequence[str]]) -> Conditions:
-    """The conditions under which an order has, for each misspelt word, one of those that may have been meant.
+    """Return the conditions that an order has, for each misspelt word, one of the words that may have been meant.
 
-    What has no three letters together is not corrected, and must be there as it is.
+    A word without three letters together is not corrected and must occur as it was typed.
     """
     as_it_is = " ".join(word for word in q.split() if not runs_of(word))
     return [
@@ -100,9 +101,9 @@ def corrected_conditions(q: str, words: Sequence[Sequence[str]]) -> Conditions:
 
 
 def nearest(typed: str, known: Sequence[str]) -> list[str]:
-    """Those of the known words that somebody may have meant: one slip in a short word, two in a longer one.
+    """Return the known words that may have been meant: one slip in a short word, two in a longer one.
 
-    A word that is known is meant as it is.
+    A word that is itself known is not corrected.
     """
     if typed in known:
         return [typed]
@@ -112,9 +113,9 @@ def nearest(typed: str, known: Sequence[str]) -> list[str]:
 
 
 def slips_between(one: str, other: str) -> int:
-    """How many letters are wrong, missing, too many, or changed places with their neighbour.
+    """Return how many letters are wrong, missing, too many, or have changed places with their neighbour.
 
-    The optimal string alignment distance.
+    This is the optimal string alignment distance.
     """
     before: list[int] = []
     row = list(range(len(other) + 1))

@@ -1,8 +1,8 @@
-"""The team's list of orders: searched, filtered, sorted, and paged by place (R-SALES-6, decision 19).
+"""The team's list of orders: searched, filtered, sorted, and paged with cursors (R-SALES-6, decision 19).
 
-An event may have a million orders, and whatever is asked for is either frequent or rare. So the list is first looked
-for among the next few thousand orders from where the page begins, in the order that was asked for: what is frequent is
-there. Only where that is not enough, the rest is found by what the indexes say, and sorted then.
+An event may have a million orders, and the orders that match are either frequent or rare. So the query first looks only
+at the next few thousand orders from where the page begins, in the requested sorting: frequent matches are found there.
+If these are not enough, the indexes find all matching orders, which are sorted then.
 """
 
 import re
@@ -25,7 +25,7 @@ from shared.kit.db.unit_of_work import driver_connection
 
 COUNTED_AT_MOST = 1_000
 _LOOKED_AT = 3_000
-# An order's id is made in the request that places it, a little after its `created_at`; none lasts this long.
+# An order's id is made in the request that places it, a little after its `created_at`; no request lasts this long.
 _ID_MARGIN = timedelta(minutes=5)
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -45,13 +45,13 @@ SELECT looked.walked, found.*
        ) AS found ON true
  ORDER BY {found_order}
 """
-# Where an index alone leads to the page, in its order.
+# For a page that one index alone gives, in the right order.
 _PAGE = """
 SELECT {columns},
        (SELECT count(*) FROM (SELECT FROM orders o WHERE {walk} LIMIT %(walk)s) AS counted) AS matching
   FROM orders o WHERE {walk} ORDER BY {order} LIMIT %(size)s
 """
-# The orders that have one of the package, by the package's own index, each once.
+# The orders that have one of the package, each once, found by the index on packages.
 _OF_PACKAGE = """(
   SELECT DISTINCT i.order_id FROM order_items i
    WHERE i.event_id = %(event_id)s AND i.package_id = %(package_id)s AND {bounds}
@@ -70,7 +70,7 @@ SELECT (SELECT count(*) FROM matching) AS matching, {o_columns}
   JOIN orders o ON o.event_id = %(event_id)s AND o.id = page.id
  ORDER BY {order}
 """
-# Fenced, it is looked up order by order; else PostgreSQL may read all that the package has.
+# With the fence, PostgreSQL looks it up order by order; without it, it may read all lines of the package.
 _HAS_PACKAGE = (
     "EXISTS (SELECT FROM order_items i WHERE i.event_id = %(event_id)s AND i.order_id = o.id"
     " AND i.package_id = %(package_id)s {fence})"
@@ -88,7 +88,7 @@ SELECT o.id, i.items, coalesce(i.tickets, 0) AS tickets,
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The order after which a page begins; `corrected` where the pages before came of a search that was put right."""
+    """The order after which a page begins; `corrected` says whether the earlier pages came from a corrected search."""
 
     id: UUID
     corrected: bool
@@ -96,10 +96,10 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked of the orders: what an index leads to in the order of ids, and all else.
+    """The conditions on orders: those that an index finds in the order of ids, and all others.
 
-    `goes_on`: the page begins after `last_id`. `bounds` are the ids between which everything is, as SQL in which `{0}`
-    is an order's id.
+    `goes_on`: the page begins after `last_id`. `bounds` are conditions on the ids between which all matching orders
+    lie, as SQL in which `{0}` is an order's id.
     """
 
     indexed: list[str]
@@ -114,7 +114,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What a look along an index has found; `is_enough` where it is the page, or all that there is."""
+    """What a look along an index has found; `is_enough` says that it is the whole page, or all that there is."""
 
     rows: list[dict[str, Any]]
     is_enough: bool
@@ -128,7 +128,7 @@ class _Found:
 
 
 def list_orders(session: Session, event_id: UUID, query: OrderListQuery) -> OrderList:
-    """A page of the event's orders, in at most eight statements however many there are."""
+    """Return a page of the event's orders, with at most eight statements however many orders there are."""
     connection = driver_connection(session)
     place = _place(query)
     searched_for = None
@@ -160,7 +160,7 @@ def _find(
     looked_for: tuple[Conditions, Conditions],
     place: _Place | None,
 ) -> _Found:
-    """The page's rows, and one more where there is a next page."""
+    """Return the page's rows, and one more if there is a next page."""
     sort = SORTS[query.sort]
     parameters: dict[str, Any] = {"event_id": event_id, "package_id": query.package_id, "size": query.page_size + 1}
     if place is not None:
@@ -194,7 +194,7 @@ def _find(
 def _page(
     connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any], asked: _Asked
 ) -> _Looked | None:
-    """Read the page straight from an index; None where no single one leads to it."""
+    """Read the page straight from an index; return None if no single index gives it."""
     sort = SORTS[query.sort]
     if asked.others or query.package_id or (asked.indexed and sort.key):
         return None
@@ -211,11 +211,11 @@ def _walk(
     sort = SORTS[query.sort]
 
     def span(id_: str) -> list[str]:
-        """Where to look, by the SQL of an order's id."""
+        """The conditions that say where to look; `id_` is the SQL of an order's id."""
         return [*([sort.after(id_)] if asked.goes_on else []), *(asked.bounds_of(id_) if sort.by_time else [])]
 
     source, walk = "orders o", ["o.event_id = %(event_id)s", *span("o.id")]
-    if sort.key is not None:  # what is asked for may be rare in this order, whatever index leads to it in another
+    if sort.key is not None:  # matches may be rare in this sorting, even if an index finds them in another
         rest = [*asked.indexed, *asked.others]
         rest += [_HAS_PACKAGE.format(fence="OFFSET 0")] if query.package_id else []
     elif query.package_id:
@@ -241,13 +241,13 @@ def _walk(
 
 
 def _ask(connection: psycopg.Connection[Any], statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Run it planned for these very values: a plan for any values would be wrong for most."""
+    """Run the statement with a plan for these very values: one plan for all values would be bad for most of them."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement.encode(), parameters, prepare=False).fetchall()
 
 
 def _filters(query: OrderListQuery) -> tuple[Conditions, Conditions]:
-    """What an index leads to in the order of ids, and all other conditions."""
+    """Return the conditions that an index finds in the order of ids, and all others."""
     indexed: Conditions = []
     others: Conditions = []
     if query.status is not None:
@@ -266,10 +266,10 @@ def _filters(query: OrderListQuery) -> tuple[Conditions, Conditions]:
 
 
 def _id_bounds(connection: psycopg.Connection[Any], query: OrderListQuery, parameters: dict[str, Any]) -> list[str]:
-    """Between which ids everything is that was sold in the span of time (with a margin), or of the package.
+    """Return bounds on the ids of the orders that were placed in the time span (with a margin), or have the package.
 
-    What was sold at one time lies together in the order of ids, and thereby among orders of the same total. The
-    conditions themselves are checked as well.
+    Orders that were placed at about the same time are neighbours in the order of ids, and so they are among orders of
+    the same total. The conditions themselves are checked as well.
     """
     bounds = []
     if query.since is not None:
@@ -285,7 +285,7 @@ def _id_bounds(connection: psycopg.Connection[Any], query: OrderListQuery, param
 
 
 def _earliest_id(moment: datetime) -> UUID:
-    """What no UUIDv7 of this moment or later is below (RFC 9562 §5.7)."""
+    """Return a lower bound of all UUIDv7s of this moment or later (RFC 9562 §5.7)."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 

@@ -1,4 +1,4 @@
-"""How the team looks for orders, and what it is shown of each."""
+"""How the team searches for orders, and what it sees of each."""
 
 from typing import Literal
 from uuid import UUID
@@ -13,28 +13,28 @@ type Sorting = Literal["newest", "oldest", "total", "name"]
 
 
 class OrderListQuery(Input):
-    """Which orders to list, in which order; `cursor` goes on where the page before ended, whatever was sold since."""
+    """Which orders to list, and in which order; `cursor` continues after the previous page, whatever was sold since."""
 
     q: Name | None = Field(
         None,
-        description="Words of the name or e-mail address, an order's or a ticket's number; each word or its beginning"
-        " must be there, and signs alone find nothing. Where there is none, words that are spelt almost so are searched"
-        " for (`searched_for`).",
+        description="Words of the name or e-mail address, or an order's or a ticket's number. The order must have each"
+        " word or its beginning; punctuation alone finds nothing. If no order matches, words that are spelt similarly"
+        " are searched for (`searched_for`).",
     )
     status: OrderStatus | None = None
     package_id: UUID | None = Field(None, description="Orders with at least one of this package.")
     channel: Channel | None = None
     payment_method: PaymentMethod | None = None
-    promo_code: Name | None = Field(None, description="In capitals or not.")
+    promo_code: Name | None = Field(None, description="Capital and small letters count as the same.")
     since: Moment | None = Field(None, alias="from", description="Placed at this time or later.")
     until: Moment | None = Field(None, alias="to", description="Placed before this time.")
-    sort: Sorting = Field("newest", description="`total` has the highest first, `name` is by the alphabet.")
+    sort: Sorting = Field("newest", description="`total` lists the highest first; `name` is alphabetical.")
     page_size: int = Field(20, ge=1, le=100)
     cursor: str | None = Field(None, max_length=200)
 
 
 class OrderRowItem(Output):
-    """What an order has of one package."""
+    """How many of one package an order has."""
 
     package_id: UUID
     description: str
@@ -69,9 +69,9 @@ class OrderList(Output):
     items: list[OrderRow]
     page_size: int
     total: int | None = Field(
-        description="How many match; null where they are more than 1,000, or more than it was worth counting."
+        description="How many orders match; null if there are more than 1,000, or too many to count quickly."
     )
     searched_for: list[str] | None = Field(
-        description="The words that were found instead, where nothing has the words of `q` as they are spelt."
+        description="The words that were found instead, if no order has the words of `q` as they are spelt."
     )
     next_cursor: str | None

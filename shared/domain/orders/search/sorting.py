@@ -1,4 +1,4 @@
-"""The orders in which the team's list can be read, as SQL (decision 19). Pure."""
+"""The ways in which the team's list can be sorted, as SQL (decision 19). Pure."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ _KEY_OF_LAST = "SELECT {key} FROM orders l WHERE l.event_id = %(event_id)s AND l
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """An order of the list; `key` stands before the id, which makes it one without ties.
+    """A way to sort the list: by `key`, if there is one, and then by the id, so that there are no ties.
 
-    `key` is SQL in which `{0}` is the alias of the orders. `by_time` says whether many orders in a row are in the order
-    of ids, so that bounds of ids lead to a part of it.
+    `key` is SQL in which `{0}` is the alias of the orders. `by_time` says whether long stretches of the sorted list are
+    in the order of ids, so that bounds on ids select a part of it.
     """
 
     key: str | None
@@ -19,16 +19,16 @@ class Sort:
 
     @property
     def direction(self) -> str:
-        """Which way it goes."""
+        """The direction, in SQL."""
         return "DESC" if self.descending else "ASC"
 
     def order(self, alias: str = "o") -> str:
-        """What to order by."""
+        """The columns to sort by, in SQL; `alias` is that of the orders."""
         keys = [self.key.format(alias), f"{alias}.id"] if self.key else [f"{alias}.id"]
         return ", ".join(f"{key} {self.direction}" for key in keys)
 
     def after(self, id_: str = "o.id") -> str:
-        """What comes after the order with which the page before ended; `id_` is the SQL of an order's id."""
+        """The condition for orders that come after the last one of the previous page; `id_` is the SQL of the id."""
         sign = "<" if self.descending else ">"
         if self.key is None:
             return f"{id_} {sign} %(last_id)s::uuid"

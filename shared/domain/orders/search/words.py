@@ -1,6 +1,6 @@
-"""The words of buyers' names and addresses, event by event, so that a misspelt search can be put right (decision 19).
+"""The words of buyers' names and addresses, for each event, with which misspelt searches are corrected (decision 19).
 
-A timer learns them; no order waits for that. They are a hint and no truth: what is found is always searched for in the
+A timer learns the words, so no order waits for that. The words are only hints: a corrected search always looks in the
 orders themselves.
 """
 
@@ -16,9 +16,9 @@ from shared.domain.orders.search.conditions import nearest, runs_of
 log = logging.getLogger(__name__)
 
 _AT_ONCE = 5_000
-_BATCHES = 20  # of one event in one run: a large event is learnt over several
+_BATCHES = 20  # for one event in one run; a large event takes several runs
 
-# One look at the end of the primary key an event: ids are in the order of placing.
+# One look at the end of the primary key for each event: ids are in the order of placing.
 _BEHIND = """
 SELECT e.id FROM events e
   CROSS JOIN LATERAL (SELECT o.id FROM orders o WHERE o.event_id = e.id ORDER BY o.id DESC LIMIT 1) AS last
@@ -38,8 +38,9 @@ _ADD = """
 INSERT INTO order_words (event_id, word) SELECT %(event_id)s, unnest(%(words)s::text[]) ON CONFLICT DO NOTHING
 """
 _DONE = "UPDATE order_words_learnt SET until = %(until)s WHERE event_id = %(event_id)s"
-# Two letters more or fewer, and beginning with one of the first two that were typed: a small part of all words, found
-# by the primary key. What is far off is left out here, the rest is decided letter by letter.
+# Words that are at most two letters longer or shorter and begin with one of the first two typed letters: a small part
+# of all words, found by the primary key. Very different words are left out here; `nearest` compares the rest letter by
+# letter.
 _NEAR = """
 SELECT typed.run, near.word
   FROM unnest(%(runs)s::text[]) AS typed(run)
@@ -55,7 +56,10 @@ SELECT typed.run, near.word
 
 
 def learn_words(connection: psycopg.Connection[Any]) -> None:
-    """Learn the words of the orders that have come since, in bounded transactions; beside itself and twice is fine."""
+    """Learn the words of the orders placed since the last run, in transactions of limited size.
+
+    Two runs may work at the same time, and running twice has the same effect as once.
+    """
     for (event_id,) in connection.execute(_BEHIND).fetchall():
         for _ in range(_BATCHES):
             with connection.transaction():
@@ -67,7 +71,7 @@ def _learn(connection: psycopg.Connection[Any], event_id: UUID) -> int:
     which: dict[str, Any] = {"event_id": event_id}
     connection.execute(_BEGIN, which)
     learnt = connection.execute(_LOCK, which).fetchone()
-    if learnt is None:  # somebody else is at it
+    if learnt is None:  # another run is learning this event's words
         return 0
     rows = connection.execute(_NEXT, which | {"until": learnt[0], "at_once": _AT_ONCE}).fetchall()
     if rows:
@@ -78,24 +82,27 @@ def _learn(connection: psycopg.Connection[Any], event_id: UUID) -> int:
 
 
 def forget_words(connection: psycopg.Connection[Any], event_id: UUID) -> None:
-    """Forget an event's words; they are learnt anew from what its orders say by then. Inside a transaction.
+    """Forget an event's words; they are learnt again from what its orders say then. Runs inside a transaction.
 
-    For whoever takes names out of orders.
+    Code that removes names from orders calls this.
     """
     connection.execute("DELETE FROM order_words_learnt WHERE event_id = %s", [event_id])
     connection.execute("DELETE FROM order_words WHERE event_id = %s", [event_id])
 
 
 def tidy_index(connection: psycopg.Connection[Any]) -> None:
-    """Take into the search index what orders have left in front of it, so that no order has to."""
+    """Merge the search index's list of pending entries into the index, so that no order has to do it."""
     try:
         connection.execute("SELECT gin_clean_pending_list('ix_orders_search'::regclass)")
-    except psycopg.errors.InsufficientPrivilege:  # only the index's owner may; then the server's autovacuum does
+    except psycopg.errors.InsufficientPrivilege:  # only the index's owner may do it; else autovacuum does it
         log.debug("The search index belongs to another role")
 
 
 def meant_by(connection: psycopg.Connection[Any], event_id: UUID, q: str) -> list[list[str]]:
-    """For each word of a search that found nothing, the known words that may have been meant; none, if one has none."""
+    """Return, for each word of a search that found nothing, the known words that may have been meant.
+
+    Returns an empty list if there are none for one of the words.
+    """
     runs = runs_of(q)
     if not runs:
         return []

@@ -1,4 +1,4 @@
-"""What the team does for buyers: notes, and the confirmation once more (R-SALES-6, R-TKT-6)."""
+"""What the team does for buyers: it adds notes, and sends the confirmation again (R-SALES-6, R-TKT-6)."""
 
 import math
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ _LOCK = """
 SELECT status, customer, customer_email FROM orders
  WHERE event_id = %(event_id)s AND id = %(order_id)s FOR NO KEY UPDATE
 """
-# One mailbox may have many orders, of all its orders at most so many are sent again.
+# One mailbox may have many orders: the limit counts the resends of all of them together.
 _LOCK_CUSTOMER = "SELECT pg_advisory_xact_lock(hashtextextended('resend ' || %(event_id)s || ' ' || %(customer)s, 0))"
 _RECENT = """
 SELECT m.created_at FROM orders o
@@ -46,7 +46,7 @@ SELECT m.id AS message_id, o.customer_email AS to, m.created_at AS queued_at
 
 
 def add_note(session: Session, event_id: UUID, order_id: UUID, text: str, *, actor: Actor, now: datetime) -> NoteOut:
-    """Write something down about an order; raises `NoSuchOrder`."""
+    """Add a note to an order; raises `NoSuchOrder`."""
     if session.get(Order, (event_id, order_id)) is None:
         raise NoSuchOrder
     assert actor.user_id is not None
@@ -60,10 +60,11 @@ def add_note(session: Session, event_id: UUID, order_id: UUID, text: str, *, act
 def resend(
     session: Session, event_id: UUID, order_id: UUID, *, actor: Actor, idempotency: Idempotency, now: datetime
 ) -> UUID:
-    """Queue the confirmation with the tickets once more, with an audit entry and the key; returns the message's id.
+    """Queue the confirmation with the tickets again; return the message's id.
 
-    Raises `NoSuchOrder`, `NothingToSend`, and `ResentTooOften` so that nobody's mailbox can be flooded: three times an
-    hour for all of a customer's orders of the event. Locks the order, then the customer, the audit chain last.
+    Also stores an audit entry and the idempotency key. Raises `NoSuchOrder`, `NothingToSend`, and, so that nobody's
+    mailbox can be flooded, `ResentTooOften`: all of a customer's orders of the event together may be sent again three
+    times an hour. Locks the order, then the customer, and the audit chain last.
     """
     connection = driver_connection(session)
     which: dict[str, Any] = {"event_id": event_id, "order_id": order_id}
@@ -80,7 +81,8 @@ def resend(
     if len(recent) == RESENDS_AT_MOST:
         wait = math.ceil((recent[-1][0] + RESENDS_WITHIN - now).total_seconds())
         raise ResentTooOften(
-            f"It was sent {RESENDS_AT_MOST} times within the hour; try again in {wait} s.", retry_after_seconds=wait
+            f"Tickets were sent again {RESENDS_AT_MOST} times within an hour; try again in {wait} s.",
+            retry_after_seconds=wait,
         )
     payload = {"order_id": order_id, "resent_by": actor.user_id}
     message_id = enqueue(connection, event_id, ORDER_CONFIRMATION, payload, now=now)
@@ -91,7 +93,7 @@ def resend(
 
 
 def get_resend(session: Session, event_id: UUID, message_id: UUID) -> ResendOut:
-    """What was queued, and where it goes."""
+    """Return the message that was queued, and the address that it goes to."""
     which = {"event_id": event_id, "message_id": message_id}
     with driver_connection(session).cursor(row_factory=dict_row) as cursor:
         return ResendOut.model_validate(cursor.execute(_RESENT, which).fetchone())

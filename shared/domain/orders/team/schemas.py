@@ -10,7 +10,7 @@ from shared.kit.fields import Input, Moment, Output, Paragraphs
 
 
 class Person(Output):
-    """Somebody of the team."""
+    """A member of the team."""
 
     id: UUID | None
     name: str | None
@@ -18,7 +18,7 @@ class Person(Output):
 
 
 class NoteIn(Input):
-    """What to write down about an order; buyers never see it."""
+    """A note to add to an order; buyers never see it."""
 
     text: Paragraphs
 
@@ -33,7 +33,7 @@ class NoteOut(Output):
 
 
 class ResendOut(Output):
-    """The confirmation is on its way again; how far it is tells the order's timeline."""
+    """The confirmation is on its way again; the order's timeline shows how far it is."""
 
     message_id: UUID
     to: str
@@ -63,13 +63,13 @@ class TimelineEntry(Output):
         "note",
         "changed",
     ]
-    actor: Person | None = Field(description="Who of the team did it; null where the buyer or the system did.")
-    detail: dict[str, Any] = Field(description="What is known of it: amounts in cents, reasons, states.")
+    actor: Person | None = Field(description="The team member who did it; null if the buyer or the system did.")
+    detail: dict[str, Any] = Field(description="What is known about it: amounts in cents, reasons, states.")
 
 
 class TeamOrderOut(OrderOut):
-    """An order with what only the team sees."""
+    """An order, with the parts that only the team sees."""
 
     channel: Channel
-    notes: list[NoteOut] = Field(description="The oldest first.")
-    timeline: list[TimelineEntry] = Field(description="All that has happened, in the order in which it did.")
+    notes: list[NoteOut] = Field(description="The team's notes, the oldest first.")
+    timeline: list[TimelineEntry] = Field(description="All that has happened to the order, the oldest first.")

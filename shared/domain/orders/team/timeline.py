@@ -1,13 +1,13 @@
-"""What has happened to an order, read from where each thing is on record (R-SALES-6): nothing is written for it.
+"""What has happened to an order, read from the records of each thing; the timeline itself is not stored (R-SALES-6).
 
-| Kind | Where it stands |
+| Kind | Where it is read from |
 |---|---|
 | `placed`, `paid`, `ended` | the order's own times |
-| `payment_…` | the payment: begun, then how it stands now; when it succeeded says the ledger |
-| `refund_…` | the refund: decided by whom, then how far the money is; how many tickets it took says the audit trail |
+| `payment_…` | the payment: its beginning, then its present state; the ledger says when it succeeded |
+| `refund_…` | the refund: who decided it, then how far the money is; the audit trail says how many tickets it took |
 | `email` | the outbox: sent, waiting or failed, and who had it sent again |
 | `note` | the team's notes |
-| `changed` | the audit trail, for all else that the team did |
+| `changed` | the audit trail, for everything else that the team did |
 """
 
 from datetime import datetime
@@ -26,7 +26,7 @@ from shared.kit.db.unit_of_work import driver_connection
 _MESSAGES = {kind.name: kind for kind in KINDS if kind.timeline is not None}
 _AT_MOST = 500  # of each kind, the newest
 
-# An audit entry that says the same as another record: told there.
+# Audit entries that only repeat another record: the timeline shows that record instead.
 _TOLD_ELSEWHERE = ("refund", "resent")
 
 _PLACED = """
@@ -72,7 +72,7 @@ type _Row = dict[str, Any]
 
 
 def with_history(session: Session, order: OrderOut) -> TeamOrderOut:
-    """An order as the team sees it: with its notes, and all that has happened to it, in the order in which it did."""
+    """Return an order as the team sees it: with its notes, and all that has happened to it, the oldest first."""
     connection = driver_connection(session)
     told = list(_TOLD_ELSEWHERE)
     shown = list(_MESSAGES)
@@ -101,7 +101,7 @@ def with_history(session: Session, order: OrderOut) -> TeamOrderOut:
 
 
 def note_of(connection: psycopg.Connection[Any], event_id: UUID, order_id: UUID, note_id: UUID) -> NoteOut:
-    """One note, as the list shows it."""
+    """Return one note, as the list shows it."""
     which = {"event_id": event_id, "order_id": order_id, "at_most": _AT_MOST}
     with connection.cursor(row_factory=dict_row) as cursor:
         return next(_note_out(row) for row in cursor.execute(_NOTES, which) if row["id"] == note_id)
@@ -123,7 +123,7 @@ def _own(row: _Row, changes: list[_Row]) -> list[TimelineEntry]:
         entries.append(_entry(row["paid_at"], "paid", method=row["payment_method"]))
     by_team = any(change["at"] == row["ended_at"] and change["field"] == "status" for change in changes)
     if row["ended_at"] is not None and not by_team:
-        # What came to nothing and was paid after all is none of these any more: its time was up.
+        # An order that ended and was paid after all has none of these states any more: it had expired.
         status = row["status"] if row["status"] in {"cancelled", "expired", "failed"} else "expired"
         entries.append(_entry(row["ended_at"], "ended", status=status))
     return entries

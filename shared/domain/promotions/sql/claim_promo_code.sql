@@ -1,5 +1,5 @@
--- Claims one use of a promo code for a customer, guarded like the stock: under the terms that were read, only below the
--- code's and the customer's limits; else it raises BX002 and so undoes the caller's transaction.
+-- Claims one use of a promo code for a customer, guarded like the stock: it needs the terms that were read, and a count
+-- below the code's and the customer's limits. Otherwise it raises BX002 and so undoes the caller's transaction.
 CREATE OR REPLACE FUNCTION claim_promo_code(
   the_event uuid, the_code uuid, known_terms bigint, the_customer text, max_per_customer bigint
 ) RETURNS void LANGUAGE plpgsql AS $$

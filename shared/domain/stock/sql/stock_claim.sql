@@ -1,7 +1,7 @@
--- Takes what an order asks for: one guarded UPDATE a row, in id order, so that two orders never wait for each other in a
--- circle. A claim names the terms (price, window, …) that it was computed under. Where they have changed, or too little
--- is left, it raises BX001 and so undoes the caller's transaction. An order that still has to be paid holds; one that is
--- paid at once sells.
+-- Takes what an order asks for, with one guarded UPDATE for each row, in id order, so that two orders never deadlock. A
+-- claim names the terms (price, window, …) that it was computed under. If they have changed, or too little is left, the
+-- function raises BX001 and so undoes the caller's transaction. An order that still has to be paid holds the stock; an
+-- order that is paid at once sells it.
 CREATE OR REPLACE FUNCTION stock_claim(
   the_event uuid, ids uuid[], quantities bigint[], known_terms bigint[], only_hold boolean
 ) RETURNS void LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
--- At most so many tickets of an event for one customer: they are counted, one order of a customer after the other. The
--- lock is the customer's own; it ends with the transaction. Each statement sees what was committed before it began, so
--- the count sees the order of whoever held the lock before. Raises BX004, whose DETAIL is how many the customer has.
+-- Limits how many tickets of an event one customer may have. A lock for the customer, which ends with the transaction,
+-- lets only one of their orders through at a time. Each statement sees what was committed before it began, so the count
+-- includes the order that held the lock before. Raises BX004; its DETAIL is how many tickets the customer has.
 CREATE OR REPLACE FUNCTION stock_claim_for_customer(
   the_event uuid, the_order uuid, the_customer text, wanted bigint, at_most bigint
 ) RETURNS void LANGUAGE plpgsql AS $$

@@ -1,4 +1,5 @@
--- For a payment that arrives after its order has expired: what was agreed is sold if it is still there. Raises BX001.
+-- For a payment that arrives after its order has expired: sells what was ordered if it is still available. Raises
+-- BX001.
 CREATE OR REPLACE FUNCTION stock_retake(the_event uuid, ids uuid[], quantities bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,5 +1,5 @@
--- What is held becomes sold, or free again; what was sold comes back. In id order, as claims lock. The CHECKs on the
--- table see to it that nothing is given back twice.
+-- Makes held stock sold, or free again, and sold stock free again. It works in id order, as claims do. The CHECKs on
+-- the table ensure that nothing is given back twice.
 CREATE OR REPLACE FUNCTION stock_settle(the_event uuid, ids uuid[], held_more bigint[], sold_more bigint[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
