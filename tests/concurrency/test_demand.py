@@ -284,7 +284,7 @@ TRIES = 3
 def claim_by_version(connection: psycopg.Connection[Any]) -> str:
     """Read, write down the order, and claim if nobody has claimed since; after three tries the buyer is sent away."""
     for _ in range(TRIES):
-        row = connection.execute("SELECT sold, quantity_limit, version FROM stock").fetchone()
+        row = connection.execute("SELECT sold, quantity_limit, version FROM tally").fetchone()
         assert row is not None
         if row[0] >= row[1]:
             return "sold out"
@@ -302,7 +302,7 @@ def write_down(connection: psycopg.Connection[Any], condition: LiteralString, *p
     """Insert an order and claim a ticket for it under the condition, or neither."""
     connection.execute("BEGIN")
     connection.execute("INSERT INTO bought VALUES (%s)", [uuid.uuid4()])
-    claim = "UPDATE stock SET sold = sold + 1, version = version + 1 WHERE " + condition
+    claim = "UPDATE tally SET sold = sold + 1, version = version + 1 WHERE " + condition
     claimed = connection.execute(claim, parameters).rowcount == 1
     connection.execute("COMMIT" if claimed else "ROLLBACK")
     return claimed
@@ -314,8 +314,8 @@ def test_positive_control_comparing_versions_sends_buyers_away_while_tickets_rem
 ):
     """A hundred buyers for a hundred tickets, in SQL alone: why stock is guarded and not versioned (decision 6)."""
     with psycopg.connect(fresh_database, autocommit=True) as connection:
-        connection.execute("CREATE TABLE stock (sold int, quantity_limit int, version int)")
-        connection.execute("INSERT INTO stock VALUES (0, 100, 1)")
+        connection.execute("CREATE TABLE tally (sold int, quantity_limit int, version int)")
+        connection.execute("INSERT INTO tally VALUES (0, 100, 1)")
         connection.execute("CREATE TABLE bought (id uuid PRIMARY KEY)")
     barrier = threading.Barrier(100)
 
@@ -328,6 +328,6 @@ def test_positive_control_comparing_versions_sends_buyers_away_while_tickets_rem
         got = Counter(crowd.map(buy, range(100)))
 
     print(f"{claim.__name__}: {dict(got)}")
-    assert query(fresh_database, "SELECT sold, (SELECT count(*) FROM bought) FROM stock") == [(got["bought"],) * 2]
+    assert query(fresh_database, "SELECT sold, (SELECT count(*) FROM bought) FROM tally") == [(got["bought"],) * 2]
     assert got["bought"] + got["try again"] == 100
     assert (got["bought"] == 100) is all_have_one

@@ -22,7 +22,7 @@ SELECT 1 FROM custom_options WHERE event_id = %(event)s FOR KEY SHARE;
 SELECT 1 FROM events WHERE id = %(event)s FOR KEY SHARE
 """
 CLAIM = """
-SELECT claim_stock(event_id, ARRAY[package_id], ARRAY[1]::bigint[], ARRAY[terms], false)
+SELECT stock_claim(event_id, ARRAY[id], ARRAY[1]::bigint[], ARRAY[terms], false)
   FROM stock WHERE id = %s
 """
 

@@ -121,7 +121,7 @@ def test_a_message_that_only_a_newer_version_knows_waits_for_that_version(
         " WHERE id = %s RETURNING 1",
         message_id,
     )
-    mail_box.wait_for(lambda mail: mail["Message-ID"].startswith(f"<{message_id}@"))
+    mail_box.wait_for(lambda mail: str(mail["Message-ID"]).startswith(f"<{message_id}@"))
     done = "SELECT attempts, last_error FROM outbox WHERE id = %s AND done_at IS NOT NULL"
     assert poll(lambda: query(database_url, done, message_id)) == [(1, None)]
 

@@ -16,8 +16,6 @@ from tests.http.test_reconciliation import harm, lose_tickets
 
 Request = Callable[[], httpx.Response]
 
-SHORTLY = 20.0
-
 
 @pytest.fixture(scope="module")
 def host(start_module_host, module_database, second_storage):
@@ -137,7 +135,7 @@ def test_each_way_to_write_a_message_keeps_the_trace_and_has_it_done(way, evenin
     of_trace = "SELECT kind FROM outbox WHERE payload ->> 'traceparent' LIKE %s ORDER BY kind"
     assert [kind for (kind,) in query(module_database, of_trace, f"00-{trace}-%")] == WAYS[way]
     waiting = "SELECT kind, last_error FROM outbox WHERE payload ->> 'traceparent' LIKE %s AND done_at IS NULL"
-    poll(lambda: query(module_database, waiting, f"00-{trace}-%") == [], SHORTLY)
+    poll(lambda: query(module_database, waiting, f"00-{trace}-%") == [])
 
 
 def test_a_refused_order_has_nothing_published(evening, module_database):

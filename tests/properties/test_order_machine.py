@@ -403,7 +403,7 @@ class Orders(RuleBasedStateMachine):
         if not hasattr(self, "desk"):
             return
         event_id = self.desk.event_id
-        stock = self.desk.rows("SELECT package_id, held, sold FROM stock WHERE event_id = %s", event_id)
+        stock = self.desk.rows("SELECT id, held, sold FROM stock WHERE event_id = %s", event_id)
         assert {row[0]: row[1:] for row in stock} == {id_: (p.held, p.sold) for id_, p in self.packages.items()}
         uses = self.desk.rows("SELECT promo_code_id, uses FROM promo_code_stock WHERE event_id = %s", event_id)
         assert {self.codes[id_]: count for id_, count in uses} == {code: self.uses[code] for code in CODES}
