@@ -228,7 +228,7 @@ class PackageOut(Output):
     currency: str
     seats_per_package: int
     quantity_limit: int | None
-    sold_count: int = Field(description="Packages sold, not seats.")
+    sold_count: int = Field(description="Packages sold, not tickets.")
     held_count: int
     remaining: int | None = Field(description="Null where there is no limit.")
     display_order: int
