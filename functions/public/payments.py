@@ -87,7 +87,7 @@ def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
     ),
 )
 def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOut:
-    """Report that the buyer has paid. The app asks the payment provider, and if it confirms, the order is paid.
+    """Report that the buyer has paid. The app asks the payment provider; if the provider confirms, the order is paid.
 
     Where the provider's webhook messages arrive, this is not needed, but it saves the buyer from waiting for them.
     """

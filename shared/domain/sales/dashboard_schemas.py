@@ -63,7 +63,7 @@ class RefundSums(Output):
 
 
 class Problems(Output):
-    """What needs attention; apart from `orders_pending`, everything is zero while all is well."""
+    """What needs attention; apart from `orders_pending`, every count is zero while all is well."""
 
     book_findings: int = Field(description="How many findings the last check of the books had; see `reconciliation`.")
     books_checked_at: Moment | None
