@@ -1,8 +1,12 @@
-"""The function app: registers every blueprint, nothing else. A missing or bad setting stops it here, by name."""
+"""The function app: it registers every blueprint, and does nothing else.
+
+A missing or bad setting stops the start here; the error names the setting.
+"""
 
 import gc
 
-gc.disable()  # until all is imported: nothing of it is garbage, and each look at it takes longer than the one before
+# Off until everything is imported: nothing imported is garbage, and each collection takes longer than the one before.
+gc.disable()
 
 import azure.functions as func  # noqa: E402
 
@@ -11,7 +15,7 @@ from shared.kit.settings.app import app_settings  # noqa: E402
 from shared.kit.settings.telemetry import telemetry_settings  # noqa: E402
 from shared.settings import read_settings  # noqa: E402
 
-read_settings()  # before the imports below read any, so that all faults are told at once
+read_settings()  # before the imports below read any setting, so that one error names all faults
 logs.set_up(telemetry_settings(), is_local=app_settings().is_local)
 telemetry.start(telemetry_settings())
 
@@ -24,6 +28,6 @@ for endpoints in (*ENDPOINTS, platform.bp):
 for background in BACKGROUND:
     app.register_functions(background)
 
-# What has been imported stays for good. A full collection would look through all of it, for 90 ms at a time.
+# What has been imported is never freed. Without this, each full collection would look through all of it (90 ms).
 gc.freeze()
 gc.enable()

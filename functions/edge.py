@@ -1,4 +1,4 @@
-"""How this app's endpoints are declared: the kit's blueprint with the domain's gate, and the gate for buyers."""
+"""How this app declares its endpoints: with the kit's blueprint and the domain's gate, and with a gate for buyers."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -25,28 +25,28 @@ _ORDER_LINKS = RateLimit("order_links", lambda: order_settings().rate_limit_orde
 
 
 def endpoints(tag: str, *, after_write: Callable[[Call], None] | None = None) -> Blueprint:
-    """Return a blueprint whose routes appear under `tag`; `after_write` runs when one of them has changed something."""
+    """Return a blueprint whose routes appear under `tag`; `after_write` runs after a route that changes something."""
     return Blueprint(tag, gate=admit, public=Permission.PUBLIC, after_write=after_write)
 
 
 def open_order(call: Call, order_id: UUID, *, to_pay: bool = False) -> OrderOut:
-    """Return an order to whoever has its link or is its signed-in customer; wrong links are counted.
+    """Return an order, if the caller has its link or is its signed-in customer; wrong links are counted.
 
-    `to_pay`: a right link passes however many wrong ones came from the same address. Raises `NoSuchOrder`,
-    `TooManyRequests`.
+    With `to_pay` a right link always passes, even if many wrong ones came from the same address. Raises `NoSuchOrder`
+    or `TooManyRequests`.
     """
     with counting_misses(_ORDER_LINKS, call, NoSuchOrder, lets_hits_pass=to_pay):
         return reopen_order(call, order_id)
 
 
 def lock_order(call: Call, order_id: UUID) -> UUID:
-    """Lock an order for whoever `open_order` opens it for, until the transaction ends; returns its event."""
+    """Lock an order until the transaction ends, for the same callers as `open_order`; returns its event's id."""
     with counting_misses(_ORDER_LINKS, call, NoSuchOrder):
         return queries.lock_order(call.session, order_id, actor=call.actor, token=_link_of(call))
 
 
 def reopen_order(call: Call, order_id: UUID) -> OrderOut:
-    """Return an order as it is now to whoever has opened it before; a wrong link is refused, but not counted again."""
+    """Return an order as it is now, after `open_order` or `lock_order`; a wrong link is refused, but not counted."""
     return queries.get_order(call.session, order_id, actor=call.actor, token=_link_of(call))
 
 
@@ -55,25 +55,25 @@ def _link_of(call: Call) -> str | None:
 
 
 def forget_promo_code(call: Call, code: str | None) -> None:
-    """Forget, after the commit, what the cache knows of a promo code: an order redeems it."""
+    """Drop a promo code from the cache after the commit, because the order redeems it."""
     if code is not None:
         key = cache_key(call.event_id, code.strip().upper())
         call.unit_of_work.after_commit(lambda: cache().drop(key))
 
 
 def drop_package_list(call: Call) -> None:
-    """Forget the cached list of the event's packages, and how many are sold: something that it shows has changed."""
+    """Drop the cached list of the event's packages and their sales counts, because something in them has changed."""
     if call.event is not None:
         drop_package_list_of(call.event)
 
 
 def drop_package_list_of(event_id: UUID) -> None:
-    """Forget the list of an event that the address does not name."""
+    """Do the same for an event that the request's path does not name."""
     cache().drop(*_shown_of(event_id))
 
 
 def drop_what_buyers_change(call: Call) -> None:
-    """Forget the same after an order; in a rush, once for many of them."""
+    """Do the same after an order; in a rush of orders, once for many of them."""
     cache().drop_in_a_rush(*_shown_of(call.event_id))
 
 

@@ -1,4 +1,4 @@
-"""The functions behind uploaded images: one that validates each, and a timer that forgets none."""
+"""The functions for uploaded images: one validates each upload, and a timer checks the uploads that it missed."""
 
 import azure.functions as func
 
@@ -25,13 +25,13 @@ def validate_image(upload: func.InputStream) -> None:
     """Turn an upload into the package's WebP images, or refuse it with a reason."""
     with job("validate_image"):
         assert upload.name is not None
-        # The runtime tells no length of an empty blob.
+        # For an empty blob the runtime gives no length.
         validate_upload(upload.name.partition("/")[2], upload.read, size=upload.length or 0, now=utc_now())
 
 
 @bp.function_name("clean_uploads")
 @bp.timer_trigger(arg_name="timer", schedule=image_settings().uploads_schedule, use_monitor=False)
 def clean_uploads(timer: func.TimerRequest) -> None:
-    """Check uploads that wait for a verdict or whose event was lost, end those that never came, remove leftovers."""
+    """Check uploads that wait or whose event was lost, refuse those that never arrived, and remove leftover files."""
     with job("clean_uploads"):
         clean(now=utc_now())

@@ -1,4 +1,4 @@
-"""What Prometheus is told of the business: read from the database when it asks, so that all instances agree."""
+"""The business metrics for Prometheus, read from the database at each request, so that all instances agree."""
 
 from collections.abc import Iterable
 from typing import LiteralString
@@ -31,8 +31,8 @@ SELECT (SELECT count(*) FROM audit_log WHERE entity_type = 'ticket_package' AND 
        (SELECT count(*) FROM orders
          WHERE status = 'pending' AND expires_at < now() - interval '5 minutes') AS overdue
 """
-# What waits is in a small index of its own, however many messages have been done. A message that was tried as often as
-# its queue brings it waits for somebody, and no longer for its turn.
+# Waiting messages are in a small index of their own, even if many messages are done. An e-mail that has used all its
+# attempts waits for a person and no longer for its turn, so it does not count for the oldest e-mail.
 _OUTBOX: LiteralString = """
 SELECT count(*) FILTER (WHERE last_error IS NULL) AS waiting,
        count(*) FILTER (WHERE last_error IS NOT NULL) AS failing,
@@ -44,7 +44,7 @@ SELECT count(*) FILTER (WHERE last_error IS NULL) AS waiting,
 
 
 def business_metrics() -> Iterable[Metric]:
-    """Yield what can be known now; what is away is said to be away, and the rest is told all the same."""
+    """Yield every metric that can be read now. A service that is down is reported so; the others are still read."""
     up: dict[str, bool] = {}
     try:
         found = list(_from_database())
@@ -77,25 +77,25 @@ def _from_database() -> Iterable[Metric]:
     assert outbox is not None
     packages, redeemed, orders, tickets, overdue = counts
     waiting, failing, oldest_mail, oldest_payment = outbox
-    yield CounterMetricFamily("ticket_packages_created", "Ticket packages made.", value=packages)
+    yield CounterMetricFamily("ticket_packages_created", "Ticket packages created.", value=packages)
     yield CounterMetricFamily("promo_codes_redeemed", "Orders placed with a promo code.", value=redeemed)
     yield CounterMetricFamily("ticket_purchases", "Orders placed.", value=orders)
     yield gauge("tickets_sold", "Tickets sold and not returned.", [({}, float(tickets))])
-    yield gauge("boxoffice_overdue_orders", "Orders that hold tickets 5 min after their time; 0.", [({}, overdue)])
+    yield gauge("boxoffice_overdue_orders", "Orders holding tickets 5 min after expiry; must be 0.", [({}, overdue)])
     yield gauge(
         "boxoffice_outbox_messages",
-        "Messages not yet done, by whether an attempt has failed.",
+        "Messages that are not done yet, by whether an attempt has failed.",
         [({"state": "waiting"}, waiting), ({"state": "failing"}, failing)],
     )
     yield gauge(
         "boxoffice_outbox_oldest_seconds",
-        "How long the oldest message waits that is still to be tried, by its queue.",
+        "How long the oldest message that is still to be tried has waited, by queue.",
         [({"queue": Queue.EMAIL}, oldest_mail), ({"queue": Queue.PAYMENTS}, oldest_payment)],
     )
-    yield gauge("boxoffice_stock_drift", "Packages by which stock and orders differ; 0.", [({}, drift)])
+    yield gauge("boxoffice_stock_drift", "Packages by which stock and orders differ; must be 0.", [({}, drift)])
     yield gauge(
         "boxoffice_reconciliation_findings",
-        "What the last checks of the books have found, by kind; 0.",
+        "Findings of the last checks of the books, by kind; must be 0.",
         [({"kind": kind}, count) for kind, count in findings.items()],
     )
 
@@ -103,11 +103,11 @@ def _from_database() -> Iterable[Metric]:
 def _of_queues(lengths: dict[str, int]) -> Iterable[Metric]:
     yield gauge(
         "boxoffice_queue_messages",
-        "About how many messages are on a queue.",
+        "How many messages are on a queue, approximately.",
         [({"queue": name}, length) for name, length in lengths.items() if name not in POISON_QUEUES],
     )
     yield gauge(
         "boxoffice_poison_messages",
-        "Messages that failed five times and wait for somebody to look at them.",
+        "Messages that failed five times and wait for a person to look at them.",
         [({"queue": name}, lengths[name]) for name in POISON_QUEUES],
     )

@@ -1,4 +1,4 @@
-"""The outbox's functions: a timer that publishes what was left, and the queues that bring messages to be done."""
+"""The outbox's functions: a timer publishes messages that were left, and queue functions do the messages."""
 
 import logging
 
@@ -23,7 +23,7 @@ register(KINDS)
 @bp.function_name("publish_outbox")
 @bp.timer_trigger(arg_name="timer", schedule=messaging_settings().outbox_schedule, use_monitor=False)
 def publish_outbox(timer: func.TimerRequest) -> None:
-    """Put on the queue what could not be put there right after its commit."""
+    """Put messages on their queues that could not be put there right after their commit."""
     with job("publish_outbox"):
         publish_waiting()
 
@@ -39,16 +39,17 @@ def deliver_email(message: func.QueueMessage) -> None:
 @bp.function_name("settle_payment")
 @bp.queue_trigger(arg_name="message", queue_name=Queue.PAYMENTS.value, connection="AzureWebJobsStorage")
 def settle_payment(message: func.QueueMessage) -> None:
-    """Tell the payment provider what was decided: refunds, payments to give up."""
+    """Tell the payment provider what was decided: refunds, and payments to give up."""
     with job("settle_payment"):
         _work_through(Queue.PAYMENTS, message, failure="The payment provider could not be told")
 
 
 def _work_through(queue: Queue, queue_message: func.QueueMessage, *, failure: str) -> None:
-    """Do all that one queue message carries.
+    """Do all outbox messages that one queue message carries.
 
-    A message that fails in company is put back on its own, so that it can't keep the others waiting; one that fails
-    alone fails the function: the host brings it again, and after five times puts it on the poison queue.
+    An outbox message that fails together with others is put back on the queue on its own, so that it can't delay the
+    others. If it fails alone, the function fails: the host brings it again, and moves it to the poison queue after five
+    attempts.
     """
     addresses = addresses_in(queue_message.get_body())
     with Mailer(mail_settings()) as mailer:

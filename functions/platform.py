@@ -1,4 +1,4 @@
-"""Health, metrics and the reference."""
+"""Health, metrics and the API reference."""
 
 import hmac
 import time
@@ -28,7 +28,7 @@ from shared.kit.storage.account import StorageDown, ping_storage, storage_errors
 
 VERSION = "0.1.0"
 JSON = "application/json"
-# The reference is one page that loads nothing and runs nothing.
+# The reference is one page that loads no other file and runs no script.
 _REFERENCE_POLICY = {"Content-Security-Policy": f"{reference.CONTENT_SECURITY_POLICY}; img-src data:"}
 
 bp = endpoints("Platform")
@@ -42,12 +42,12 @@ class Dependency(Output):
 
 
 class Health(Output):
-    """Whether the app can serve: `degraded` without Redis, storage or some setting, `down` without the database."""
+    """Whether the app can serve: `degraded` without Redis, the storage or a setting, `down` without the database."""
 
     status: Literal["ok", "degraded", "down"]
     dependencies: dict[str, Dependency]
     unresolved_settings: list[str] = Field(
-        description="Settings that the app runs without: their Key Vault references were not resolved. `degraded`."
+        description="Settings that are missing because their Key Vault references were not resolved (`degraded`)."
     )
 
 
@@ -59,13 +59,13 @@ class Alive(Output):
 
 @bp.get("v1/health/live", permission=Permission.PUBLIC, takes_tokens=False)
 def health_live(call: Call) -> Alive:
-    """Tell that the process answers."""
+    """Check that the process answers."""
     return Alive()
 
 
 @bp.get("v1/health/ready", permission=Permission.PUBLIC, takes_tokens=False, also=(503,))
 def health_ready(call: Call) -> Answer[Health]:
-    """Tell whether the app can serve, and how its dependencies are. 503 only when the database is down."""
+    """Check whether the app can serve, and how its dependencies are. It answers 503 only if the database is down."""
     dependencies = {"database": _database(), "redis": _redis(), "storage": _storage()}
     down = {name for name, dependency in dependencies.items() if dependency.state == "down"}
     unresolved = unresolved_references()
@@ -113,10 +113,10 @@ def _since(started: float) -> float:
     refusals=(Unauthenticated,),
 )
 def get_metrics(call: Call) -> Content:
-    """Read the metrics in Prometheus' text format; where `METRICS_KEY` is set, with it as bearer token."""
+    """Read the metrics in Prometheus' text format. If `METRICS_KEY` is set, send it as the bearer token."""
     key = app_settings().metrics_key
     if key and not hmac.compare_digest(call.headers.get("authorization", "").encode(), f"Bearer {key}".encode()):
-        raise Unauthenticated("The metrics need their own key as bearer token.")
+        raise Unauthenticated("The metrics need their own key as the bearer token.")
     return Content(metrics.render(business_metrics), metrics.CONTENT_TYPE)
 
 

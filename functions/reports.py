@@ -1,4 +1,4 @@
-"""The timer function that keeps summaries warm, and writes and removes reports."""
+"""The timer function that refreshes sales summaries, and writes and removes reports."""
 
 import logging
 from datetime import timedelta
@@ -18,10 +18,10 @@ bp = func.Blueprint()
 @bp.function_name("refresh_sales")
 @bp.timer_trigger(arg_name="timer", schedule=report_settings().sales_refresh_schedule, use_monitor=False)
 def refresh_sales(timer: func.TimerRequest) -> None:
-    """Refresh the cached summaries where something was sold; write the reports that are due, remove outdated ones."""
+    """Refresh the cached summaries of events with new sales, write due reports, and remove outdated reports."""
     with job("refresh_sales"):
         try:
             warm_summaries(now=utc_now())
-        except Exception:  # without them everything is right, and a little slower
+        except Exception:  # without the refresh all figures are still right, only slower to read
             log.exception("The sales summaries could not be refreshed")
         keep_reports(sales_every=timedelta(minutes=report_settings().sales_export_minutes))

@@ -1,4 +1,4 @@
-"""Every group of endpoints, in the order of the reference; and what runs in the background."""
+"""Every group of endpoints, in the order of the reference, and the functions that run in the background."""
 
 from functions import images, outbox, reports, upkeep
 from functions.admin import audit, members, options, packages, privacy, promo_codes, reconciliation, sales

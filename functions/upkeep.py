@@ -1,4 +1,4 @@
-"""The timer functions that keep the house in order. Each may run twice, late, and beside itself."""
+"""The timer functions for upkeep. Each may run twice, late, and at the same time as another run of itself."""
 
 import azure.functions as func
 
@@ -21,7 +21,7 @@ bp = func.Blueprint()
 @bp.function_name("archive_audit")
 @bp.timer_trigger(arg_name="timer", schedule=audit_settings().audit_archive_schedule, use_monitor=True)
 def archive_audit(timer: func.TimerRequest) -> None:
-    """Archive the closed months of every audit trail, then prune what is older than seven years and proven."""
+    """Archive the closed months of every audit trail, then prune proven months older than seven years."""
     with job("archive_audit"):
         now = utc_now()
         upkeep.archive_closed_months(now=now)
@@ -31,7 +31,7 @@ def archive_audit(timer: func.TimerRequest) -> None:
 @bp.function_name("apply_retention")
 @bp.timer_trigger(arg_name="timer", schedule=privacy_settings().retention_schedule, use_monitor=True)
 def apply_retention(timer: func.TimerRequest) -> None:
-    """Erase personal data of events long over, and prune messages that have served, as the settings say."""
+    """Erase personal data of events that ended long ago, and prune old messages, as the settings say."""
     config = privacy_settings()
     rules = retention.Rules(
         personal_data_days=config.personal_data_days,
@@ -45,7 +45,7 @@ def apply_retention(timer: func.TimerRequest) -> None:
 @bp.function_name("release_expired")
 @bp.timer_trigger(arg_name="timer", schedule=order_settings().release_schedule, use_monitor=False)
 def release_expired(timer: func.TimerRequest) -> None:
-    """Let go what orders held whose time to pay is up; whoever needs it sooner does the same."""
+    """Release what expired orders hold. An order that needs it sooner does the same, without waiting for this."""
     with job("release_expired"), raw_connection() as connection:
         release_all_overdue(connection, now=utc_now())
 
@@ -53,7 +53,7 @@ def release_expired(timer: func.TimerRequest) -> None:
 @bp.function_name("reconcile")
 @bp.timer_trigger(arg_name="timer", schedule=ledger_settings().reconcile_schedule, use_monitor=False)
 def reconcile(timer: func.TimerRequest) -> None:
-    """Check the books of every event in which something happens; what differs is logged, counted and listed."""
+    """Check the books of every event in which something happens; differences are logged, counted and listed."""
     with job("reconcile"):
         reconcile_all(now=utc_now())
 
@@ -61,7 +61,7 @@ def reconcile(timer: func.TimerRequest) -> None:
 @bp.function_name("tend_order_search")
 @bp.timer_trigger(arg_name="timer", schedule=order_settings().order_search_schedule, use_monitor=False)
 def tend_order_search(timer: func.TimerRequest) -> None:
-    """Learn the words of new orders, and tidy the index they are found by, so that no order waits for either."""
+    """Learn the words of new orders, and tidy the search index, so that no order has to wait for either."""
     with job("tend_order_search"), raw_connection() as connection:
         learn_words(connection)
         tidy_index(connection)

@@ -1,4 +1,4 @@
-"""Every table of the app, for Alembic; nothing else imports this."""
+"""Every table of the app, for Alembic; nothing else imports this module."""
 
 from shared.domain.access import models as access
 from shared.domain.audit import models as audit

@@ -41,5 +41,8 @@ GROUPS: tuple[type[Group], ...] = (
 
 
 def read_settings() -> None:
-    """Read all settings at the start of the process; raises `SettingsError` that names every missing or bad one."""
+    """Read all settings at the start of the process.
+
+    Raises one `SettingsError`, which names every setting that is missing or bad.
+    """
     read_all(GROUPS)

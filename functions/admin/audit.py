@@ -23,7 +23,7 @@ def list_audit_trail(call: Call, query: AuditQuery) -> Page[AuditEntryOut]:
 
 @bp.get("v1/admin/events/{event_id}/audit-trail/verify", permission=Permission.AUDIT_READ)
 def verify_audit_trail(call: Call) -> ChainReport:
-    """Verify that nobody has changed, removed or inserted an entry of the trail; names the first that does not fit."""
+    """Verify that nobody has changed, removed or inserted an entry of the trail, and name the first wrong one."""
     get_event(call.session, call.event_id)
     return queries.verify_chain(call.session, call.event_id)
 
@@ -42,7 +42,7 @@ def list_audit_archives(call: Call, query: PageQuery) -> Page[AuditArchiveOut]:
     refusals=(NoSuchArchive,),
 )
 def download_audit_archive(call: Call, month: str) -> Redirect:
-    """Download a month (such as 2027-04) of the trail: redirects to a link that works for ten minutes."""
+    """Download a month (such as 2027-04) of the trail: the answer redirects to a link that works for ten minutes."""
     with storage_errors():
         return Redirect(archives.download_link(call.session, call.event_id, month, now=call.now))
 
@@ -53,8 +53,8 @@ def download_audit_archive(call: Call, month: str) -> Redirect:
     refusals=(NoSuchPackage,),
 )
 def list_package_audit_trail(call: Call, package_id: UUID, query: PageQuery) -> Page[AuditEntryOut]:
-    """List what was changed in a ticket package, the newest change first; also in one that is deleted."""
+    """List what was changed in a ticket package, the newest change first; this also works for a deleted package."""
     trail = queries.list_package_entries(call.session, call.event_id, package_id, query)
     if trail.total == 0:
-        raise NoSuchPackage  # each has at least the entry of its making
+        raise NoSuchPackage  # every package has at least the entry of its creation
     return trail

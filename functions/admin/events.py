@@ -48,7 +48,7 @@ def update_event(call: Call, body: EventPatch) -> EventOut:
     "v1/admin/events/{event_id}/publish", permission=Permission.EVENTS_WRITE, refusals=(EventCancelled, StaleVersion)
 )
 def publish_event(call: Call) -> EventOut:
-    """Publish an event: everybody sees it and may buy. Publishing twice changes nothing."""
+    """Publish an event: everybody can see it and buy tickets. Publishing twice changes nothing."""
     return EventOut.model_validate(
         commands.publish_event(call.session, call.event_id, actor=call.actor, if_match=call.if_match, now=call.now)
     )
@@ -56,7 +56,7 @@ def publish_event(call: Call) -> EventOut:
 
 @bp.post("v1/admin/events/{event_id}/cancel", permission=Permission.EVENTS_WRITE, refusals=(StaleVersion,))
 def cancel_event(call: Call) -> EventOut:
-    """Cancel an event for good: from the answer on, nothing more is sold."""
+    """Cancel an event for good: after the answer, nothing more is sold."""
     return EventOut.model_validate(
         commands.cancel_event(call.session, call.event_id, actor=call.actor, if_match=call.if_match, now=call.now)
     )

@@ -53,7 +53,7 @@ def upload_image(call: Call, package_id: UUID, image: UploadedFile) -> UploadOut
     refusals=(NoSuchPackage,),
 )
 def create_image_upload_link(call: Call, package_id: UUID) -> UploadLinkOut:
-    """Get a link to send the image straight to storage; it takes one file, once, within ten minutes."""
+    """Get a link to send the image straight to the storage; it takes one file, once, within ten minutes."""
     require_package(call.session, call.event_id, package_id)
     call.unit_of_work.commit()  # the storage is not asked inside a transaction
     with storage_errors():
@@ -62,13 +62,13 @@ def create_image_upload_link(call: Call, package_id: UUID) -> UploadLinkOut:
 
 @bp.get(f"{_IMAGE}/uploads/{{upload_id}}", permission=Permission.PACKAGES_READ, refusals=(NoSuchUpload,))
 def get_image_upload(call: Call, package_id: UUID, upload_id: UUID) -> UploadOut:
-    """See how far an upload is, and why it was refused."""
+    """See the state of an upload, and if it was refused, why."""
     with storage_errors():
         return queries.get_upload(call.event_id, package_id, upload_id)
 
 
 @bp.delete(_IMAGE, permission=Permission.PACKAGES_WRITE, status=204, refusals=(NoSuchPackage,))
 def remove_image(call: Call, package_id: UUID) -> None:
-    """Remove the package's image, and any that is still being checked."""
+    """Remove the package's image, and any image that is still being checked."""
     leftover = package_image.remove_image(call.session, call.event_id, package_id, actor=call.actor, now=call.now)
     call.unit_of_work.after_commit(lambda: blobs.delete_quietly(blobs.PUBLIC, leftover))

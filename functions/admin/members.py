@@ -23,7 +23,7 @@ def list_members(call: Call) -> MemberList:
 
 @bp.put("v1/admin/events/{event_id}/members/{email}", permission=Permission.MEMBERS_WRITE, refusals=(LastCoordinator,))
 def put_member(call: Call, email: str, body: MemberPut) -> MemberOut:
-    """Give somebody a role in the event; who has not signed in yet gets it when they do."""
+    """Give somebody a role in the event; somebody who has not signed in yet gets it when they do."""
     get_event(call.session, call.event_id)
     return commands.put_member(call.session, call.event_id, _address(email), body.role, actor=call.actor, now=call.now)
 

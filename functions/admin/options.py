@@ -14,7 +14,7 @@ _OPTIONS = "v1/admin/events/{event_id}/ticket-packages/{package_id}/custom-optio
 
 @bp.post(_OPTIONS, permission=Permission.PACKAGES_WRITE, status=201, refusals=(NoSuchPackage, TooManyOptions))
 def create_option(call: Call, package_id: UUID, body: OptionCreate) -> OptionOut:
-    """Ask the package's buyers one more question; at most four are asked."""
+    """Ask the package's buyers one more question; a package can have at most four."""
     return OptionOut.model_validate(
         options.create_option(call.session, call.event_id, package_id, body, actor=call.actor, now=call.now)
     )
@@ -28,7 +28,7 @@ def list_options(call: Call, package_id: UUID) -> OptionList:
 
 @bp.put(f"{_OPTIONS}/reorder", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage, ReorderMismatch))
 def reorder_options(call: Call, package_id: UUID, body: OptionReorder) -> OptionList:
-    """Ask in another order; names every option once."""
+    """Ask the options in another order; the request names every option once."""
     options.reorder_options(call.session, call.event_id, package_id, body.option_ids, actor=call.actor, now=call.now)
     return OptionList(items=options.list_options(call.session, call.event_id, package_id))
 

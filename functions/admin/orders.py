@@ -41,7 +41,7 @@ def _replay_order(call: Call, order_id: UUID) -> PlacedOrderOut:
     refusals=(*REFUSALS, PermissionMissing),
 )
 def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
-    """Sell at the box office: paid there and then in cash, by cheque or at a card terminal, or given away (`comp`)."""
+    """Sell at the box office: paid at once in cash, by cheque or at a card terminal, or given away (`comp`)."""
     call.unit_of_work.commit()  # as for buyers: the session's connection is given back
     forget_promo_code(call, body.promo_code)
     channel = SalesChannel(
@@ -63,7 +63,7 @@ def create_box_office_order(call: Call, body: BoxOfficeOrder) -> PlacedOrderOut:
 
 @bp.get(_ORDERS, permission=Permission.ORDERS_READ)
 def list_orders(call: Call, query: OrderListQuery) -> OrderList:
-    """Find the event's orders: by words, by what they are, in one of four orders, page after page."""
+    """Find the event's orders by words and by filters, sorted in one of four ways, page by page."""
     get_event(call.session, call.event_id)
     return find_orders(call.session, call.event_id, query)
 
@@ -86,7 +86,7 @@ def _replay_refund(call: Call, refund_id: UUID) -> RefundOut:
     refusals=(errors.NoSuchOrder, NotRefundable, RefundExceedsPaid, IdempotencyKeyReused),
 )
 def refund_order_payment(call: Call, order_id: UUID, body: RefundIn) -> RefundOut:
-    """Refund an order: an amount, tickets, packages, or all that is left; the buyer is told."""
+    """Refund an order: an amount, tickets, packages, or everything that is left; the buyer gets an e-mail."""
     wish = Wish(body.amount_cents, body.ticket_ids, {item.item_id: item.quantity for item in body.items})
     refund_id = refund_order(
         call.session,
@@ -103,7 +103,7 @@ def refund_order_payment(call: Call, order_id: UUID, body: RefundIn) -> RefundOu
 
 @bp.get(f"{_ORDERS}/{{order_id}}/refunds", permission=Permission.ORDERS_READ, refusals=(errors.NoSuchOrder,))
 def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
-    """List the order's refunds, the first one first, with how far each is."""
+    """List the order's refunds, the oldest first, with the state of each."""
     queries.get_order_for_team(call.session, call.event_id, order_id)
     return RefundList(items=refunds_of(call.session, call.event_id, order_id))
 
@@ -114,7 +114,7 @@ def list_order_refunds(call: Call, order_id: UUID) -> RefundList:
     refusals=(errors.NoSuchOrder, errors.NotCancellable),
 )
 def cancel_order(call: Call, order_id: UUID) -> OrderOut:
-    """Cancel an order that has not been paid, or for which nothing was owed; what was paid is refunded instead."""
+    """Cancel an order that has not been paid or cost nothing; refund a paid order instead."""
     cancelling.cancel(call.session, call.event_id, order_id, actor=call.actor, now=call.now)
     return queries.get_order_for_team(call.session, call.event_id, order_id)
 
@@ -123,7 +123,7 @@ def cancel_order(call: Call, order_id: UUID) -> OrderOut:
     f"{_ORDERS}/{{order_id}}/notes", permission=Permission.ORDERS_WRITE, status=201, refusals=(errors.NoSuchOrder,)
 )
 def add_order_note(call: Call, order_id: UUID, body: NoteIn) -> NoteOut:
-    """Write a note about an order for the team; it stays as it is, and buyers never see it."""
+    """Write a note about an order for the team; nobody can change it, and buyers never see it."""
     return team.add_note(call.session, call.event_id, order_id, body.text, actor=call.actor, now=call.now)
 
 
@@ -139,7 +139,7 @@ def _replay_resend(call: Call, message_id: UUID) -> ResendOut:
     refusals=(errors.NoSuchOrder, errors.NothingToSend, errors.ResentTooOften, IdempotencyKeyReused),
 )
 def resend_confirmation(call: Call, order_id: UUID) -> ResendOut:
-    """Send the buyer the confirmation with the tickets once more; three times an hour at most."""
+    """Send the buyer the confirmation with the tickets again; at most three times an hour."""
     message_id = team.resend(
         call.session, call.event_id, order_id, actor=call.actor, idempotency=call.idempotency, now=call.now
     )

@@ -33,7 +33,7 @@ bp = endpoints("Ticket packages", after_write=drop_package_list)
 
 _PACKAGES = "v1/admin/events/{event_id}/ticket-packages"
 _HAS_SALES = EditWarning(
-    code="package_has_sales", detail="Tickets of this package have been sold; the change is for later buyers alone."
+    code="package_has_sales", detail="Tickets of this package have been sold; the change applies only to later buyers."
 )
 
 
@@ -54,14 +54,14 @@ def list_packages(call: Call, query: PackageListQuery) -> Page[PackageOut]:
 
 @bp.put(f"{_PACKAGES}/reorder", permission=Permission.PACKAGES_WRITE, refusals=(ReorderMismatch,))
 def reorder_packages(call: Call, body: Reorder) -> PackageList:
-    """Show the packages in another order; names every package once."""
+    """Show the packages in another order; the request names every package once."""
     commands.reorder_packages(call.session, call.event_id, body.package_ids, actor=call.actor, now=call.now)
     return PackageList(items=queries.all_packages(call.session, call.event_id))
 
 
 @bp.get(f"{_PACKAGES}/{{package_id}}/availability", permission=Permission.PACKAGES_READ, refusals=(NoSuchPackage,))
 def get_package_availability(call: Call, package_id: UUID) -> Availability:
-    """See whether a ticket package can be bought now, and why not."""
+    """See whether a ticket package can be bought now, and if not, why."""
     return queries.get_availability(call.session, call.event_id, package_id, now=call.now)
 
 
@@ -77,7 +77,7 @@ def get_package(call: Call, package_id: UUID) -> PackageOut:
     refusals=(NoSuchPackage, LimitBelowSales, PriceLocked),
 )
 def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackagePatched:
-    """Change some fields of a ticket package; with sales it succeeds and warns."""
+    """Change some fields of a ticket package; if it has sales, the answer has a warning."""
     has_sales = commands.update_package(
         call.session, call.event_id, package_id, body, actor=call.actor, if_match=call.if_match, now=call.now
     )
@@ -89,7 +89,7 @@ def update_package(call: Call, package_id: UUID, body: PackagePatch) -> PackageP
     f"{_PACKAGES}/{{package_id}}/enable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage, StaleVersion)
 )
 def enable_package(call: Call, package_id: UUID) -> PackageOut:
-    """Let buyers have this ticket package again."""
+    """Let buyers buy this ticket package again."""
     return _set_enabled(call, package_id, enabled=True)
 
 
@@ -97,7 +97,7 @@ def enable_package(call: Call, package_id: UUID) -> PackageOut:
     f"{_PACKAGES}/{{package_id}}/disable", permission=Permission.PACKAGES_WRITE, refusals=(NoSuchPackage, StaleVersion)
 )
 def disable_package(call: Call, package_id: UUID) -> PackageOut:
-    """Stop selling this ticket package: from the answer on, nobody buys it."""
+    """Stop selling this ticket package: after the answer, nobody can buy it."""
     return _set_enabled(call, package_id, enabled=False)
 
 
@@ -108,7 +108,7 @@ def disable_package(call: Call, package_id: UUID) -> PackageOut:
     refusals=(NoSuchPackage, PackageHasSales, PackageInPromoCodes, ConfirmationRequired),
 )
 def delete_package(call: Call, package_id: UUID, query: DeleteQuery) -> None:
-    """Delete a ticket package of which nothing was sold; needs `?confirm=true`."""
+    """Delete a ticket package without sales; this needs `?confirm=true`."""
     leftover = commands.delete_package(
         call.session,
         call.event_id,

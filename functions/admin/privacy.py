@@ -8,7 +8,7 @@ from shared.domain.privacy.errors import CustomerActive
 from shared.domain.privacy.schemas import ErasureOut, ErasureRequest, ExportRequest
 from shared.kit.http.call import Call, Content
 
-# Erasing may cancel orders under way, which gives back what they held.
+# An erasure may cancel pending orders, which releases what they held.
 bp = endpoints("Privacy", after_write=drop_package_list)
 
 _EVENT = "v1/admin/events/{event_id}/privacy"
@@ -17,29 +17,29 @@ _JSON = "application/json"
 
 @bp.post("v1/admin/privacy/exports", permission=Permission.PRIVACY_EVERYWHERE, content_type=_JSON)
 def export_personal_data(call: Call, body: ExportRequest) -> Content:
-    """Hand out all that the system holds on an e-mail address, in all events, as one file; for super admins."""
+    """Export all data about an e-mail address, in all events, as one file; for super admins."""
     return _export(call, body)
 
 
 @bp.post("v1/admin/privacy/erasures", permission=Permission.PRIVACY_EVERYWHERE, refusals=(CustomerActive,))
 def erase_personal_data(call: Call, body: ErasureRequest) -> ErasureOut:
-    """Erase all that is personal of an e-mail address, in all events, and its account; for super admins.
+    """Erase all personal data of an e-mail address, in all events, and its account; for super admins.
 
-    Orders keep their numbers, dates and amounts. Repeat it until it is `complete`.
+    Orders keep their numbers, dates and amounts. Repeat the request until the answer says `complete`.
     """
     return _erase(call, body)
 
 
 @bp.post(f"{_EVENT}/export", permission=Permission.PRIVACY_WRITE, content_type=_JSON)
 def export_event_personal_data(call: Call, body: ExportRequest) -> Content:
-    """Hand out all that the event holds on an e-mail address, as one file."""
+    """Export all data about an e-mail address in the event, as one file."""
     get_event(call.session, call.event_id)
     return _export(call, body)
 
 
 @bp.post(f"{_EVENT}/erase", permission=Permission.PRIVACY_WRITE, refusals=(CustomerActive,))
 def erase_event_personal_data(call: Call, body: ErasureRequest) -> ErasureOut:
-    """Erase all that is personal of an e-mail address in the event; orders keep their numbers, dates and amounts."""
+    """Erase all personal data of an e-mail address in the event; orders keep their numbers, dates and amounts."""
     get_event(call.session, call.event_id)
     return _erase(call, body)
 

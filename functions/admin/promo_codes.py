@@ -76,5 +76,5 @@ def delete_promo_code(call: Call, promo_code_id: UUID) -> None:
     refusals=(errors.NoSuchPromoCode,),
 )
 def get_promo_code_usage(call: Call, promo_code_id: UUID, query: PageQuery) -> PromoCodeUsage:
-    """See how often a code was used, by whom and when, and what it took off in all."""
+    """See how often a code was used, by whom and when, and how much it took off in total."""
     return queries.get_usage(call.session, call.event_id, promo_code_id, query)

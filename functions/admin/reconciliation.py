@@ -16,7 +16,7 @@ _PATH = "v1/admin/events/{event_id}/reconciliation"
 
 @bp.get(_PATH, permission=Permission.RECONCILIATION_READ)
 def get_reconciliation(call: Call) -> ReconciliationOut:
-    """Find out whether the event's books agree: orders, stock, promo codes, tickets, ledger, and the provider."""
+    """Check whether the event's books agree: orders, stock, promo codes, tickets, ledger, and the payment provider."""
     get_event(call.session, call.event_id)
     call.unit_of_work.commit()  # the provider is not asked inside a transaction
     with raw_connection() as connection:
@@ -38,7 +38,7 @@ def get_reconciliation(call: Call) -> ReconciliationOut:
     refusals=(NoSuchFinding, NotRepairable),
 )
 def repair_finding(call: Call, finding_id: str) -> RepairOut:
-    """Repair what a finding tells of, if it still holds; repairing twice does it once."""
+    """Repair a finding, if it still holds; repairing twice has the same effect as once."""
     get_event(call.session, call.event_id)
     call.unit_of_work.commit()
     try:

@@ -42,7 +42,7 @@ _SCHEDULES = "v1/admin/events/{event_id}/report-schedules"
 
 @bp.get(_REPORTS, permission=Permission.REPORTS_READ)
 def list_reports(call: Call, query: ReportListQuery) -> Page[ReportOut]:
-    """List the event's report files, the newest first; those that failed say why, and when they are tried again."""
+    """List the event's reports, the newest first; a failed report says why, and when it is tried again."""
     get_event(call.session, call.event_id)
     with storage_errors():
         return queries.list_reports(call.session, call.event_id, query, actor=call.actor)
@@ -50,7 +50,7 @@ def list_reports(call: Call, query: ReportListQuery) -> Page[ReportOut]:
 
 @bp.post(_REPORTS, permission=Permission.REPORTS_WRITE, status=201, limit=REPORTS, refusals=(PermissionMissing,))
 def create_report(call: Call, body: ReportCreate) -> ReportOut:
-    """Make a report now. One that says `failed` is tried again by itself."""
+    """Make a report now. If its status is `failed`, it is tried again automatically."""
     run = commands.ask_for_report(call.session, call.event_id, body, actor=call.actor, now=call.now)
     call.unit_of_work.commit()  # the storage is not asked inside a transaction
     write(run)
@@ -65,7 +65,7 @@ def create_report(call: Call, body: ReportCreate) -> ReportOut:
     refusals=(NoSuchReport, ReportNotReady),
 )
 def download_report(call: Call, report_id: UUID) -> Redirect:
-    """Download a report: redirects to a link that works for ten minutes."""
+    """Download a report: the answer redirects to a link that works for ten minutes."""
     with storage_errors():
         return Redirect(queries.download_link(call.session, call.event_id, report_id, actor=call.actor, now=call.now))
 
@@ -77,10 +77,10 @@ def download_report(call: Call, report_id: UUID) -> Redirect:
     refusals=(ReportNotReady,),
 )
 def export_sales_csv(call: Call, query: ExportQuery) -> Content | Redirect:
-    """Download what was sold as CSV, a row a ticket, as it is now.
+    """Download what was sold until now as CSV, with a row for each ticket.
 
-    Up to 8 MiB (some 80,000 tickets) the answer is the file. A larger one is written as a report, which is listed among
-    the others, and the answer redirects to a link to it that works for ten minutes.
+    Up to 8 MiB (about 80,000 tickets) the answer is the file. A larger file is written as a report, which the list of
+    reports shows, and the answer redirects to a link to the file that works for ten minutes.
     """
     get_event(call.session, call.event_id)
     call.unit_of_work.commit()  # the session's connection is given back: the export has one of its own
@@ -89,7 +89,7 @@ def export_sales_csv(call: Call, query: ExportQuery) -> Content | Redirect:
         name = queries.file_name(SALES.name, call.now)
         return Content(file, CONTENT_TYPE, file_name=name, headers={"Cache-Control": "no-store"})
     wanted = ReportCreate(kind="sales", with_bom=query.with_bom)
-    with UnitOfWork() as unit_of_work:  # the call's own only reads
+    with UnitOfWork() as unit_of_work:  # the call's own unit of work can only read
         run = commands.ask_for_report(unit_of_work.session, call.event_id, wanted, actor=call.actor, now=call.now)
         unit_of_work.commit()
     write(run)
@@ -105,7 +105,7 @@ def export_sales_csv(call: Call, query: ExportQuery) -> Content | Redirect:
     refusals=(PermissionMissing, ScheduleIncomplete, TooManySchedules),
 )
 def create_report_schedule(call: Call, body: ScheduleCreate) -> ScheduleOut:
-    """Have reports written by themselves: each hour, day or week, or once after the event."""
+    """Have reports written automatically: each hour, day or week, or once after the event."""
     schedule_id = commands.create_schedule(call.session, call.event_id, body, actor=call.actor, now=call.now)
     return queries.get_schedule(call.session, call.event_id, schedule_id)
 
@@ -143,5 +143,5 @@ def update_report_schedule(call: Call, schedule_id: UUID, body: SchedulePatch) -
     refusals=(NoSuchSchedule,),
 )
 def delete_report_schedule(call: Call, schedule_id: UUID) -> None:
-    """Delete a report schedule; the files that it has made stay for a while (`REPORT_KEEP_DAYS`)."""
+    """Delete a report schedule; its files stay for a while (`REPORT_KEEP_DAYS`)."""
     commands.delete_schedule(call.session, call.event_id, schedule_id, actor=call.actor, now=call.now)

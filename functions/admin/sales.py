@@ -17,7 +17,7 @@ _PACKAGE = "v1/admin/events/{event_id}/ticket-packages/{package_id}"
 
 @bp.get("v1/admin/events/{event_id}/ticket-packages/sales-summary", permission=Permission.SALES_READ, polling_ms=3000)
 def get_sales_summary(call: Call, query: SummaryQuery) -> SalesSummary:
-    """Read what the event has sold; a sale shows within 3 seconds, so polling more often brings nothing."""
+    """Read what the event has sold; a sale shows within 3 seconds, so polling more often brings no newer figures."""
     only = query.sponsorships_only
     seen = queries.seen_summary(call.event_id, sponsorships_only=only, now=call.now)
     return seen or queries.get_summary(call.session, call.event_id, sponsorships_only=only, now=call.now)
@@ -25,7 +25,7 @@ def get_sales_summary(call: Call, query: SummaryQuery) -> SalesSummary:
 
 @bp.get(f"{_PACKAGE}/sales-details", permission=Permission.SALES_READ, refusals=(NoSuchPackage,))
 def get_sales_details(call: Call, package_id: UUID, query: DetailsQuery) -> SalesDetails:
-    """List a package's purchases, the newest first: who, when, the guests, the promo code, the final price."""
+    """List a package's purchases, the newest first: buyer, time, guests, promo code and final price."""
     return get_details(call.session, call.event_id, package_id, query, now=call.now)
 
 
@@ -37,5 +37,5 @@ def get_sales_count(call: Call, package_id: UUID) -> SalesCount:
 
 @bp.get("v1/admin/events/{event_id}/dashboard", permission=Permission.SALES_READ, polling_ms=5000)
 def get_dashboard(call: Call) -> Dashboard:
-    """Read how the sale goes: today and the last days, by package and promo code, refunds, and what needs a look."""
+    """Read how the sale goes: today and the last days, packages, promo codes, refunds, and what needs attention."""
     return dashboard.get_dashboard(call.session, call.event_id, now=call.now)

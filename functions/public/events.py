@@ -26,7 +26,7 @@ def get_public_event(call: Call, slug: str) -> PublicEventOut:
 
 @bp.get("v1/public/events/{event_id}/ticket-packages", permission=Permission.PUBLIC, refusals=(NoSuchEvent,))
 def list_public_packages(call: Call, query: PublicPackageListQuery) -> Rendered[Page[PublicPackageOut]]:
-    """List what can be bought, in display order."""
+    """List the event's enabled ticket packages, in display order."""
     return Rendered(queries.public_package_list(call.session, call.event_id, query))
 
 
@@ -36,5 +36,5 @@ def list_public_packages(call: Call, query: PublicPackageListQuery) -> Rendered[
     refusals=(NoSuchPackage,),
 )
 def get_availability(call: Call, package_id: UUID) -> Availability:
-    """See whether a ticket package can be bought now, and why not."""
+    """See whether a ticket package can be bought now, and if not, why."""
     return queries.get_availability(call.session, call.event_id, package_id, now=call.now, for_public=True)

@@ -1,6 +1,6 @@
-"""The page that a confirmation's link opens: it shows the order to whoever holds the link.
+"""The page that the link in a confirmation opens; it shows the order to anybody who has the link.
 
-The secret stands after the `#`, which browsers send to nobody; the page's script takes it from there.
+The secret is after the `#` of the link, which browsers never send; the page's script reads it there.
 """
 
 import base64
@@ -18,7 +18,7 @@ _PAGE = (Path(__file__).parent / "order_page.html").read_text(encoding="utf-8")
 
 
 def _hash_of(tag: str) -> str:
-    """The CSP source of the page's one inline element of that kind."""
+    """Return the CSP source of the page's only inline element of this kind."""
     text = _PAGE.split(f"<{tag}>", 1)[1].split(f"</{tag}>", 1)[0]
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
@@ -34,5 +34,5 @@ _HEADERS = {
 
 @bp.get("v1/public/orders/{order_id}/page", permission=Permission.PUBLIC, takes_tokens=False, content_type="text/html")
 def get_order_page(call: Call, order_id: UUID) -> Content:
-    """Open an order's page; the part of the link after `#` is what shows the order."""
+    """Open an order's page; the part of the link after `#` is the secret that shows the order."""
     return Content(_PAGE.encode(), "text/html; charset=utf-8", headers=_HEADERS)

@@ -20,13 +20,13 @@ from shared.kit.settings.app import app_settings
 
 bp = endpoints("Orders", after_write=drop_what_buyers_change)
 
-# Only orders that name an unknown code count, so that selling itself is not limited.
+# Only orders with an unknown code count, so that this does not limit sales.
 PROMO_GUESSES = RateLimit("promo_guesses", lambda: promotion_settings().rate_limit_promo_guesses)
 ORDERS = RateLimit("orders", lambda: order_settings().rate_limit_orders)
 
 
 def _online() -> SalesChannel:
-    """How buyers can pay here."""
+    """Return the sales channel of buyers, with their ways to pay."""
     return SalesChannel(
         paid_at_once=frozenset({"test"} if app_settings().is_local else ()),
         paid_later=frozenset({"card"} if online_provider() else ()),
@@ -48,13 +48,13 @@ def _replay(call: Call, order_id: UUID) -> PlacedOrderOut:
     refusals=(*REFUSALS, TooManyRequests),
 )
 def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
-    """Buy tickets: all that the order asks for, or nothing.
+    """Buy tickets: everything that the order asks for, or nothing.
 
-    The answer brings the tickets, each with its signed code, and the `access_token` that opens the order later
-    (`X-Order-Token`). A sold-out refusal says what remains.
+    The answer holds the tickets, each with its signed code, and the `access_token` that opens the order later
+    (`X-Order-Token`). A `sold_out` refusal says how many remain.
     """
-    # A buyer seen for the first time must be on record before an order can name them; and the session's connection is
-    # given back, for a request that holds one while it waits for a second can starve the pool.
+    # A new buyer must be in the database before an order can refer to them. The commit also gives the session's
+    # connection back: requests that hold one connection while they wait for a second can exhaust the pool.
     call.unit_of_work.commit()
     forget_promo_code(call, body.promo_code)
     names_code = body.promo_code is not None
@@ -78,5 +78,5 @@ def place_public_order(call: Call, body: OrderPlace) -> PlacedOrderOut:
     refusals=(errors.NoSuchOrder,),
 )
 def get_public_order(call: Call, order_id: UUID) -> OrderOut:
-    """Read an order with its `X-Order-Token`, or signed in as its customer."""
+    """Read an order, with its `X-Order-Token` or signed in as its customer."""
     return open_order(call, order_id)

@@ -20,7 +20,7 @@ _ORDER = "v1/public/orders/{order_id}"
 
 
 def _begin(call: Call, order_id: UUID) -> tuple[OrderOut, Facts]:
-    """Begin the payment, or go on with the one that was begun: asking twice makes one."""
+    """Begin the payment, or continue the one that was begun: asking twice begins only one."""
     order = open_order(call, order_id, to_pay=True)
     attempt = payments_given_up(call.session, order.event_id, order_id)
     call.unit_of_work.commit()  # the provider is not asked inside a transaction
@@ -67,7 +67,7 @@ def _intent_out(order: OrderOut, facts: Facts) -> PaymentIntentOut:
     ),
 )
 def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
-    """Begin the payment of a pending order; the buyer's browser goes on with the `client_secret`."""
+    """Begin the payment of a pending order; the buyer's browser continues with the `client_secret`."""
     order, facts = _begin(call, order_id)
     commands.note_begun(call.session, order_id, facts, idempotency=call.idempotency, now=call.now)
     return _intent_out(order, facts)
@@ -87,14 +87,14 @@ def create_payment_intent(call: Call, order_id: UUID) -> PaymentIntentOut:
     ),
 )
 def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOut:
-    """Say that the buyer has paid: the provider is asked, and the order is paid if that is so.
+    """Report that the buyer has paid. The app asks the payment provider; if the provider confirms, the order is paid.
 
-    Not needed where the provider's messages arrive, but then the buyer need not wait for them.
+    Where the provider's webhook messages arrive, this is not needed, but it saves the buyer from waiting for them.
     """
     order = open_order(call, order_id, to_pay=True)
     payment = latest_payment(call.session, order.event_id, order_id)
     if payment is None:
-        raise errors.NothingToPay("No payment of this order was begun.")
+        raise errors.NothingToPay("No payment was begun for this order.")
     call.unit_of_work.commit()  # the provider is not asked inside a transaction
     try:
         facts = commands.ask_provider(payment, card=body.card)
@@ -112,7 +112,7 @@ def confirm_payment(call: Call, order_id: UUID, body: PaymentConfirm) -> OrderOu
     refusals=(order_errors.NoSuchOrder, order_errors.NotCancellable),
 )
 def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
-    """Give up an order that has not been paid; its tickets are free for others at once."""
+    """Cancel an order that has not been paid; others can buy its tickets at once."""
     event_id = lock_order(call, order_id)
     cancel_pending(call.session, event_id, order_id, now=call.now)
     call.unit_of_work.after_commit(lambda: drop_package_list_of(event_id))
@@ -127,13 +127,13 @@ def cancel_public_order(call: Call, order_id: UUID) -> OrderOut:
     refusals=(UnsignedMessage, MalformedJson, errors.PaymentsUnavailable),
 )
 def take_stripe_message(call: Call, body: bytes) -> MessageTaken:
-    """Take a message of Stripe's (webhook): checked, stored once, and its effect made."""
+    """Receive a webhook message from Stripe: its signature is checked, it is stored once, and it takes effect."""
     provider = commands.require_provider()
     try:
         message = provider.read(body, call.headers.get("stripe-signature", ""), now=call.now)
     except BadSignature as error:
         raise UnsignedMessage from error
     except UnreadableMessage as error:
-        raise MalformedJson("The message can't be understood.") from error
+        raise MalformedJson("The message can't be read.") from error
     commands.note_message(call.session, provider.name, message, now=call.now)
     return MessageTaken()

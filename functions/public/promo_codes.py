@@ -19,5 +19,5 @@ PROMO_PREVIEWS = RateLimit("promo_previews", lambda: promotion_settings().rate_l
     limit=PROMO_PREVIEWS,
 )
 def validate_promo_code(call: Call, body: PromoCodePreview) -> PromoCodePreviewOut:
-    """See what a promo code would take off, or why it takes nothing. The purchase itself decides."""
+    """See what a promo code would take off, or why it takes off nothing. Only the purchase itself is binding."""
     return queries.preview(call.session, call.event_id, body, actor=call.actor, now=call.now)

@@ -186,7 +186,7 @@ def test_what_is_decoded_whole_may_have_half_the_pixels(kind, options, fits):
     if fits:
         assert shown(data).size == (1200, 1200)
     else:
-        assert "25 million will do" in reason(data)
+        assert "at most 25 million are allowed" in reason(data)
 
 
 # --- nothing else of the file survives ------------------------------------------------------------------------------

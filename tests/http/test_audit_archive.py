@@ -441,7 +441,7 @@ SPOILT = {
     "the file is missing": lambda trail: trail.delete("2019-02"),
     "the manifest is missing": lambda trail: trail.delete("2019-02", "manifest.json"),
     "the manifest can't be read": lambda trail: trail.write("2019-02", b"{", "manifest.json"),
-    "the manifest says otherwise than the database (last_hash)": say_otherwise_in_the_manifest,
+    "the manifest and the database differ (last_hash)": say_otherwise_in_the_manifest,
     "entry 3: its content has been changed": forge_all_but_the_chain,
     "it does not follow the archive before it": lose_the_archive_before,
 }
@@ -587,7 +587,7 @@ def test_entries_that_are_not_what_was_archived_are_kept_as_evidence(found, doma
 
 REMOVED_BEHIND_THE_TRIGGERS = {
     "entry 2 is missing": "DELETE FROM audit_log WHERE event_id = %s AND seq = 2",
-    "what was removed up to here is in no archive": (
+    "entries up to here were removed, and no archive holds them": (
         "WITH gone AS (DELETE FROM audit_log WHERE event_id = %s AND seq = 2 RETURNING *)"
         " UPDATE audit_heads SET pruned_seq = 2, pruned_hash = gone.hash FROM gone"
         " WHERE audit_heads.event_id = gone.event_id"

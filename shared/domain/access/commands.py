@@ -1,4 +1,4 @@
-"""Who is let in, and who is in an event's team."""
+"""Who may do what, and who belongs to an event's team."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,8 +25,8 @@ from shared.kit.ids import new_id
 def admit(session: Session, identity: Identity, permission: StrEnum, event_id: UUID | None) -> Actor:
     """Return the signed-in user as an actor who has `permission` (for `event_id`, where the route has one).
 
-    A user seen for the first time is recorded. Raises `PermissionMissing`, or `NoSuchEvent` where the caller may not
-    even know that the event exists.
+    A user who signs in for the first time is recorded. Raises `PermissionMissing`, or `NoSuchEvent` where the caller
+    may not even know that the event exists.
     """
     actor = _recognise(session, identity)
     if actor.is_super_admin or permission in SIGNED_IN:
@@ -44,8 +44,8 @@ def admit(session: Session, identity: Identity, permission: StrEnum, event_id: U
 
 
 def _recognise(session: Session, identity: Identity) -> Actor:
-    """Return the user of a token's subject, recorded at first sight and kept up to date."""
-    # An address that nobody has confirmed could be anybody's: it opens no membership and is not kept.
+    """Return the user whom the token names; records a new user, and keeps the address and name of others up to date."""
+    # An address that nobody has confirmed could belong to anybody: it opens no membership and is not kept.
     email = identity.email if identity.email_verified else None
     user = session.execute(
         select(User.id, User.email, User.name, User.is_super_admin).where(
@@ -87,7 +87,7 @@ def _role_in(session: Session, event_id: UUID, actor: Actor) -> Role | None:
     if member is None:
         return None
     if member.user_id is None:
-        # From now on the membership is this user's, whoever gets the address later.
+        # From now on the membership belongs to this user, even if somebody else gets the address later.
         session.execute(
             update(Member)
             .where(Member.event_id == event_id, Member.id == member.id, Member.user_id.is_(None))
@@ -101,7 +101,7 @@ def _coordinates_some_event(session: Session, actor: Actor) -> bool:
 
 
 def add_founder(session: Session, event_id: UUID, *, actor: Actor, now: datetime) -> None:
-    """Make whoever creates an event its first coordinator."""
+    """Make the actor, who has just created the event, its first coordinator."""
     assert actor.email is not None
     session.add(
         Member(
@@ -116,7 +116,7 @@ def add_founder(session: Session, event_id: UUID, *, actor: Actor, now: datetime
 
 
 def put_member(session: Session, event_id: UUID, email: str, role: Role, *, actor: Actor, now: datetime) -> MemberOut:
-    """Give an address a role in the event; the last coordinator can't become staff."""
+    """Give an address a role in the event; raises `LastCoordinator` if the last coordinator would become staff."""
     _lock_team(session, event_id)
     if role is not Role.COORDINATOR:
         _keep_one_coordinator(session, event_id, besides=email)
@@ -136,7 +136,7 @@ def put_member(session: Session, event_id: UUID, email: str, role: Role, *, acto
 
 
 def remove_member(session: Session, event_id: UUID, email: str, *, actor: Actor, now: datetime) -> None:
-    """Take an address out of the team; raises `NoSuchMember`, and `LastCoordinator` for the last one."""
+    """Take an address out of the team; raises `NoSuchMember`, or `LastCoordinator` for the last coordinator."""
     _lock_team(session, event_id)
     _keep_one_coordinator(session, event_id, besides=email)
     removed = session.execute(
@@ -148,7 +148,7 @@ def remove_member(session: Session, event_id: UUID, email: str, *, actor: Actor,
 
 
 def _lock_team(session: Session, event_id: UUID) -> None:
-    """Let one change of a team happen after another, or two coordinators could remove each other at once."""
+    """Let changes of a team happen one after the other: otherwise two coordinators could remove each other at once."""
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"team:{event_id}", 0))))
 
 
@@ -160,9 +160,10 @@ def _keep_one_coordinator(session: Session, event_id: UUID, *, besides: str) -> 
 
 
 def erase_accounts(session: Session, email: str, user_ids: Sequence[UUID]) -> Literal["none", "erased", "kept"]:
-    """Take name and address off these accounts; `kept` where they are in a team, or are nobody's any more.
+    """Remove name and address from these accounts.
 
-    Whoever signs in again is recorded again.
+    Returns `none` without accounts, and `kept` where they belong to a team or to a super admin, or were erased before.
+    A user who signs in again is recorded again.
     """
     if not user_ids:
         return "none"

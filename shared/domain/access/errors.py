@@ -2,19 +2,19 @@ from shared.kit.errors import Conflict, Forbidden, NotFound
 
 
 class PermissionMissing(Forbidden):
-    """Your role does not include this."""
+    """Your role does not allow this."""
 
     code = "permission_missing"
 
 
 class EmailUnverified(Forbidden):
-    """Your sign-in service has not confirmed your e-mail address, and this needs one."""
+    """This needs a confirmed e-mail address, and your sign-in service has not confirmed yours."""
 
     code = "email_unverified"
 
 
 class NoSuchEvent(NotFound):
-    """There is no such event, or you may not know of it."""
+    """There is no such event, or you may not see it."""
 
     code = "event_not_found"
 
@@ -26,6 +26,6 @@ class NoSuchMember(NotFound):
 
 
 class LastCoordinator(Conflict):
-    """An event keeps at least one coordinator."""
+    """An event must keep at least one coordinator."""
 
     code = "last_coordinator"

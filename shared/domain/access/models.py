@@ -8,7 +8,7 @@ from shared.kit.db.base import Base
 
 
 class User(Base):
-    """Somebody who has signed in once: the issuer's subject, with the address and name it told last."""
+    """Somebody who has signed in at least once, with the address and name that the issuer's last token gave."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -26,7 +26,7 @@ class User(Base):
 
 
 class Member(Base):
-    """A role in one event, given to an address, and bound to the user who first signs in with it."""
+    """A role in one event. It is given to an address, and bound to the first user who opens the event with it."""
 
     __tablename__ = "event_members"
     __table_args__ = (

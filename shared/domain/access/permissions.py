@@ -1,12 +1,13 @@
-"""What one may do, and which role may do it (R-ROLE-1 to R-ROLE-3)."""
+"""The permissions, and which role has which of them (R-ROLE-1 to R-ROLE-3)."""
 
 from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """Every permission, in alphabetical order; one that no role has is a super admin's.
+    """Every permission, in alphabetical order. A permission that no role has belongs to super admins alone.
 
-    A route names exactly one. What depends on the body is asked by the command: `orders:comp`, and a report's kind.
+    A route names exactly one. Where the permission depends on the body, the command checks it: `orders:comp`, and the
+    permission of a report's kind.
     """
 
     AUDIT_READ = "audit:read"
@@ -36,16 +37,16 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """A membership of one event."""
+    """What a member is in the team of one event."""
 
     COORDINATOR = "coordinator"
     STAFF = "staff"
 
 
-# Whoever is signed in has these, without an event.
+# Every signed-in user has these, without an event.
 SIGNED_IN = frozenset({Permission.PUBLIC, Permission.EVENTS_LIST})
 
-# Whoever coordinates some event already may open another one.
+# A coordinator of any event has these, without an event: coordinators may create further events.
 ANY_COORDINATOR = frozenset({Permission.EVENTS_CREATE})
 
 _STAFF = frozenset({Permission.EVENTS_READ, Permission.ORDERS_READ, Permission.ORDERS_WRITE, Permission.PACKAGES_READ})

@@ -21,7 +21,7 @@ def list_members(session: Session, event_id: UUID) -> list[MemberOut]:
 
 
 def is_theirs(actor: Actor) -> ColumnElement[bool]:
-    """Memberships of this user: bound to them, or promised to their confirmed address and not yet bound."""
+    """Match the user's memberships: bound to them, or given to their confirmed address and not yet bound."""
     if actor.email is None:
         return Member.user_id == actor.user_id
     return or_(Member.user_id == actor.user_id, and_(Member.user_id.is_(None), Member.email == actor.email))

@@ -3,13 +3,13 @@ from shared.kit.fields import Input, Output
 
 
 class MemberPut(Input):
-    """The role that an address shall have."""
+    """The role to give to an address."""
 
     role: Role
 
 
 class MemberOut(Output):
-    """Somebody of the event's team; `name` is known once they have opened this event."""
+    """A member of the event's team; `name` is known once they have opened this event."""
 
     email: str
     name: str | None

@@ -1,12 +1,12 @@
-"""Verifies and keeps audit trails: `python -m shared.domain.audit [COMMAND] [EVENT_ID …]`.
+"""Verifies and archives audit trails: `python -m shared.domain.audit [COMMAND] [EVENT_ID …]`.
 
-    verify [EVENT_ID …]             compute every hash of the trails in the database again (also without a command)
+    verify [EVENT_ID …]             compute every hash of the trails in the database again (the default command)
     verify-archive [EVENT_ID …]     read the archives of closed months back and prove them
-    archive                         archive closed months and prune proven ones now, as the timer does
-    rewrite-archive EVENT_ID MONTH  write a lost or spoilt archive again from the entries, while they are there
+    archive                         archive closed months now, and prune old ones that are proven, as the timer does
+    rewrite-archive EVENT_ID MONTH  write a lost or damaged archive again, while its entries are in the database
 
-Without ids, those of all events. Settings come from the environment, as for the app. Ends with 1 when a trail or an
-archive has been tampered with or could not be read, with 2 when the command was not understood.
+Without ids, a command works on all events. Settings come from the environment, as they do for the app. The exit code
+is 1 when a trail or an archive was tampered with or could not be read, and 2 when the command was not understood.
 """
 
 import sys
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _verify(ids: list[str]) -> bool:
-    """Print a line an event."""
+    """Print one line for each event."""
     whole = True
     for event_id in _events(ids):
         with UnitOfWork(read_only=True) as unit_of_work:
@@ -60,7 +60,7 @@ def _verify(ids: list[str]) -> bool:
 
 
 def _verify_archive(ids: list[str]) -> bool:
-    """Print a line an archived month."""
+    """Print one line for each archived month."""
     whole = True
     for event_id in _events(ids):
         for report in verify_archives(event_id):

@@ -1,7 +1,8 @@
-"""What an archive's file holds: a line of JSON an entry, compressed.
+"""The format of an archive's file: one line of JSON for each entry, compressed.
 
-Without `id`, `previous_hash` and `hash`, a line with sorted keys is exactly the text that was hashed after the previous
-hash; so anybody can compute the chain again. The same entries make the same bytes: the compressed file carries no time.
+Without `id`, `previous_hash` and `hash`, a line with sorted keys is exactly the text that was hashed together with the
+previous hash; so anybody can compute the chain again. The same entries always make the same bytes, because the
+compressed file holds no time.
 """
 
 import gzip
@@ -15,11 +16,11 @@ import orjson
 
 from shared.domain.audit.chain import FACTS, Link
 
-_GZIP = 31  # zlib's window bits for a gzip header, whose time it leaves at zero
+_GZIP = 31  # zlib's window bits for a gzip header; zlib leaves the header's time at zero
 
 
 class NotAnArchive(Exception):
-    """The file does not hold what an archive holds."""
+    """The file does not have the format of an archive."""
 
 
 def compressed(event_id: UUID, links: Iterable[Link]) -> Iterator[bytes]:
@@ -32,7 +33,7 @@ def compressed(event_id: UUID, links: Iterable[Link]) -> Iterator[bytes]:
 
 
 def links_in(file: IO[bytes]) -> Iterator[Link]:
-    """Yield the links of an archive's file, line by line; raises `NotAnArchive` where it can't be read."""
+    """Yield the links of an archive's file, line by line; raises `NotAnArchive` where a line can't be read."""
     try:
         with gzip.open(file) as lines:
             yield from map(_link_of, lines)

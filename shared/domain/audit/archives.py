@@ -1,11 +1,11 @@
 """The archive: closed months of audit trails as files in private blob storage (R-AUDIT-1).
 
-A chain is cut by number, not by time: a month's archive begins where the one before ended, and ends before the first
-entry of a later month. An entry that came late, across the border, is in the later archive; none is in two, none is
-left out.
+A chain is cut by number, not by time: a month's archive begins where the archive before it ended, and ends before the
+first entry of a later month. An entry that was written late, after the first entry of the next month, is in the later
+archive. So every entry is in exactly one archive.
 
-First the file is written, then its manifest; both are read back and proven; last comes the row in the database. What is
-there without its row is written again, and the same entries make the same file.
+The file is written first, then its manifest. Both are read back and proven. The row in the database is written last. A
+file without its row is written again, and the same entries make the same file.
 """
 
 import logging
@@ -51,7 +51,7 @@ class Stretch:
 
 
 def list_archives(session: Session, event_id: UUID, query: PageQuery) -> Page[AuditArchiveOut]:
-    """The event's archived months, the newest first."""
+    """Return the event's archived months, the newest first."""
     statement = select(AuditArchive).where(AuditArchive.event_id == event_id).order_by(AuditArchive.month.desc())
     items = [_out(archive) for archive in session.scalars(cut(statement, query))]
     total = total_of(session, statement, query, shown=len(items))
@@ -59,7 +59,7 @@ def list_archives(session: Session, event_id: UUID, query: PageQuery) -> Page[Au
 
 
 def download_link(session: Session, event_id: UUID, month: str, *, now: datetime) -> str:
-    """A link to a month's file that works for ten minutes; raises `NoSuchArchive`."""
+    """Return a link to a month's file that works for ten minutes; raises `NoSuchArchive`."""
     archive = _get_archive(session, event_id, month)
     return blobs.read_link(
         blobs.ARCHIVE,
@@ -71,13 +71,13 @@ def download_link(session: Session, event_id: UUID, month: str, *, now: datetime
 
 
 def manifests(session: Session, event_id: UUID) -> list[ArchiveManifest]:
-    """What the manifests of the event's archives must say, the oldest first."""
+    """Return what the manifests of the event's archives must say, the oldest first."""
     statement = select(AuditArchive).where(AuditArchive.event_id == event_id).order_by(AuditArchive.month)
     return [_manifest(archive) for archive in session.scalars(statement)]
 
 
 def events_to_archive(session: Session, *, now: datetime) -> list[UUID]:
-    """The events that have entries of closed months which are not archived."""
+    """Return the events that have entries of closed months which are not archived yet."""
     last = (
         select(AuditArchive.event_id, func.max(AuditArchive.last_seq).label("seq"))
         .group_by(AuditArchive.event_id)
@@ -95,10 +95,10 @@ def events_to_archive(session: Session, *, now: datetime) -> list[UUID]:
 
 
 def archive_event(event_id: UUID, *, now: datetime) -> int:
-    """Archive the event's closed months that are not archived yet, and return how many that were.
+    """Archive the event's closed months that are not archived yet, and return how many there were.
 
-    Works on storage and database outside any transaction. Raises `ChainBroken` for a trail that has been tampered with,
-    `Unproven` when what was written does not come back, `StorageDown`.
+    Uses the storage and the database outside any transaction. Raises `ChainBroken` for a trail that was tampered with,
+    `Unproven` when the storage does not return what was written, and `StorageDown`.
     """
     written = 0
     while (stretch := _next_stretch(event_id, now=now)) is not None:
@@ -108,14 +108,14 @@ def archive_event(event_id: UUID, *, now: datetime) -> int:
         except ChainBroken:
             if _next_stretch(event_id, now=now) == stretch:
                 raise
-            # A twin run has archived the month meanwhile, and pruned it from under our feet.
+            # Another run has archived and pruned this month at the same time.
     return written
 
 
 def rewrite_archive(event_id: UUID, month: str, *, now: datetime) -> None:
-    """Write a lost or spoilt archive again from the entries, as long as they are in the database.
+    """Write a lost or damaged archive again from its entries, as long as they are in the database.
 
-    Raises `NoSuchArchive`, and `ChainBroken` where the entries are not those that were archived.
+    Raises `NoSuchArchive`, or `ChainBroken` where the entries are not the ones that were archived.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         known = _manifest(_get_archive(unit_of_work.session, event_id, month))
@@ -130,7 +130,7 @@ def rewrite_archive(event_id: UUID, month: str, *, now: datetime) -> None:
 
 
 def verify_archives(event_id: UUID) -> list[ArchiveReport]:
-    """Prove all of the event's archives, each to begin where the one before it ended; raises `StorageDown`."""
+    """Prove all of the event's archives, and that each begins where the one before it ended; raises `StorageDown`."""
     with UnitOfWork(read_only=True) as unit_of_work:
         known = manifests(unit_of_work.session, event_id)
     reports, after = [], BEGINNING
@@ -146,7 +146,7 @@ def verify_archives(event_id: UUID) -> list[ArchiveReport]:
 
 
 def _next_stretch(event_id: UUID, *, now: datetime) -> Stretch | None:
-    """The oldest month that is closed and not archived; always the same entries, whenever it is asked."""
+    """Return the oldest month that is closed and not archived; it has the same entries in every run."""
     with UnitOfWork(read_only=True) as unit_of_work:
         session = unit_of_work.session
         last = session.scalar(
@@ -201,15 +201,15 @@ def _put_file(stretch: Stretch, *, now: datetime) -> ArchiveManifest:
 
 
 def _links_of(session: Session, stretch: Stretch, walk: Walk) -> Iterator[Link]:
-    """The stretch's links, verified on the way; a gap or a tampered one raises, and so nothing is written."""
+    """Yield the stretch's links and verify each; a missing or changed entry raises, so that no archive is written."""
     yield from walk.over(links_in_order(session, stretch.event_id, after=stretch.after.seq, until=stretch.last_seq))
     walk.must_end_at(ChainEnd(stretch.last_seq, walk.end.hash))
 
 
 def _note(manifest: ArchiveManifest) -> None:
-    """Tell the database of a proven archive; a twin run, or the repair of one that was spoilt, tells it again.
+    """Write a proven archive into the database; another run, or the repair of a damaged archive, may write it again.
 
-    Raises `Unproven` when the database knows of another archive in its place.
+    Raises `Unproven` when the database has another archive in its place.
     """
     month = {"event_id": manifest.event_id, "month": manifest.month}
     stretch = {
@@ -228,7 +228,7 @@ def _note(manifest: ArchiveManifest) -> None:
     again = update(AuditArchive).filter_by(**month, **stretch).values(file).returning(AuditArchive.month)
     with UnitOfWork() as unit_of_work:
         if all(unit_of_work.session.scalar(statement) is None for statement in (new, again)):
-            raise Unproven(manifest, "the database knows of another archive in its place")
+            raise Unproven(manifest, "the database has another archive in its place")
         unit_of_work.commit()
 
 

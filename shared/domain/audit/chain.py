@@ -1,4 +1,4 @@
-"""Following a chain of entries, wherever they are read from: the database or an archive. Pure."""
+"""Follows a chain of entries, read from the database or from an archive. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FACTS = (
     "new_value",
     "request_id",
 )
-"""What an entry says, beside its place and its time."""
+"""What an entry says, apart from its place in the chain and its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ BEGINNING = ChainEnd(0, GENESIS)
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An entry as its chain has it; `facts` are JSON values under the names of `FACTS`."""
+    """An entry as a part of its chain; `facts` holds JSON values under the names in `FACTS`."""
 
     id: UUID
     seq: int
@@ -47,23 +47,23 @@ class Link:
 
 
 class ChainBroken(Exception):
-    """An entry does not fit what stands before it."""
+    """An entry does not fit the entries before it."""
 
     def __init__(self, reason: str, *, seq: int, id_: UUID | None = None) -> None:
-        """`seq` and `id_` are the entry's; no id where the entry is not there."""
+        """`seq` and `id_` name the entry; there is no id where the entry is missing."""
         super().__init__(f"entry {seq}: {reason}")
         self.reason, self.seq, self.id = reason, seq, id_
 
 
 class Walk:
-    """Follows an event's chain; `end` and `count` say how far it has come, and over how many entries."""
+    """Follows an event's chain; `end` is how far the walk has come, `count` how many entries it has passed."""
 
     def __init__(self, event_id: UUID, *, after: ChainEnd) -> None:
         self._event_id = event_id
         self.end, self.count = after, 0
 
     def over(self, links: Iterable[Link]) -> Iterator[Link]:
-        """Pass on each link that follows the one before; raises `ChainBroken` at the first that does not."""
+        """Yield each link that fits the one before it; raises `ChainBroken` at the first that does not fit."""
         for link in links:
             reason = self._fault_of(link)
             if reason is not None:
@@ -72,7 +72,7 @@ class Walk:
             yield link
 
     def must_end_at(self, end: ChainEnd) -> None:
-        """Raise `ChainBroken` unless the walk has come exactly there."""
+        """Raise `ChainBroken` unless the walk has come exactly to `end`."""
         if self.end.seq < end.seq:
             raise ChainBroken("entries are missing at the end", seq=self.end.seq + 1)
         if self.end.seq > end.seq:

@@ -1,4 +1,4 @@
-"""Adding to an event's audit trail, inside the transaction of the change itself."""
+"""Adds to an event's audit trail, in the transaction of the change itself."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,10 +29,10 @@ def record(
     actor: Actor,
     now: datetime,
 ) -> None:
-    """Add one entry a changed field; nothing is added for fields that stay what they were.
+    """Add one entry for each changed field; fields whose value stays the same get none.
 
-    Locks the end of the event's chain until the transaction ends: call it last, after all other locks, so that two
-    changes never wait for each other in a circle.
+    Locks the end of the event's chain until the transaction ends. Call this last, after taking all other locks, so that
+    two changes never wait for each other (a deadlock).
     """
     differing = {field: change for field, change in changes.items() if plain(change[0]) != plain(change[1])}
     if not differing:

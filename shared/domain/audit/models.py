@@ -10,9 +10,10 @@ from shared.kit.db.base import Base
 
 
 class AuditEntry(Base):
-    """One changed field: who, when, what it was and what it became. Triggers refuse to change or remove it.
+    """One changed field: who changed it and when, its old value and its new value.
 
-    Each entry's hash covers the hash before it, so an event's entries form a chain in which tampering shows.
+    Triggers refuse to change or remove an entry. Each entry's hash covers the hash before it, so an event's entries
+    form a chain in which tampering shows.
     """
 
     __tablename__ = "audit_log"
@@ -41,10 +42,10 @@ class AuditEntry(Base):
 
 
 class AuditHead(Base):
-    """The two ends of an event's chain; whoever adds to the chain locks it.
+    """The two ends of an event's chain. Every transaction that adds to the chain locks this row.
 
-    A chain that was cut short does not match it, neither at the end nor at the start: where something was pruned, it
-    says which entry the first one left must follow.
+    A chain that was cut short at its end or its start does not match this row. Where entries were pruned, the row says
+    which entry the first remaining one must follow.
     """
 
     __tablename__ = "audit_heads"
@@ -67,8 +68,8 @@ class AuditHead(Base):
 class AuditArchive(Base):
     """One month of an event's chain that was written to the archive, read back and proven.
 
-    The row is written last, so it never tells of an archive that is not there; what the files must be stands here, out
-    of reach of whoever can only change the files.
+    The row is written last, so it never names an archive that is not there. It says what the files must hold, and
+    somebody who can change only the files can't change it.
     """
 
     __tablename__ = "audit_archives"

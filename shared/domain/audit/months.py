@@ -1,13 +1,13 @@
-"""Calendar months in UTC, written `2027-04`: they sort as they follow. Pure."""
+"""Calendar months in UTC, written `2027-04`, so that their texts sort in the order of time. Pure."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 CLOSES_AFTER = timedelta(days=1)
-"""How long a month is left alone after its end: until every request that began in it has long ended."""
+"""How long after its end a month stays open, so that every request that began in it has ended for sure."""
 
 KEPT_YEARS = 7
-"""How long entries stay in the database; a trigger holds the same."""
+"""How long entries stay in the database; a trigger enforces the same."""
 
 _MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
@@ -33,10 +33,10 @@ def month_after(month: str) -> str:
 
 
 def open_since(now: datetime) -> datetime:
-    """Return where the open time begins: every month that ends there or before is closed."""
+    """Return the start of the first open month; every month that ends then or earlier is closed."""
     return start_of(month_of(now - CLOSES_AFTER))
 
 
 def kept_from(now: datetime) -> str:
-    """Return the first month of which something is younger than seven years; those before may be pruned."""
+    """Return the first month that may hold entries younger than seven years; earlier months may be pruned."""
     return month_of(now.replace(year=now.year - KEPT_YEARS, day=1))

@@ -1,4 +1,4 @@
-"""Proving an archive: what lies in the storage is what was written, hash by hash."""
+"""Proves an archive: checks, hash by hash, that the storage holds what was written."""
 
 from tempfile import TemporaryFile
 from typing import IO
@@ -14,10 +14,10 @@ from shared.kit.storage.account import storage_errors
 
 
 class Unproven(Exception):
-    """The archive is not what it was when it was written."""
+    """The archive is missing, or is not what was written."""
 
     def __init__(self, manifest: ArchiveManifest, reason: str) -> None:
-        """`reason` goes after "the archive is unproven: "."""
+        """`reason` is a clause, such as "the file is missing"."""
         super().__init__(f"{file_name(manifest.event_id, manifest.month)}: {reason}")
         self.reason = reason
 
@@ -28,20 +28,21 @@ def file_name(event_id: UUID, month: str) -> str:
 
 
 def manifest_name(event_id: UUID, month: str) -> str:
-    """Return the name of the manifest beside it."""
+    """Return the name of the manifest of a month's file, in the same container."""
     return f"audit/{event_id}/{month}.manifest.json"
 
 
 def prove(manifest: ArchiveManifest, *, after: ChainEnd) -> None:
     """Read an archive back and compute everything again; raises `Unproven`, or `StorageDown`.
 
-    `manifest` is what the database knows of it, `after` where the archive before it ended. Checked are the manifest in
-    the storage, the file's size and SHA-256, the number of its entries, every hash, and both ends of the chain.
+    `manifest` is what the database says of the archive, `after` is the end of the archive before it. This checks the
+    manifest in the storage, the file's size and SHA-256, the number of entries, every hash, and both ends of the
+    chain.
     """
     _check_manifest(manifest)
     if after != ChainEnd(manifest.first_seq - 1, bytes.fromhex(manifest.previous_hash)):
         raise Unproven(manifest, "it does not follow the archive before it")
-    # Copied before it is read, so that what was measured is what is read; on disk, so that memory stays small.
+    # Copied first, so that the bytes that were measured are the bytes that are read; on disk, to save memory.
     with TemporaryFile() as file:
         with storage_errors():
             found = blobs.read_stream(blobs.ARCHIVE, file_name(manifest.event_id, manifest.month), file)
@@ -64,7 +65,7 @@ def _check_manifest(manifest: ArchiveManifest) -> None:
         raise Unproven(manifest, "the manifest can't be read") from None
     differing = [name for name, value in manifest if told[name] != value and name != "written_at"]
     if differing:
-        raise Unproven(manifest, f"the manifest says otherwise than the database ({', '.join(differing)})")
+        raise Unproven(manifest, f"the manifest and the database differ ({', '.join(differing)})")
 
 
 def _check_entries(manifest: ArchiveManifest, file: IO[bytes], *, after: ChainEnd) -> None:

@@ -1,4 +1,4 @@
-"""Pruning: entries of more than seven years ago leave the database, once their archive has just been proven."""
+"""Pruning: entries older than seven years are removed from the database, right after their archive was proven."""
 
 import logging
 from datetime import datetime
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def events_to_prune(session: Session, *, now: datetime) -> list[UUID]:
-    """The events that have archived months of more than seven years ago which are still in the database."""
+    """Return the events with archived months older than seven years that are still in the database."""
     statement = (
         select(AuditArchive.event_id)
         .where(AuditArchive.month < kept_from(now), AuditArchive.pruned_at.is_(None))
@@ -31,10 +31,10 @@ def events_to_prune(session: Session, *, now: datetime) -> list[UUID]:
 
 
 def prune_event(event_id: UUID, *, now: datetime) -> int:
-    """Prune the event's months of more than seven years ago, the oldest first; returns how many that were.
+    """Prune the event's months older than seven years, the oldest first; returns how many were pruned.
 
-    Each is proven right before, and goes wholly or not at all. Raises `Unproven`, `ChainBroken` or `StorageDown` at the
-    first that can't be proven; it and all later ones stay.
+    Each month is proven right before, and is removed wholly or not at all. Raises `Unproven`, `ChainBroken` or
+    `StorageDown` at the first month that can't be proven; it and all later months stay.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         start, _ = ends_of(unit_of_work.session, event_id)
@@ -49,10 +49,10 @@ def prune_event(event_id: UUID, *, now: datetime) -> int:
 
 
 def _remove(manifest: ArchiveManifest, *, after: ChainEnd, now: datetime) -> bool:
-    """Remove a proven month in one transaction; False when a twin run has done so already.
+    """Remove a proven month in one transaction; returns False when another run has already removed it.
 
-    Locks the chain's head first, for the twin; changes of this event wait meanwhile. What is removed must be, hash by
-    hash, what was proven, and each row must be old enough for the trigger.
+    Locks the chain's head first, because another run may prune at the same time; changes of this event wait until the
+    end. The entries must match, hash by hash, what was proven, and each must be old enough for the trigger.
     """
     event_id, end = manifest.event_id, ChainEnd(manifest.last_seq, bytes.fromhex(manifest.last_hash))
     with UnitOfWork() as unit_of_work:

@@ -1,4 +1,4 @@
-"""Reading the trail, and verifying that nobody has changed it."""
+"""Reads the trail, and verifies that nobody has changed it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ _BATCH = 1_000
 
 
 def list_entries(session: Session, event_id: UUID, query: AuditQuery) -> Page[AuditEntryOut]:
-    """The event's trail, the newest entry first."""
+    """Return the event's trail, the newest entry first."""
     statement = select(AuditEntry).where(AuditEntry.event_id == event_id)
     if query.entity_type is not None:
         statement = statement.where(AuditEntry.entity_type == query.entity_type)
@@ -37,7 +37,7 @@ def list_entries(session: Session, event_id: UUID, query: AuditQuery) -> Page[Au
 
 
 def list_package_entries(session: Session, event_id: UUID, package_id: UUID, query: PageQuery) -> Page[AuditEntryOut]:
-    """The trail of one package, the newest entry first; also of one that has been deleted."""
+    """Return the trail of one package, the newest entry first; it also works for a deleted package."""
     statement = select(AuditEntry).where(
         AuditEntry.event_id == event_id,
         AuditEntry.entity_type == Entity.PACKAGE,
@@ -60,16 +60,16 @@ def _out(entry: AuditEntry) -> AuditEntryOut:
 
 
 def verify_chain(session: Session, event_id: UUID) -> ChainReport:
-    """Compute every hash of the event's trail again, in bounded memory; names the first link that does not hold.
+    """Compute every hash of the event's trail again, in limited memory; the report names the first entry that is wrong.
 
-    Where months were pruned, the chain must begin where the last of them ended.
+    Where months were pruned, the chain must begin where the last pruned month ended.
     """
     while True:
         start, _ = ends_of(session, event_id)
         walk = Walk(event_id, after=start)
         broken = _fault_of_start(session, event_id, start) or _fault_of_walk(session, event_id, walk)
         now_start, end = ends_of(session, event_id)
-        if broken is None or now_start == start:  # else months were pruned under the walk's feet
+        if broken is None or now_start == start:  # otherwise another run pruned months during the walk
             break
     return ChainReport(
         valid=broken is None,
@@ -82,7 +82,7 @@ def verify_chain(session: Session, event_id: UUID) -> ChainReport:
 
 
 def ends_of(session: Session, event_id: UUID) -> tuple[ChainEnd, ChainEnd]:
-    """Where the event's chain in the database begins (behind what was pruned), and where it ends."""
+    """Return where the event's chain in the database begins (after the pruned entries), and where it ends."""
     head = session.execute(
         select(AuditHead.pruned_seq, AuditHead.pruned_hash, AuditHead.seq, AuditHead.hash).where(
             AuditHead.event_id == event_id
@@ -94,7 +94,7 @@ def ends_of(session: Session, event_id: UUID) -> tuple[ChainEnd, ChainEnd]:
 
 
 def _fault_of_start(session: Session, event_id: UUID, start: ChainEnd) -> BrokenLink | None:
-    """Only what an archive holds is ever pruned."""
+    """Return a fault unless an archive holds everything that was pruned."""
     archived = select(AuditArchive.month).where(
         AuditArchive.event_id == event_id,
         AuditArchive.last_seq == start.seq,
@@ -103,11 +103,11 @@ def _fault_of_start(session: Session, event_id: UUID, start: ChainEnd) -> Broken
     )
     if start == BEGINNING or session.scalar(archived) is not None:
         return None
-    return BrokenLink(seq=start.seq, id=None, reason="what was removed up to here is in no archive")
+    return BrokenLink(seq=start.seq, id=None, reason="entries up to here were removed, and no archive holds them")
 
 
 def _fault_of_walk(session: Session, event_id: UUID, walk: Walk) -> BrokenLink | None:
-    """Walk until the head is where the walk is; entries that are added meanwhile move both."""
+    """Walk until the walk has reached the head; entries that are added in the meantime move the head further."""
     try:
         after, before = 0, -1
         while walk.count > before:
@@ -129,7 +129,7 @@ def _archived_seq(session: Session, event_id: UUID) -> int:
 
 
 def links_in_order(session: Session, event_id: UUID, *, after: int = 0, until: int | None = None) -> Iterator[Link]:
-    """The event's entries behind number `after`, up to number `until`, a thousand at a time."""
+    """Yield the event's entries after number `after`, up to number `until`; reads a thousand at a time."""
     while True:
         statement = select(AuditEntry).where(AuditEntry.event_id == event_id, AuditEntry.seq > after)
         if until is not None:

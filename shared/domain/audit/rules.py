@@ -9,11 +9,11 @@ from uuid import UUID
 import orjson
 
 GENESIS = bytes(32)
-"""What stands before an event's first entry."""
+"""The previous hash of an event's first entry."""
 
 
 class Entity(StrEnum):
-    """What is audited."""
+    """The kinds of things whose changes are audited."""
 
     EVENT = "event"
     MEMBER = "member"
@@ -26,12 +26,12 @@ class Entity(StrEnum):
 
 
 def plain(value: object) -> Any:
-    """Return a value as JSON has it, and as it comes back from the database."""
+    """Return a value as JSON represents it, which is how it comes back from the database."""
     return orjson.loads(orjson.dumps(value, default=str))
 
 
 def entry_hash(previous: bytes, *, event_id: UUID, seq: int, at: datetime, facts: dict[str, Any]) -> bytes:
-    """Return the SHA-256 of an entry: the hash before it, its place, its time and all that it says.
+    """Return the SHA-256 of an entry; it covers the hash before it, its place, its time and everything that it says.
 
     The text is JSON with sorted keys, so that anybody can compute it again from an export.
     """

@@ -8,7 +8,7 @@ from shared.kit.pages import PageQuery
 
 
 class AuditActor(Output):
-    """Who made a change, as they were called then."""
+    """Who made a change, with the name and address that they had then."""
 
     id: UUID | None
     name: str | None
@@ -24,8 +24,8 @@ class AuditEntryOut(Output):
     entity_type: str
     entity_id: str
     field: str
-    old_value: Any = Field(description="What it was; null where there was nothing.")
-    new_value: Any = Field(description="What it became.")
+    old_value: Any = Field(description="The old value; null where there was none.")
+    new_value: Any = Field(description="The new value.")
     request_id: str
 
 
@@ -39,7 +39,7 @@ class AuditQuery(PageQuery):
 
 
 class BrokenLink(Output):
-    """The first entry that does not fit what stands before it."""
+    """The first entry that does not fit the entries before it."""
 
     seq: int
     id: UUID | None
@@ -50,15 +50,15 @@ class ChainReport(Output):
     """Whether an event's trail is whole."""
 
     valid: bool
-    entries: int = Field(description="How many were verified.")
-    archived: int = Field(description="How many are in the archive of closed months; those pruned among them.")
-    pruned: int = Field(description="How many, older than seven years, are in the archive alone.")
+    entries: int = Field(description="How many entries were verified.")
+    archived: int = Field(description="How many entries are in the archive of closed months, including pruned ones.")
+    pruned: int = Field(description="How many entries, all older than seven years, are in the archive alone.")
     first_broken: BrokenLink | None
-    head: str = Field(description="SHA-256 of the last entry, to be kept elsewhere by whoever wants to be sure.")
+    head: str = Field(description="SHA-256 of the last entry. Keep a copy elsewhere if you want your own proof.")
 
 
 class ArchiveManifest(Output):
-    """What the manifest beside an archive's file says; hashes are SHA-256 in hexadecimal."""
+    """The content of an archive's manifest; hashes are SHA-256 in hexadecimal."""
 
     format: Literal["boxoffice-audit/1"] = "boxoffice-audit/1"
     event_id: UUID
@@ -76,21 +76,21 @@ class ArchiveManifest(Output):
 class AuditArchiveOut(Output):
     """One month of the trail in the archive; hashes are SHA-256 in hexadecimal."""
 
-    month: str = Field(examples=["2027-04"], description="In UTC.")
+    month: str = Field(examples=["2027-04"], description="The calendar month, in UTC.")
     first_seq: int
     last_seq: int
     rows: int
     bytes: int
-    sha256: str = Field(description="Of the file.")
-    previous_hash: str = Field(description="Of the entry before the first one: the `last_hash` of the archive before.")
-    last_hash: str = Field(description="Of the last entry.")
+    sha256: str = Field(description="The hash of the file.")
+    previous_hash: str = Field(description="The hash before the first entry: `last_hash` of the archive before.")
+    last_hash: str = Field(description="The hash of the last entry.")
     written_at: Moment
-    proven_at: Moment = Field(description="When the file was last read back and every hash in it computed again.")
-    pruned_at: Moment | None = Field(description="When its entries were removed from the database.")
+    proven_at: Moment = Field(description="When the file was last read back, and every hash in it computed again.")
+    pruned_at: Moment | None = Field(description="When the entries of this month were removed from the database.")
 
 
 class ArchiveReport(Output):
-    """Whether an archive is what it was when it was written."""
+    """Whether an archive still holds what was written; `fault` says what is wrong."""
 
     month: str
     rows: int

@@ -13,8 +13,8 @@ class AuditSettings(Group):
 
     audit_archive_schedule: Schedule = Field(
         "0 30 3 * * *",
-        description="When closed months of audit trails are archived, and proven ones of more than seven years ago "
-        "pruned.",
+        description="When closed months of audit trails are archived, and proven months older than seven years are "
+        "pruned from the database.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What the timer does for all events; one trail that is broken, or one spoilt archive, does not stop the others."""
+"""What the timer does for all events; a broken trail or a damaged archive does not stop the other events."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -19,21 +19,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Outcome:
-    """How many months were done, and how many events have one that could not be."""
+    """How many months were done, and how many events have a month that could not be done."""
 
     done: int = 0
     failed: int = 0
 
 
 def archive_closed_months(*, now: datetime) -> Outcome:
-    """Archive every event's closed months; run twice, late or beside itself it makes the same files."""
+    """Archive every event's closed months; a run that is repeated, late or parallel makes the same files."""
     with UnitOfWork(read_only=True) as unit_of_work:
         events = events_to_archive(unit_of_work.session, now=now)
     return _each(events, lambda event_id: archive_event(event_id, now=now), told="archived")
 
 
 def prune_proven_months(*, now: datetime) -> Outcome:
-    """Prune every event's months of more than seven years ago whose archive proves to be whole."""
+    """Prune every event's months older than seven years, if their archive is proven to be whole."""
     with UnitOfWork(read_only=True) as unit_of_work:
         events = events_to_prune(unit_of_work.session, now=now)
     return _each(events, lambda event_id: prune_event(event_id, now=now), told="pruned")

@@ -1,7 +1,7 @@
 """Changes of events and packages. Nothing here commits.
 
-Locks: the event's row before a package's, a package's row before its stock. `FOR NO KEY UPDATE` for all but deletions,
-so that buyers, whose orders refer to these rows, do not wait for editors.
+Locks: the event's row before a package's, a package's row before its stock. Everything but a deletion locks with
+`FOR NO KEY UPDATE`, so that buyers do not wait for editors: their orders refer to these rows.
 """
 
 from datetime import datetime
@@ -64,7 +64,7 @@ def create_event(session: Session, body: EventCreate, *, actor: Actor, now: date
 
 
 def _free_slug(session: Session, title: str) -> str:
-    """Return a slug that no event has; whoever chose none can't be blamed for one that is taken."""
+    """Return a slug that no event has: a user who chose no slug must not be refused because theirs is taken."""
     while True:
         slug = f"{rules.slug_of(title)}-{random_word(6).lower()}"
         if session.scalar(select(Event.id).where(Event.slug == slug)) is None:
@@ -74,7 +74,7 @@ def _free_slug(session: Session, title: str) -> str:
 def update_event(
     session: Session, event_id: UUID, body: EventPatch, *, actor: Actor, if_match: IfMatch, now: datetime
 ) -> Event:
-    """Change the given fields; raises `StaleVersion`, `SlugTaken`, `CurrencyLocked`."""
+    """Change the given fields; raises `StaleVersion`, `SlugTaken` or `CurrencyLocked`."""
     event = _lock_event(session, event_id)
     require_version(event.version, if_match)
     changes = _changes(event, body.model_dump(exclude_unset=True))
@@ -92,7 +92,7 @@ def update_event(
 
 
 def publish_event(session: Session, event_id: UUID, *, actor: Actor, if_match: IfMatch = None, now: datetime) -> Event:
-    """Let everybody see the event and buy; publishing twice changes nothing. Raises `EventCancelled`."""
+    """Let everybody see the event and buy its tickets; publishing twice changes nothing. Raises `EventCancelled`."""
     return _set_status(session, event_id, "published", actor=actor, if_match=if_match, now=now)
 
 
@@ -127,7 +127,7 @@ def create_package(
         sale_starts_at=body.sale_starts_at,
         sale_ends_at=body.sale_ends_at,
     )
-    event = _lock_event(session, event_id)  # or two packages would get the same place
+    event = _lock_event(session, event_id)  # otherwise two packages could get the same place
     last = session.scalar(select(func.max(TicketPackage.display_order)).where(TicketPackage.event_id == event_id))
     package = TicketPackage(
         event_id=event_id,
@@ -157,10 +157,11 @@ def update_package(
     if_match: IfMatch,
     now: datetime,
 ) -> bool:
-    """Change the given fields and say whether the package has sales already.
+    """Change the given fields and return whether the package has sales already.
 
-    With `if_match` the edit is refused (`StaleVersion`) when somebody else was faster. Without, the row lock puts edits
-    one after the other, each changing only its own fields, so edits of different fields both survive.
+    With `if_match` the edit is refused (`StaleVersion`) when somebody else has changed the package since. Without it,
+    the row lock puts edits one after the other. Each changes only its own fields, so edits of different fields both
+    survive.
     """
     package = _lock_package(session, event_id, package_id, if_match=if_match)
     given = body.model_dump(exclude_unset=True)
@@ -194,7 +195,7 @@ def update_package(
 def set_enabled(
     session: Session, event_id: UUID, package_id: UUID, *, enabled: bool, actor: Actor, if_match: IfMatch, now: datetime
 ) -> None:
-    """Enable or disable a package; once disabling is committed, no claim of it succeeds."""
+    """Enable or disable a package; once a disabling is committed, nobody can claim the package any more."""
     package = _lock_package(session, event_id, package_id, if_match=if_match)
     if package.is_enabled != enabled:
         made = _apply(package, {"is_enabled": enabled}, now)
@@ -212,9 +213,9 @@ def delete_package(
     if_match: IfMatch,
     now: datetime,
 ) -> list[str]:
-    """Delete a package of which nothing is sold or held; returns the image blobs to delete after the commit.
+    """Delete a package that has nothing sold or held; returns the image blobs to delete after the commit.
 
-    Raises `ConfirmationRequired`, `PackageHasSales`, `PackageInPromoCodes`.
+    Raises `ConfirmationRequired`, `PackageHasSales` or `PackageInPromoCodes`.
     """
     package = _lock_package(session, event_id, package_id, if_match=if_match, against_orders=True)
     was = {"name": package.name, "price_cents": package.price_cents}
@@ -230,7 +231,7 @@ def delete_package(
             raise PackageInPromoCodes(
                 "Promo codes are limited to this package. Take it out of them first, or disable the package instead."
             ) from error
-        raise refusal from error  # orders, though refunded or cancelled since, still tell of it
+        raise refusal from error  # orders still refer to it, although they were refunded or cancelled since
     record(session, event_id, Entity.PACKAGE, package_id, {"deleted": (was, None)}, actor=actor, now=now)
     return [name for name in (package.display_image, package.thumbnail_image) if name]
 
@@ -238,8 +239,9 @@ def delete_package(
 def reorder_packages(session: Session, event_id: UUID, package_ids: list[UUID], *, actor: Actor, now: datetime) -> None:
     """Show the event's packages in this order; raises `ReorderMismatch` unless each is named exactly once.
 
-    One statement moves them all, after the event's row has been locked: two reorders at once end in one of the two.
-    The packages are locked before any is moved, for whoever edits one may have to wait until its place is settled.
+    One statement moves all packages, after the event's row has been locked. So two reorders at the same time end in one
+    of the two orders. All packages are locked before any is moved, so that an edit or a deletion waits until the new
+    order is settled.
     """
     _lock_event(session, event_id)
     shown = (
@@ -279,10 +281,10 @@ def _lock_event(session: Session, event_id: UUID) -> Event:
 def _lock_package(
     session: Session, event_id: UUID, package_id: UUID, *, if_match: IfMatch, against_orders: bool = False
 ) -> TicketPackage:
-    """Lock the package; `against_orders` waits for the orders under way, and lets none begin.
+    """Lock the package; `against_orders` waits for orders that are being placed, and lets no other order begin.
 
-    Deletions need that, and before they lock the stock: orders refer to the package first and claim its stock last, so
-    each would wait for the other.
+    A deletion needs this lock, and needs it before it locks the stock. An order refers to the package first and claims
+    its stock last, so with the locks the other way round the order and the deletion would wait for each other.
     """
     package = session.scalar(
         select(TicketPackage)

@@ -8,7 +8,7 @@ class SlugTaken(Conflict):
 
 
 class EventCancelled(Conflict):
-    """The event is cancelled; that is final."""
+    """The event is cancelled, and that is final."""
 
     code = "event_cancelled"
 
@@ -26,7 +26,7 @@ class NoSuchPackage(NotFound):
 
 
 class ReorderMismatch(Mismatch):
-    """A new order must name every one of them exactly once."""
+    """The new order must name every item exactly once."""
 
     code = "reorder_mismatch"
 

@@ -10,17 +10,17 @@ from shared.kit.db.base import Base
 
 
 def _one_a_place(*columns: str) -> ExcludeConstraint:
-    """Refuse two rows in one place; checked at the end of a statement, so that one statement can swap places.
+    """Refuse two rows in one place. It is checked at the end of a statement, so that one statement can swap places.
 
-    Not a unique constraint: its columns would count as a key, and moving rows would wait for all orders that refer to
-    them, and lock out further ones.
+    It is not a unique constraint, because its columns would count as a key: moving a row would then wait for all
+    orders that refer to the row, and would block further orders.
     """
     equal = [(column, "=") for column in columns]
     return ExcludeConstraint(*equal, using="btree", deferrable=True, initially="IMMEDIATE")
 
 
 class Event(Base):
-    """An evening that tickets are sold for."""
+    """An event that tickets are sold for."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -65,11 +65,11 @@ class Event(Base):
 
 
 class TicketPackage(Base):
-    """What coordinators edit of a package; how many are sold stands in its stock, apart."""
+    """What coordinators edit of a package. Its stock, in a table of its own, says how many are sold."""
 
     __tablename__ = "ticket_packages"
     __table_args__ = (
-        # The other way round than usual, so that no package is without its stock; checked when all is written.
+        # From package to stock, so that no package is without its stock; checked at the commit, when both are written.
         ForeignKeyConstraint(["event_id", "id"], ["stock.event_id", "stock.id"], deferrable=True, initially="DEFERRED"),
         _one_a_place("event_id", "display_order"),
         CheckConstraint("length(name) BETWEEN 1 AND 100", name="name_length"),
@@ -105,10 +105,10 @@ class TicketPackage(Base):
     is_transferable: Mapped[bool]
     options_per: Mapped[str] = mapped_column(server_default="item")
     fair_market_value_cents: Mapped[int | None]
-    tax_percent: Mapped[Decimal | None]  # None: as the event says
+    tax_percent: Mapped[Decimal | None]  # None: the event's value applies
     fee_percent: Mapped[Decimal | None]
     fee_cents: Mapped[int | None]
-    image_upload_id: Mapped[UUID | None]  # the upload that the coordinator wants shown; older ones no longer count
+    image_upload_id: Mapped[UUID | None]  # the upload to show; older uploads no longer count
     display_image: Mapped[str | None]  # blob names in the public container
     thumbnail_image: Mapped[str | None]
     created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
@@ -118,7 +118,7 @@ class TicketPackage(Base):
 
 
 class CustomOption(Base):
-    """A question that buyers of a package answer (R-OPT). One with answers is retired, never deleted."""
+    """A question that buyers of a package answer (R-OPT). An option with answers is retired, never deleted."""
 
     __tablename__ = "custom_options"
     __table_args__ = (

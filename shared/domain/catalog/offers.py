@@ -1,4 +1,4 @@
-"""What an event has to sell, read for an order in one statement (R-ORD-2)."""
+"""Reads what an event sells, for an order, in one statement (R-ORD-2)."""
 
 from collections.abc import Collection
 from typing import Any
@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from shared.kit.db.arrays import array
 
-# The ORM stays off this path: round trips and Python limit it, not the row lock (docs/performance.md).
+# This path does without the ORM: round trips and Python limit its speed, not the row lock (docs/performance.md).
 _READ = """
 SELECT e.status AS event_status, e.currency, e.max_tickets_per_customer, e.order_expiry_minutes, e.tax_included,
        e.fee_included,
@@ -33,9 +33,10 @@ SELECT e.status AS event_status, e.currency, e.max_tickets_per_customer, e.order
 def read_packages(
     connection: psycopg.Connection[Any], event_id: UUID, package_ids: Collection[UUID]
 ) -> list[dict[str, Any]]:
-    """The event's terms with each of these packages, its questions, and what is left of it; amounts in cents.
+    """Return one row for each of these packages: the event's terms, the package, its options, and how many remain.
 
-    One row without a package where the event has none of them; no row where there is no such event.
+    Amounts are in cents. If the event has none of the packages, there is one row without a package. If there is no such
+    event, there is no row.
     """
     which = {"event_id": event_id, "package_ids": array(package_ids)}
     with connection.cursor(row_factory=dict_row) as cursor:

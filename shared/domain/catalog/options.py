@@ -1,7 +1,7 @@
-"""Custom options of packages: what buyers are asked (R-OPT). Nothing here commits.
+"""Custom options of packages: the questions that buyers answer (R-OPT). Nothing here commits.
 
-Every change locks the package's row first, then its stock, and changes the terms: an order answers the questions that
-are asked when it is placed, not those of a moment ago.
+Every change locks the package's row first, then its stock, and changes the terms. So an order always answers the
+questions that are asked at the moment of its commit, and not earlier ones.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ MAX_OPTIONS = 4
 
 
 def list_options(session: Session, event_id: UUID, package_id: UUID) -> list[OptionOut]:
-    """The package's options in their order, retired ones included; raises `NoSuchPackage`."""
+    """Return the package's options in their order, retired ones included; raises `NoSuchPackage`."""
     found = session.scalar(
         select(TicketPackage.id).where(TicketPackage.event_id == event_id, TicketPackage.id == package_id)
     )
@@ -38,7 +38,7 @@ def list_options(session: Session, event_id: UUID, package_id: UUID) -> list[Opt
 
 
 def active_options(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> dict[UUID, list[OptionOut]]:
-    """What the buyers of each package are asked, in order; one statement however many packages."""
+    """Return the options that buyers of each package are asked, in order; one statement for any number of packages."""
     asked: dict[UUID, list[OptionOut]] = {package_id: [] for package_id in package_ids}
     for option in session.scalars(
         select(CustomOption)
@@ -56,7 +56,7 @@ def active_options(session: Session, event_id: UUID, package_ids: Sequence[UUID]
 def create_option(
     session: Session, event_id: UUID, package_id: UUID, body: OptionCreate, *, actor: Actor, now: datetime
 ) -> CustomOption:
-    """Ask one more question, last; raises `TooManyOptions` beyond four that are asked."""
+    """Add a question, which is asked last; raises `TooManyOptions` if four are asked already."""
     _lock(session, event_id, package_id)
     present = session.scalars(_of(event_id, package_id)).all()
     if sum(option.is_active for option in present) >= MAX_OPTIONS:
@@ -91,7 +91,7 @@ def update_option(
     actor: Actor,
     now: datetime,
 ) -> CustomOption:
-    """Change a question, retire it or ask it again; raises `NoSuchOption`, `TooManyOptions`."""
+    """Change a question, retire it or ask it again; raises `NoSuchOption` or `TooManyOptions`."""
     _lock(session, event_id, package_id)
     option = _get(session, event_id, package_id, option_id)
     given: dict[str, Any] = body.model_dump(exclude_unset=True)
@@ -112,15 +112,15 @@ def update_option(
 def delete_option(
     session: Session, event_id: UUID, package_id: UUID, option_id: UUID, *, actor: Actor, now: datetime
 ) -> None:
-    """Delete a question that nobody has been asked; raises `OptionHasAnswers` once the package has sales."""
+    """Delete a question that nobody has answered; raises `OptionHasAnswers` once the package has sales."""
     stock = _lock(session, event_id, package_id, to_delete=option_id)
     was = OptionOut.model_validate(_get(session, event_id, package_id, option_id)).model_dump()
-    refusal = OptionHasAnswers("The package has sales. Retire the option instead (is_active: false): answers stay.")
+    refusal = OptionHasAnswers("The package has sales. Retire the option instead (is_active: false): its answers stay.")
     if stock.sold or stock.held:
         raise refusal
     try:
         session.execute(delete(CustomOption).where(CustomOption.event_id == event_id, CustomOption.id == option_id))
-    except IntegrityError as error:  # refunded since, but answered
+    except IntegrityError as error:  # the orders were refunded since, but they answered it
         raise refusal from error
     record(session, event_id, Entity.OPTION, option_id, {"deleted": (was, None)}, actor=actor, now=now)
 
@@ -128,7 +128,7 @@ def delete_option(
 def reorder_options(
     session: Session, event_id: UUID, package_id: UUID, option_ids: list[UUID], *, actor: Actor, now: datetime
 ) -> None:
-    """Ask in this order; raises `ReorderMismatch` unless each option is named exactly once."""
+    """Ask the options in this order; raises `ReorderMismatch` unless each is named exactly once."""
     _lock(session, event_id, package_id)
     places = {option.id: option.display_order for option in session.scalars(_of(event_id, package_id))}
     if set(option_ids) != places.keys() or len(option_ids) != len(places):
@@ -160,10 +160,10 @@ def _get(session: Session, event_id: UUID, package_id: UUID, option_id: UUID) ->
 
 
 def _lock(session: Session, event_id: UUID, package_id: UUID, *, to_delete: UUID | None = None) -> Stock:
-    """Lock the package and its stock, and make every order computed before this commit start over.
+    """Lock the package and its stock, and make every order that was computed before this commit start over.
 
-    An option that is to be deleted is locked before the stock: orders under way, which answer it already, claim their
-    stock last, so each would wait for the other.
+    For a deletion, the option is locked before the stock. An order that is being placed locks the option it answers
+    first and claims its stock last, so with the locks the other way round each would wait for the other.
     """
     package = session.scalar(
         select(TicketPackage)

@@ -1,7 +1,7 @@
-"""Which image a package shows (R-IMG). Nothing here commits. How an upload becomes an image: `shared/domain/images`.
+"""Which image a package shows (R-IMG). Nothing here commits. `shared/domain/images` turns uploads into images.
 
 The package remembers the id of the upload that it shows, or the id of a later removal. Both are UUIDv7, and only a
-greater one replaces what is there. So an upload that is ready twice, or after a newer one, changes nothing.
+greater id replaces the one that is there. So an upload that is ready twice, or after a newer one, changes nothing.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from shared.kit.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class PackageImage:
-    """An image in two sizes, as names of blobs in the public container, and the upload from which it was made."""
+    """An image in two sizes, as names of blobs in the public container, and the upload that it was made from."""
 
     upload_id: UUID
     display: str
@@ -28,16 +28,17 @@ class PackageImage:
 
     @property
     def blobs(self) -> tuple[str, str]:
-        """Both names."""
+        """The names of both blobs."""
         return self.display, self.thumbnail
 
 
 def show_image(
     session: Session, event_id: UUID, package_id: UUID, image: PackageImage, *, actor: Actor, now: datetime
 ) -> list[str] | None:
-    """Show the image on its package; returns the blobs that it replaces, to delete after the commit.
+    """Show the image on its package; returns the replaced blobs, to delete after the commit.
 
-    None: it is not shown, because a newer upload or a removal came after it, or the package is gone. Locks the package.
+    Returns None if the image is not shown, because a newer upload or a removal came after it, or because the package is
+    gone. Locks the package.
     """
     package = _locked(session, event_id, package_id)
     if package is None:
@@ -50,7 +51,7 @@ def show_image(
 
 
 def remove_image(session: Session, event_id: UUID, package_id: UUID, *, actor: Actor, now: datetime) -> list[str]:
-    """Show no image any more, not even one still being validated; returns the blobs to delete after the commit.
+    """Show no image any more, not even one that is still being checked; returns the blobs to delete after the commit.
 
     Raises `NoSuchPackage`. Locks the package.
     """
@@ -63,7 +64,7 @@ def remove_image(session: Session, event_id: UUID, package_id: UUID, *, actor: A
 def withdraw_image(session: Session, event_id: UUID, package_id: UUID, *, upload_id: UUID, now: datetime) -> None:
     """Stop showing the image of an upload that was refused after all; an image of another upload stays.
 
-    There is no entry in the audit trail, because nobody of the team did this.
+    This writes no audit entry, because nobody in the team did it.
     """
     session.execute(
         update(TicketPackage)

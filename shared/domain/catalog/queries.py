@@ -31,12 +31,12 @@ from shared.kit.pages import Page, PageQuery, cut, total_of
 from shared.kit.storage.blobs import PUBLIC, blob_url
 
 LIST_SECONDS = 2.0
-"""How long the public list may be kept: a sale must show within 3 s even where Redis did not hear of it."""
+"""How long the public list is cached: a sale must show within 3 s, even if the drop did not reach Redis."""
 _CACHED_SIZES = (20, 50, 100)
 
 
 def get_event(session: Session, event_id: UUID) -> EventOut:
-    """One event; raises `NoSuchEvent`."""
+    """Return one event; raises `NoSuchEvent`."""
     event = session.get(Event, event_id)
     if event is None:
         raise NoSuchEvent
@@ -44,7 +44,7 @@ def get_event(session: Session, event_id: UUID) -> EventOut:
 
 
 def list_events(session: Session, actor: Actor, query: PageQuery) -> Page[EventOut]:
-    """The events whose team the actor belongs to (all, for a super admin), next one first."""
+    """Return the events whose team the actor belongs to (for a super admin, all events), the next one first."""
     statement = select(Event).order_by(Event.starts_at, Event.id)
     if not actor.is_super_admin:
         statement = statement.where(Event.id.in_(events_of(actor)))
@@ -58,7 +58,7 @@ def list_events(session: Session, actor: Actor, query: PageQuery) -> Page[EventO
 
 
 def list_published(session: Session, query: PageQuery) -> Page[PublicEventOut]:
-    """Every published event, next one first."""
+    """Return the published events, the next one first."""
     statement = select(Event).where(Event.status == "published").order_by(Event.starts_at, Event.id)
     items = [PublicEventOut.model_validate(event) for event in session.scalars(cut(statement, query))]
     return Page(
@@ -70,7 +70,7 @@ def list_published(session: Session, query: PageQuery) -> Page[PublicEventOut]:
 
 
 def get_published(session: Session, slug: str) -> PublicEventOut:
-    """One published event by its slug; raises `NoSuchEvent`."""
+    """Return one published event by its slug; raises `NoSuchEvent`."""
     event = session.scalar(select(Event).where(Event.slug == slug, Event.status == "published"))
     if event is None:
         raise NoSuchEvent
@@ -90,7 +90,7 @@ def _packages(event_id: UUID) -> Select[TicketPackage, Stock, str]:
 
 
 def package_fields(package: TicketPackage, stock: Stock, currency: str, options: Sequence[OptionOut]) -> dict[str, Any]:
-    """Everything that a package's representations show."""
+    """Return every field that one of a package's schemas may show."""
     fields = {column.key: getattr(package, column.key) for column in TicketPackage.__table__.columns}
     left = rules.remaining(stock.quantity_limit, held=stock.held, sold=stock.sold)
     return fields | {
@@ -107,14 +107,14 @@ def package_fields(package: TicketPackage, stock: Stock, currency: str, options:
 
 
 def _read(session: Session, event_id: UUID, statement: Select[TicketPackage, Stock, str]) -> list[dict[str, Any]]:
-    """The packages' fields: two statements, however many packages."""
+    """Return the packages' fields, in two statements for any number of packages."""
     rows = session.execute(statement).all()
     asked = active_options(session, event_id, [row.TicketPackage.id for row in rows]) if rows else {}
     return [package_fields(row.TicketPackage, row.Stock, row.currency, asked[row.TicketPackage.id]) for row in rows]
 
 
 def get_package(session: Session, event_id: UUID, package_id: UUID) -> PackageOut:
-    """One package; raises `NoSuchPackage`, also for another event's."""
+    """Return one package; raises `NoSuchPackage`, also for a package of another event."""
     found = _read(session, event_id, _packages(event_id).where(TicketPackage.id == package_id))
     if not found:
         raise NoSuchPackage
@@ -131,7 +131,7 @@ def require_package(session: Session, event_id: UUID, package_id: UUID) -> None:
 
 
 def shown_images(session: Session, packages: Collection[tuple[UUID, UUID]]) -> set[str]:
-    """The names of the blobs that these packages show, each package given as its event's id and its own."""
+    """Return the names of the blobs that these packages show; each package is given as (event id, package id)."""
     rows = session.execute(
         select(TicketPackage.display_image, TicketPackage.thumbnail_image).where(
             tuple_(TicketPackage.event_id, TicketPackage.id).in_(packages), TicketPackage.display_image.is_not(None)
@@ -143,7 +143,10 @@ def shown_images(session: Session, packages: Collection[tuple[UUID, UUID]]) -> s
 def get_availability(
     session: Session, event_id: UUID, package_id: UUID, *, now: datetime, for_public: bool = False
 ) -> Availability:
-    """Whether the package can be bought now, and why not; for the public, packages of drafts do not exist."""
+    """Return whether the package can be bought now, and if not, why.
+
+    Raises `NoSuchPackage`; `for_public`, packages of draft events do not exist.
+    """
     row = session.execute(
         _packages(event_id).add_columns(Event.status).where(TicketPackage.id == package_id)
     ).one_or_none()
@@ -175,7 +178,7 @@ def get_availability(
 
 
 def list_packages(session: Session, event_id: UUID, query: PackageListQuery) -> Page[PackageOut]:
-    """The event's packages in display order."""
+    """Return the event's packages in display order, page by page; raises `NoSuchEvent`."""
     _require_event(session, event_id)
     statement = _packages(event_id).order_by(TicketPackage.display_order)
     if query.sponsorships_only:
@@ -192,13 +195,13 @@ def list_packages(session: Session, event_id: UUID, query: PackageListQuery) -> 
 
 
 def all_packages(session: Session, event_id: UUID) -> list[PackageOut]:
-    """All of the event's packages in display order."""
+    """Return all of the event's packages in display order."""
     statement = _packages(event_id).order_by(TicketPackage.display_order)
     return [PackageOut.model_validate(fields) for fields in _read(session, event_id, statement)]
 
 
 def package_list_keys(event_id: UUID) -> list[str]:
-    """Where the cache keeps the public list; whoever changes or sells what it shows drops these after the commit."""
+    """Return the cache's keys of the public list; every change or sale of what it shows drops them after the commit."""
     return [
         _list_key(event_id, page_size, sponsorships_only=only) for page_size in _CACHED_SIZES for only in (False, True)
     ]
@@ -209,9 +212,9 @@ def _list_key(event_id: UUID, page_size: int, *, sponsorships_only: bool) -> str
 
 
 def public_package_list(session: Session, event_id: UUID, query: PublicPackageListQuery) -> bytes:
-    """What `list_public_packages` returns, as JSON; raises `NoSuchEvent`.
+    """Return what `list_public_packages` returns, as JSON; raises `NoSuchEvent`.
 
-    The first page may come from the cache; it is then at most `LIST_SECONDS` old, should a drop have been lost.
+    The first page may come from the cache. It is then at most `LIST_SECONDS` old, even if a drop was lost.
     """
     if query.page > 1 or query.page_size not in _CACHED_SIZES:
         return list_public_packages(session, event_id, query).model_dump_json().encode()
@@ -224,7 +227,7 @@ def public_package_list(session: Session, event_id: UUID, query: PublicPackageLi
 
 
 def list_public_packages(session: Session, event_id: UUID, query: PublicPackageListQuery) -> Page[PublicPackageOut]:
-    """A published event's enabled packages in display order; raises `NoSuchEvent`."""
+    """Return a published event's enabled packages in display order; raises `NoSuchEvent`."""
     if session.scalar(select(Event.status).where(Event.id == event_id)) != "published":
         raise NoSuchEvent
     statement = _packages(event_id).where(TicketPackage.is_enabled).order_by(TicketPackage.display_order)
@@ -245,9 +248,10 @@ def _require_event(session: Session, event_id: UUID) -> None:
 
 
 def unknown_packages(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> list[UUID]:
-    """Those of the ids that name no package of the event, in the order given.
+    """Return the ids that name no package of the event, in the order given.
 
-    The others can't be deleted until the transaction ends; one whose deletion is under way is waited for.
+    The packages of the other ids are locked: they can't be deleted until the transaction ends. If one is just being
+    deleted, this waits for the end of that transaction.
     """
     known = set(
         session.scalars(
@@ -261,7 +265,7 @@ def unknown_packages(session: Session, event_id: UUID, package_ids: Sequence[UUI
 
 
 def prices_of(session: Session, event_id: UUID, package_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """The prices in cents of those packages that a published event has enabled; raises `NoSuchEvent`."""
+    """Return the prices, in cents, of the enabled packages among these; raises `NoSuchEvent` unless it is published."""
     if session.scalar(select(Event.status).where(Event.id == event_id)) != "published":
         raise NoSuchEvent
     rows = session.execute(

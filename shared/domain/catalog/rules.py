@@ -7,7 +7,7 @@ from datetime import datetime
 
 from shared.kit.errors import InvalidInput
 
-# What a buyer agrees to. A change of any of these makes claims computed under the old terms start over.
+# What a buyer agrees to. After a change of any of these, an order that was computed with the old terms starts over.
 TERMS = frozenset(
     {
         "price_cents",
@@ -40,7 +40,7 @@ EVENT_TERMS = frozenset(
 
 
 def slug_of(title: str) -> str:
-    """Return a title as a word for addresses: `slug_of("Gala at the Zoo!") == "gala-at-the-zoo"`."""
+    """Return a title as a word for URLs: `slug_of("Gala at the Zoo!") == "gala-at-the-zoo"`."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "event"
 
@@ -73,7 +73,7 @@ def why_not_on_sale(
     sale_ends_at: datetime | None,
     now: datetime,
 ) -> str | None:
-    """Return why nobody can buy, in words for buyers, or None when they can (R-PKG-6)."""
+    """Return why the package can't be bought, in words for buyers, or None if it is on sale (R-PKG-6)."""
     if event_status == "cancelled":
         return "The event is cancelled."
     if event_status != "published" or not is_enabled:
@@ -86,12 +86,12 @@ def why_not_on_sale(
 
 
 def remaining(quantity_limit: int | None, *, held: int, sold: int) -> int | None:
-    """How many packages are left; None where there is no limit."""
+    """Return how many packages are left; None where there is no limit."""
     return None if quantity_limit is None else max(0, quantity_limit - held - sold)
 
 
 def check_choices(option_type: str, choices: Sequence[str], max_choices: int | None) -> int | None:
-    """Return how many choices an answer may have (None where there are none to choose), or refuse the combination."""
+    """Return how many choices an answer may have, or None for types without choices; refuses a wrong combination."""
     if option_type != "multi_select":
         if choices or max_choices is not None:
             raise InvalidInput("Only a multi_select has choices.", pointer="/choices")
@@ -99,7 +99,7 @@ def check_choices(option_type: str, choices: Sequence[str], max_choices: int | N
     if len(choices) < 2:
         raise InvalidInput("A multi_select has 2 to 10 choices.", pointer="/choices")
     if len(set(choices)) != len(choices):
-        raise InvalidInput("Each choice may stand there once.", pointer="/choices")
+        raise InvalidInput("Name each choice only once.", pointer="/choices")
     if (max_choices or 1) > len(choices):
         raise InvalidInput("max_choices can't exceed the number of choices.", pointer="/max_choices")
     return max_choices or 1

@@ -25,7 +25,7 @@ from shared.kit.pages import PageQuery
 
 type EventStatus = Literal["draft", "published", "cancelled"]
 
-# Bounds that several schemas share. They are no `type` aliases, for those are components of the OpenAPI document.
+# Bounds that several schemas share. They are no `type` aliases: those would become components of the OpenAPI document.
 Capacity = Annotated[int, Field(ge=1, le=1_000_000)]
 TicketsPerCustomer = Annotated[int, Field(ge=1, le=10_000)]
 ExpiryMinutes = Annotated[int, Field(ge=1, le=1_440)]
@@ -35,7 +35,7 @@ class EventCreate(Input):
     """A new event; it starts as a draft."""
 
     title: Title
-    slug: Slug | None = Field(None, description="The event's word in addresses; made from the title when left out.")
+    slug: Slug | None = Field(None, description="The event's name in URLs; made from the title when left out.")
     description: Paragraphs | None = None
     starts_at: Moment
     ends_at: Moment
@@ -44,12 +44,12 @@ class EventCreate(Input):
     capacity: Capacity | None = None
     lock_price_after_sales: bool = False
     max_tickets_per_customer: TicketsPerCustomer | None = None
-    tax_percent: Percent = Field(Decimal(0), description="Of what a line costs after its discount.")
-    tax_included: bool = Field(default=False, description="Whether prices contain the tax; else it is added.")
+    tax_percent: Percent = Field(Decimal(0), description="A percentage of what a line costs after its discount.")
+    tax_included: bool = Field(default=False, description="Whether prices include the tax; otherwise it is added.")
     fee_percent: Percent = Decimal(0)
-    fee_cents: Cents = Field(0, description="For each package sold, beside the percentage.")
+    fee_cents: Cents = Field(0, description="For each package sold, in addition to the percentage.")
     fee_included: bool = Field(
-        default=False, description="Whether prices contain the fee, so that the organiser bears it."
+        default=False, description="Whether prices include the fee, so that the organiser pays it."
     )
     order_expiry_minutes: ExpiryMinutes = Field(15, description="How long tickets are held for a payment.")
     return_promo_uses: bool = Field(
@@ -121,12 +121,12 @@ MaxChoices = Annotated[int, Field(ge=1, le=10)]
 
 
 class OptionCreate(Input):
-    """A new question to the package's buyers; it is asked last."""
+    """A new question for the package's buyers; it is asked last."""
 
     label: Name
     option_type: OptionType
-    choices: Choices = Field(default=[], description="2 to 10, for `multi_select` alone.")
-    max_choices: MaxChoices | None = Field(None, description="For `multi_select`; 1 unless said.")
+    choices: Choices = Field(default=[], description="2 to 10 choices, for `multi_select` only.")
+    max_choices: MaxChoices | None = Field(None, description="For `multi_select` only; 1 by default.")
     is_required: bool = True
 
 
@@ -141,13 +141,13 @@ class OptionPatch(Input):
 
 
 class OptionReorder(Input):
-    """Every option of the package, once, in the order in which they shall be asked."""
+    """Every option of the package, once, in the order in which to ask them."""
 
     option_ids: list[UUID] = Field(min_length=1, max_length=100)
 
 
 class OptionOut(Output):
-    """A question to the package's buyers; a retired one (`is_active` false) is asked no more."""
+    """A question for the package's buyers; a retired one (`is_active` is false) is no longer asked."""
 
     id: UUID
     label: str
@@ -170,26 +170,26 @@ QuantityLimit = Annotated[int, Field(ge=1, le=10_000)]
 FairMarketValue = Annotated[int, Field(ge=0, le=MAX_CENTS)]
 PerOrder = Annotated[int, Field(ge=1, le=100)]
 OptionsPer = Literal["item", "ticket"]
-AskedOptions = Annotated[list[OptionOut], Field(description="What buyers are asked; retired ones are left out.")]
+AskedOptions = Annotated[list[OptionOut], Field(description="What buyers are asked; retired options are left out.")]
 
 
 class PackageCreate(Input):
-    """A new ticket package; it is shown last, and enabled."""
+    """A new ticket package; it is shown last, and is enabled."""
 
     name: Name
     description: Paragraphs
     price_cents: Cents = Field(description="For one package, in minor units of the event's currency.")
     seats_per_package: SeatsPerPackage = 1
-    quantity_limit: QuantityLimit | None = Field(None, description="How many packages there are; none is no limit.")
+    quantity_limit: QuantityLimit | None = Field(None, description="How many packages exist; null: no limit.")
     is_sponsorship: bool = False
     min_per_order: PerOrder = 1
     max_per_order: PerOrder | None = None
     sale_starts_at: Moment | None = None
     sale_ends_at: Moment | None = None
     is_transferable: bool = True
-    options_per: OptionsPer = Field("item", description="Whether options are asked once, or per ticket.")
+    options_per: OptionsPer = Field("item", description="Whether options are asked per order line or per ticket.")
     fair_market_value_cents: FairMarketValue | None = Field(
-        None, description="What the buyer gets for it, for receipts of charities."
+        None, description="The value of what the buyer gets in return, for receipts of charities."
     )
     tax_percent: Percent | None = Field(None, description="In place of the event's.")
     fee_percent: Percent | None = Field(None, description="In place of the event's.")
@@ -228,9 +228,9 @@ class PackageOut(Output):
     currency: str
     seats_per_package: int
     quantity_limit: int | None
-    sold_count: int = Field(description="Packages sold, not seats.")
+    sold_count: int = Field(description="Packages sold, not tickets.")
     held_count: int
-    remaining: int | None = Field(description="None where there is no limit.")
+    remaining: int | None = Field(description="Null where there is no limit.")
     display_order: int
     image_url: str | None
     thumbnail_url: str | None
@@ -261,14 +261,14 @@ class PackageList(Output):
 
 
 class EditWarning(Output):
-    """Something to know about a change that was made."""
+    """Something that the coordinator should know about a change that was made."""
 
     code: str
     detail: str
 
 
 class PackagePatched(PackageOut):
-    """A package after a change, with what the coordinator should know."""
+    """A package after a change, with warnings about the change."""
 
     warnings: list[EditWarning]
 
@@ -312,7 +312,7 @@ class PublicPackageListQuery(PageQuery):
 
 
 class Reorder(Input):
-    """Every package of the event, once, in the order in which they shall be shown."""
+    """Every package of the event, once, in the order in which to show them."""
 
     package_ids: list[UUID] = Field(min_length=1, max_length=1_000)
 
@@ -329,10 +329,10 @@ class Availability(Output):
     is_sold_out: bool
     can_purchase: bool
     message: str
-    percent_sold: float | None = Field(description="One decimal; None where there is no limit.")
+    percent_sold: float | None = Field(description="With one decimal; null where there is no limit.")
 
 
 class DeleteQuery(Input):
-    """Whether the deletion is meant."""
+    """Whether the deletion is confirmed."""
 
     confirm: bool = False

@@ -1,6 +1,6 @@
 """Validation: an upload in quarantine becomes the package's image, or is refused (R-IMG-2).
 
-A blob event may come twice, or late, after a newer image: the package then stays as it is (`catalog.package_image`).
+A blob event may come twice, or later than a newer image. The package then stays as it is (`catalog.package_image`).
 """
 
 import logging
@@ -33,7 +33,7 @@ _SUPERSEDED = "Not shown: a newer image, or a removal, came after it."
 
 
 class UploadVanished(Exception):
-    """The file has left the quarantine meanwhile: somebody else has finished with it."""
+    """The file has left the quarantine in the meantime: another run has finished with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,13 @@ class _Outcome:
 def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, now: datetime) -> None:
     """Turn an upload into the package's image, or refuse it; either way it then leaves the quarantine.
 
-    `size` is in bytes and known before `read` brings the content (None: it is no longer there). An upload on which the
-    malware scanner is silent stays in quarantine, for the timer to try again. May run twice for one upload, beside
-    itself, and after a newer one.
+    `size` is in bytes and is known before `read` returns the content (None: the file is no longer there). While the
+    malware scanner does not answer, the upload stays in quarantine, and the timer tries again. This may run twice for
+    one upload, at the same time as another run, and after a newer upload.
     """
     upload = Upload.of_blob(name)
     if upload is None:
-        log.warning("An upload with a name that is none of ours was deleted")
+        log.warning("An upload was deleted because this app does not write names like its name")
         blobs.delete_blob(blobs.UPLOADS, name)
         return
     state = uploads.receive(upload, now=now)
@@ -67,26 +67,26 @@ def validate_upload(name: str, read: Callable[[], bytes | None], *, size: int, n
                 log.warning("An upload waits for the malware scanner: %s", silence)
                 uploads.await_verdict(upload, due_at=now + _ASK_AGAIN_AFTER)
                 return
-            log.exception("Upload %s was refused: the malware scanner stayed silent", upload.id)
+            log.exception("Upload %s was refused: the malware scanner never answered", upload.id)
             outcome = _Outcome("refused", _NO_VERDICT, "not_scanned")
         _finish(upload, outcome, now=now)
     leave_quarantine(upload)
 
 
 def refuse(upload: Upload, reason: str, *, now: datetime) -> None:
-    """End an upload that could not be checked, unless it has already ended."""
+    """Refuse an upload that could not be checked, unless it has already ended."""
     uploads.finish(upload, "refused", reason=reason, scan=None, now=now)
     leave_quarantine(upload)
 
 
 def leave_quarantine(upload: Upload) -> None:
-    """Delete the file, then the reminder to look at it."""
+    """Delete the file, then the row that reminds the timer of it."""
     blobs.delete_blob(blobs.UPLOADS, upload.blob_name)
     uploads.close(upload)
 
 
 def _finish(upload: Upload, outcome: _Outcome, *, now: datetime) -> None:
-    """Note the outcome; should somebody else have refused the upload just now, its image is taken back."""
+    """Note the outcome; if another run has just refused the upload, take its image back."""
     state = uploads.finish(upload, outcome.status, reason=outcome.reason, scan=outcome.scan, now=now)
     if outcome.status == "valid" and state.status == "refused":
         _take_back(upload, now=now)
@@ -104,7 +104,7 @@ def _reader(read: Callable[[], bytes | None]) -> Callable[[], bytes]:
 
 
 def _check(upload: Upload, read: Callable[[], bytes], *, size: int, may_be_forged: bool, now: datetime) -> _Outcome:
-    """Look for malware before anything decodes the file; publish what is good."""
+    """Look for malware before anything decodes the file; publish the image if the file is good."""
     if size > MAX_BYTES:
         return _Outcome("refused", too_large(size).detail)
     verdict = scan_upload(upload.blob_name, read, may_be_forged=may_be_forged)
@@ -142,8 +142,8 @@ def _image_of(upload: Upload) -> PackageImage:
 
 
 def _show(upload: Upload, image: PackageImage, *, now: datetime) -> list[str] | None:
-    """Make this the package's image; returns the blobs that nobody shows any more, or None if it is not shown."""
-    sender = uploads.sender(upload)  # before the transaction: the storage is not asked inside one
+    """Make this the package's image; returns the blobs that it replaces, or None if it is not shown."""
+    sender = uploads.sender(upload)  # before the transaction: none may wait for the storage
     with UnitOfWork() as unit_of_work:
         replaced = show_image(unit_of_work.session, upload.event_id, upload.package_id, image, actor=sender, now=now)
         _commit(unit_of_work, upload)

@@ -1,6 +1,6 @@
-"""What the timer does for images: uploads that never arrived or were never checked, and blobs that nobody shows.
+"""What the timer does for images: it ends uploads that never arrived or were never checked, and removes unused blobs.
 
-Each run does a bounded amount; it may run twice, late and beside itself.
+Each run does a limited amount of work. It may run twice, late, and at the same time as another run.
 """
 
 import logging
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _UPLOADS_A_RUN = 20
 _BLOBS_A_PAGE = 200
 _UNCHECKED_FOR_TOO_LONG = timedelta(days=1)
-_UNSHOWN_FOR_TOO_LONG = timedelta(hours=1)  # a function may run for ten minutes; then its transaction is over
+_UNSHOWN_FOR_TOO_LONG = timedelta(hours=1)  # a function runs for ten minutes at most, and its transaction no longer
 _NEXT_PAGE = timedelta(minutes=1)
 _NEXT_ROUND = timedelta(hours=1)
 
@@ -32,7 +32,7 @@ _NEVER_CHECKED = "The file could not be checked; upload it again."
 
 
 def clean_uploads(*, now: datetime) -> None:
-    """Look at the uploads that are due, then at the next page of each container."""
+    """Check the uploads that are due, then clean the next page of each container."""
     for upload in uploads.claim_due(now=now, most=_UPLOADS_A_RUN):
         try:
             _settle(upload, now=now)
@@ -55,7 +55,7 @@ def _settle(upload: Upload, *, now: datetime) -> None:
 def _sweep(
     container: str, prefix: str, remove: Callable[[list[blobs.BlobInfo], datetime], None], *, now: datetime
 ) -> None:
-    """Take the container's next page; between the pages of a round lies a minute, between rounds an hour."""
+    """Clean the container's next page; the pages of a round are a minute apart, the rounds an hour."""
     place = tables.get_entity(_SWEEPS, container, _PLACE) or {}
     if place.get("due_at", now) > now:
         return
@@ -78,7 +78,7 @@ def _remove_unchecked(found: list[blobs.BlobInfo], now: datetime) -> None:
 
 
 def _remove_unshown(found: list[blobs.BlobInfo], now: datetime) -> None:
-    """Remove what a killed function, or a storage that was away, has left behind."""
+    """Remove blobs that are left over because a function was killed or the storage was down."""
     packages = {blob: _package_of(blob.name) for blob in found if now - blob.written_at >= _UNSHOWN_FOR_TOO_LONG}
     of_packages = {package for package in packages.values() if package}
     if not of_packages:

@@ -1,7 +1,7 @@
-"""How an image gets in: uploaded through here, or sent straight to the storage by a link (R-IMG).
+"""How an image comes in: uploaded through the app, or sent straight to the storage with a link (R-IMG).
 
-What becomes of an upload: `checking`. How far it is: `uploads`. What is cleaned up: `cleaning`. What a package shows:
-`catalog.package_image`.
+`checking` validates uploads, `uploads` keeps their states, and `cleaning` removes leftovers. `catalog.package_image`
+decides which image a package shows.
 """
 
 from datetime import datetime, timedelta
@@ -15,14 +15,14 @@ from shared.kit.actor import Actor
 from shared.kit.storage import blobs
 
 _LINK_WORKS_FOR = timedelta(minutes=10)
-_SLOW_CONNECTION = timedelta(minutes=5)  # who began while the link worked may end after it
-_EVENT_LOST_AFTER = timedelta(minutes=1)  # then the timer checks what the blob event should have brought
+_SLOW_CONNECTION = timedelta(minutes=5)  # an upload that began while the link worked may end later
+_EVENT_LOST_AFTER = timedelta(minutes=1)  # then the timer checks the upload, without its blob event
 
 
 def receive_image(
     event_id: UUID, package_id: UUID, data: bytes, *, content_type: str, actor: Actor, now: datetime
 ) -> UploadOut:
-    """Keep an upload in quarantine, where validation finds it; works on the storage alone, outside any transaction."""
+    """Put an upload into quarantine, where validation finds it; uses the storage alone, outside any transaction."""
     upload = Upload.new(event_id, package_id)
     received = uploads.receive(upload, now=now, by=actor, due_at=now + _EVENT_LOST_AFTER)
     blobs.put_blob(blobs.UPLOADS, upload.blob_name, data, content_type=content_type)
@@ -30,7 +30,7 @@ def receive_image(
 
 
 def offer_upload_link(event_id: UUID, package_id: UUID, *, actor: Actor, now: datetime) -> UploadLinkOut:
-    """Return a link by which one file gets into quarantine without passing through here; it works for ten minutes."""
+    """Return a link with which a client sends one file straight into quarantine; it works for ten minutes."""
     upload, expiry = Upload.new(event_id, package_id), now + _LINK_WORKS_FOR
     expected = uploads.expect(upload, by=actor, requested_at=now, due_at=expiry + _SLOW_CONNECTION)
     return UploadLinkOut(

@@ -2,7 +2,7 @@ from shared.kit.errors import InvalidInput, NotFound
 
 
 class ImageRefused(InvalidInput):
-    """The file is not an image that can be used."""
+    """This file can't be used as an image."""
 
     code = "image_refused"
 

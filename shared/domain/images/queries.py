@@ -7,7 +7,7 @@ from shared.domain.images.uploads import Upload
 
 
 def get_upload(event_id: UUID, package_id: UUID, upload_id: UUID) -> UploadOut:
-    """How far an upload is; raises `NoSuchUpload`."""
+    """Return the state of an upload; raises `NoSuchUpload`."""
     upload = uploads.find(Upload(event_id, package_id, upload_id))
     if upload is None:
         raise NoSuchUpload

@@ -1,4 +1,4 @@
-"""What an uploaded image must be, and what is made of it (R-IMG-1, R-IMG-2). Pure: bytes in, bytes out."""
+"""What an uploaded image must be, and which images are made from it (R-IMG-1, R-IMG-2). Pure: bytes in, bytes out."""
 
 import io
 import logging
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 5_000_000
-# What decoding may take in memory decides. A JPEG is decoded at a fraction of its size; the others only whole, and so
-# is a progressive JPEG, in libjpeg's own memory.
+# The memory that decoding takes sets these limits. A JPEG is decoded at a fraction of its size. The other formats are
+# decoded only whole, and so is a progressive JPEG, in libjpeg's own memory.
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_DECODED_WHOLE = 25_000_000
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -27,7 +27,7 @@ _MAX_PROFILE_BYTES = 1_000_000
 
 
 def too_large(size: int) -> ImageRefused:
-    """The refusal of a file of `size` bytes."""
+    """Return the refusal of a file of `size` bytes."""
     return ImageRefused(f"The file has {size:,} bytes; an image may have at most {MAX_BYTES:,}.")
 
 
@@ -40,12 +40,12 @@ class WebImages:
 
 
 def web_images(data: bytes) -> WebImages:
-    """Return the image in two sizes, upright and in sRGB; of an animation the first picture.
+    """Return the image in two sizes, upright and in sRGB; an animation gives its first picture.
 
-    Raises `ImageRefused` with a reason that a coordinator understands. The format is told by the content, not by the
-    name. Nothing is decoded before the header's size has been checked: a file of 30 KB can unpack to hundreds of
-    megabytes. What is decoded is written anew, so that nothing else of the file survives: no metadata, nothing that
-    was hidden in it or appended to it.
+    Raises `ImageRefused` with a reason that a coordinator understands. The content decides the format, not the name.
+    Nothing is decoded before the size in the header has been checked: a file of 30 KB can unpack to hundreds of
+    megabytes. The decoded pixels are written to new files, so that nothing else of the upload survives: no metadata,
+    and nothing that was hidden in it or appended to it.
     """
     if len(data) > MAX_BYTES:
         raise too_large(len(data))
@@ -59,12 +59,12 @@ def _decoded(data: bytes) -> "Picture":
     """Return the picture at most `DISPLAY_WIDTH` wide and high, as RGB or RGBA."""
     from PIL import Image, UnidentifiedImageError, WebPImagePlugin  # noqa: PLC0415 - only the image function needs it
 
-    assert WebPImagePlugin.SUPPORTED  # imported here, or Pillow imports all its forty formats to find this one
+    assert WebPImagePlugin.SUPPORTED  # imported here, because Pillow imports forty formats to find it
 
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image)
-            # JPEG can be decoded at an eighth of its size already, in a fraction of the time and memory.
+            # A JPEG can be decoded straight to a smaller size, down to an eighth, in a fraction of the time and memory.
             shrink = max(1.0, max(image.size) / (DISPLAY_WIDTH * 2))
             image.draft(None, (max(1, int(image.width / shrink)), max(1, int(image.height / shrink))))
             image.load()
@@ -74,10 +74,10 @@ def _decoded(data: bytes) -> "Picture":
     except ImageRefused:
         raise
     except UnidentifiedImageError:
-        raise ImageRefused("The file is not a JPG, PNG or WebP image, whatever its name says.") from None
+        raise ImageRefused("The file is not a JPG, PNG or WebP image, even if its name says so.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageRefused("The image has too many pixels.") from None
-    except Exception as error:  # a hostile file makes decoders raise whatever there is; none of it is our failure
+    except Exception as error:  # a hostile file can make a decoder raise anything
         log.info("A damaged image was refused (%s)", type(error).__name__)
         raise ImageRefused("The image is damaged and can't be read to its end.") from error
     upright = _in_srgb(small, profile)
@@ -90,7 +90,7 @@ def _check_size(image: "ImageFile") -> None:
     most = MAX_PIXELS_DECODED_WHOLE if whole else MAX_PIXELS
     if width * height > most:
         raise ImageRefused(
-            f"The image has {width} × {height} pixels; that is too many: {most // 1_000_000} million will do."
+            f"The image has {width} × {height} pixels, but at most {most // 1_000_000} million are allowed."
         )
 
 
@@ -104,7 +104,7 @@ def _plain(image: "Picture") -> "Picture":
 
 
 def _orientation(image: "Picture") -> "Transpose | None":
-    """Return what turns the picture upright (EXIF 2.3 §4.6.4, tag 0x0112); None when it is, or does not say."""
+    """Return what turns the picture upright (EXIF 2.3 §4.6.4, tag 0x0112); None if it is upright or has no tag."""
     from PIL.Image import Transpose  # noqa: PLC0415
 
     turns = {
@@ -116,18 +116,18 @@ def _orientation(image: "Picture") -> "Transpose | None":
         7: Transpose.TRANSVERSE,
         8: Transpose.ROTATE_90,
     }
-    with suppress(Exception):  # damaged metadata spoil no picture
+    with suppress(Exception):  # damaged metadata must not spoil the picture
         return turns.get(image.getexif().get(0x0112, 1))
     return None
 
 
 def _in_srgb(image: "Picture", profile: object) -> "Picture":
-    """Return the picture as RGB or RGBA, its colours carried over from its own profile to what browsers assume."""
+    """Return the picture as RGB or RGBA, its colours converted from its own profile to sRGB, as browsers assume."""
     from PIL import ImageCms  # noqa: PLC0415
 
     if isinstance(profile, bytes) and 0 < len(profile) <= _MAX_PROFILE_BYTES:
         mode = "RGBA" if image.mode == "RGBA" else "RGB"
-        with suppress(Exception):  # a profile that is damaged, or made for other channels, says nothing
+        with suppress(Exception):  # a profile that is damaged, or made for other channels, is left out
             own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"), outputMode=mode)
             if converted is not None:
@@ -137,5 +137,5 @@ def _in_srgb(image: "Picture", profile: object) -> "Picture":
 
 def _webp(image: "Picture") -> bytes:
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=82, method=4)  # a new file: no EXIF, no profile, no place
+    image.save(out, "WEBP", quality=82, method=4)  # a new file: no EXIF, no profile, no location
     return out.getvalue()

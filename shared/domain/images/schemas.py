@@ -8,10 +8,10 @@ type MalwareScan = Literal["pending", "clean", "malicious", "not_scanned"]
 
 
 class UploadOut(Output):
-    """An image on its way: expected (by a link), received, then valid or refused.
+    """An uploaded image and its state: expected (by a link), received, then valid or refused.
 
-    `malware_scan` is null before anybody has looked, `pending` while the scanner has not answered, and `not_scanned`
-    where there is none. `reason` says why an upload was refused, or why a valid one is not shown.
+    `malware_scan` is null before the first scan, `pending` while the scanner has not answered, and `not_scanned` where
+    there is no scanner or no verdict. `reason` says why an upload was refused, or why a valid one is not shown.
     """
 
     upload_id: UUID
@@ -24,7 +24,7 @@ class UploadOut(Output):
 
 
 class UploadLinkOut(Output):
-    """A link that takes one file, once: send it with `method` and `headers`, then follow the upload by its id."""
+    """A link that takes one file, once. Send the file with `method` and `headers`, then follow the upload by its id."""
 
     upload_id: UUID
     status: UploadStatus

@@ -7,29 +7,31 @@ from shared.kit.settings.values import RateLimitText, Schedule
 
 
 class ImageSettings(Group):
-    """How uploaded images come in and are checked."""
+    """How uploaded images are received and checked."""
 
     heading: ClassVar[str] = "Images"
 
     rate_limit_uploads: RateLimitText = Field("60/minute", description="Uploads of images, per event.")
     uploads_schedule: Schedule = Field(
         "45 */5 * * * *",
-        description="When images are looked at again that wait for the malware scanner, or whose event was lost. With "
-        "Defender `*/10 * * * * *` shows them sooner.",
+        description="When the timer checks images that wait for the malware scanner, or whose storage event was lost. "
+        "With Defender, `*/10 * * * * *` shows images sooner.",
     )
     blob_trigger_source: Literal["EventGrid", "LogsAndContainerScan"] = Field(
         "EventGrid",
-        description="`EventGrid` on Azure (Flex Consumption knows no other); `LogsAndContainerScan` locally.",
+        description="What reports new uploads: `EventGrid` on Azure (Flex Consumption has nothing else), "
+        "`LogsAndContainerScan` locally.",
     )
     malware_scanner: Literal["none", "defender", "clamd"] = Field(
         "none",
         description="Who scans uploaded images for malware: `defender` (Defender for Storage, by its blob index tags), "
-        "`clamd` (a ClamAV daemon), or `none`. With a scanner nothing is shown before it has found it clean.",
+        "`clamd` (a ClamAV daemon), or `none`. With a scanner, no image is shown before it was found clean.",
     )
     clamd_host: str | None = Field(
         None,
         min_length=1,
-        description="Where clamd listens, for `MALWARE_SCANNER=clamd`; in a private network, for it has no sign-in.",
+        description="The host on which clamd listens, for `MALWARE_SCANNER=clamd`. Keep it in a private network: clamd "
+        "has no sign-in.",
         examples=["127.0.0.1"],
     )
     clamd_port: int = Field(3310, ge=1, le=65_535, description="The TCP port of clamd.")

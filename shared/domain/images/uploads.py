@@ -1,8 +1,8 @@
-"""How far each upload is, in Table storage (R-IMG-3), and which ones somebody has still to look at.
+"""The state of each upload, in Table storage (R-IMG-3), and the uploads that still need attention.
 
-An upload's state ends as `valid` or `refused`; the first to say so is right, and later news changes nothing. Until
-everything about it is done, a row in a second table says when to look at it (again), so that none is forgotten
-whatever dies: it is written before the upload's state and deleted last.
+An upload ends as `valid` or `refused`. The first end that is written stays; later news changes nothing. Until an upload
+is done with, a row in a second table says when the timer looks at it (again). That row is written before the upload's
+state and deleted last, so no upload is forgotten, even if a process dies at any point.
 """
 
 from collections.abc import Callable
@@ -20,12 +20,12 @@ _STATES = "uploads"
 _OPEN = "openuploads"
 _OPEN_PARTITION = "open"
 _FINAL = ("valid", "refused")
-_LEASE = timedelta(minutes=2)  # longer than checking one takes, so that two timers don't check the same
+_LEASE = timedelta(minutes=2)  # longer than a check takes, so that two timers don't check one upload
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One upload: what it is for, and its own id, a UUIDv7: one that was asked for later has a greater id."""
+    """One upload: its package, and its own id. The id is a UUIDv7, so a later upload has a greater id."""
 
     event_id: UUID
     package_id: UUID
@@ -33,12 +33,12 @@ class Upload:
 
     @classmethod
     def new(cls, event_id: UUID, package_id: UUID) -> Self:
-        """Name an upload that nobody has heard of."""
+        """Return a new upload, with a new id."""
         return cls(event_id, package_id, new_id())
 
     @classmethod
     def of_blob(cls, name: str) -> Self | None:
-        """Read the name of a blob in quarantine; None when it is none of ours."""
+        """Return the upload that a blob in quarantine belongs to; None for a name that this app does not write."""
         try:
             upload = cls(*(UUID(part) for part in name.split("/")))
         except (ValueError, TypeError):
@@ -47,12 +47,12 @@ class Upload:
 
     @property
     def blob_name(self) -> str:
-        """The blob's name in the quarantine container; it says what the upload is for."""
+        """The blob's name in the quarantine container; it names the event and the package."""
         return f"{self.event_id}/{self.package_id}/{self.id}"
 
     @property
     def public_folder(self) -> str:
-        """Where its images lie in the public container."""
+        """The folder of its images in the public container."""
         return f"images/{self.event_id}/{self.package_id}/{self.id}"
 
     @property
@@ -62,13 +62,13 @@ class Upload:
 
 
 def expect(upload: Upload, *, by: Actor, requested_at: datetime, due_at: datetime) -> UploadOut:
-    """Note an upload that is to come by a link; it is looked at at `due_at`, whether or not it has come."""
+    """Note that an upload is expected by a link; the timer looks at it at `due_at`, whether or not it has arrived."""
     look_again(upload, due_at=due_at)
     return _change(upload, lambda _: {"status": "expected", "requested_at": requested_at, **_kept(by)})
 
 
 def receive(upload: Upload, *, now: datetime, by: Actor | None = None, due_at: datetime | None = None) -> UploadOut:
-    """Note that the file is here, and who sent it, unless that is known; a final state stays."""
+    """Note that the file has arrived, and who sent it, unless that is known already; a final state stays."""
     if due_at:
         look_again(upload, due_at=due_at)
 
@@ -81,7 +81,7 @@ def receive(upload: Upload, *, now: datetime, by: Actor | None = None, due_at: d
 
 
 def await_verdict(upload: Upload, *, due_at: datetime) -> None:
-    """Note that the malware scanner has not answered yet; the upload is looked at again at `due_at`."""
+    """Note that the malware scanner has not answered yet; the timer looks at the upload again at `due_at`."""
     _change(upload, lambda state: None if is_final(state["status"]) else {**state, "malware_scan": "pending"})
     look_again(upload, due_at=due_at)
 
@@ -89,7 +89,7 @@ def await_verdict(upload: Upload, *, due_at: datetime) -> None:
 def finish(
     upload: Upload, status: Literal["valid", "refused"], *, reason: str | None, scan: str | None, now: datetime
 ) -> UploadOut:
-    """Note how the upload ended, unless it already has; returns how it did."""
+    """Note how the upload ended, unless it has ended already; returns the state that counts."""
 
     def ended(state: dict[str, Any]) -> dict[str, Any] | None:
         if is_final(state.get("status", "")):
@@ -101,7 +101,7 @@ def finish(
 
 
 def sender(upload: Upload) -> Actor:
-    """Who sent the file, or asked for the link by which it came, for the audit trail."""
+    """Return who sent the file, or who asked for the link with which it was sent, for the audit trail."""
     state = tables.get_entity(_STATES, *upload.state_keys) or {}
     user_id = state.get("sender_id")
     return Actor(
@@ -123,18 +123,18 @@ def _kept(by: Actor) -> dict[str, str]:
 
 
 def is_final(status: str) -> bool:
-    """Whether the state never changes any more."""
+    """Whether this state never changes again."""
     return status in _FINAL
 
 
 def find(upload: Upload) -> UploadOut | None:
-    """How far the upload is, or None when nobody knows of it."""
+    """Return the state of the upload, or None if there is no such upload."""
     state = tables.get_entity(_STATES, *upload.state_keys)
     return None if state is None else _out(upload, state)
 
 
 def look_again(upload: Upload, *, due_at: datetime) -> None:
-    """Let the timer look at the upload at `due_at`."""
+    """Have the timer look at the upload at `due_at`."""
     tables.put_entity(
         _OPEN,
         {
@@ -147,12 +147,12 @@ def look_again(upload: Upload, *, due_at: datetime) -> None:
 
 
 def close(upload: Upload) -> None:
-    """Nothing about the upload is left to do."""
+    """Note that nothing is left to do for the upload."""
     tables.delete_entity(_OPEN, _OPEN_PARTITION, str(upload.id))
 
 
 def claim_due(*, now: datetime, most: int) -> list[Upload]:
-    """Up to `most` uploads that it is time to look at; nobody else gets them for two minutes."""
+    """Return up to `most` uploads that are due; no other run gets them for two minutes."""
     rows = tables.claim_due(_OPEN, _OPEN_PARTITION, now=now, until=now + _LEASE, most=most)
     uploads = (Upload.of_blob(row["blob_name"]) for row in rows)
     return [upload for upload in uploads if upload]

@@ -1,4 +1,4 @@
-"""What all our e-mails have in common: who sends them, and what those about an order begin with."""
+"""What all our e-mails have in common: their headers, and the facts about an order that its e-mails need."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -20,7 +20,7 @@ from shared.kit.settings.app import app_settings
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The order that a message is about, and the outbox row that asks for it."""
+    """The order that a message is about, and the id of the message's row in the outbox."""
 
     order: OrderOut
     event_title: str
@@ -29,7 +29,7 @@ class About:
 
 
 def about_order(message: Message) -> About | None:
-    """Read the order that a message is about, as it is now; None where nobody is to be written to any more."""
+    """Read the order that a message is about, as it is now; returns None if it is gone or its buyer was erased."""
     order_id = message.id_of("order_id")
     with UnitOfWork(read_only=True) as unit_of_work:
         order = get_order_for_mail(unit_of_work.session, message.event_id, order_id)
@@ -48,13 +48,13 @@ def to_buyer(about: About, subject: str, *, config: MessagingSettings) -> EmailM
 def envelope(to: str, subject: str, *, message_id: UUID, config: MessagingSettings) -> EmailMessage:
     """Return a message without its text.
 
-    The Message-ID comes from the outbox row: should it ever be sent twice, mailboxes can tell that it is one.
+    The Message-ID comes from the outbox row. If the message is ever sent twice, mailboxes can tell that it is the same.
     """
     message = EmailMessage()
     message["From"] = config.mail_from
     message["To"] = to
     message["Subject"] = _one_line(subject)
-    message["Date"] = format_datetime(made_at(message_id))  # not of its cause: it may be sent again much later
+    message["Date"] = format_datetime(made_at(message_id))  # not the time of its cause: it may be sent again much later
     domain = parseaddr(config.mail_from)[1].rpartition("@")[2] or "localhost"
     message["Message-ID"] = f"<{message_id}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -62,7 +62,7 @@ def envelope(to: str, subject: str, *, message_id: UUID, config: MessagingSettin
 
 
 def amount_text(cents: int, order: OrderOut) -> str:
-    """Return an amount in the order's currency, as people read it."""
+    """Return an amount in the order's currency, in the form that people read."""
     return f"{decimal_text(cents, order.currency)} {order.currency}"
 
 

@@ -1,4 +1,4 @@
-"""Every kind of message that there is. Who adds one writes a module in the area that it belongs to, and a line here."""
+"""Every kind of message. To add one, declare it in the area that it belongs to, and list it here."""
 
 from shared.domain.messaging.message_kind import MessageKind
 from shared.domain.orders.messages import ORDER_CONFIRMATION

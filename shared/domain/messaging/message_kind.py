@@ -1,4 +1,4 @@
-"""What Boxoffice has to know of each kind of message, beyond what the outbox itself must know."""
+"""What Boxoffice needs to know about each kind of message, in addition to what the outbox needs."""
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -7,32 +7,32 @@ from shared.kit.outbox.kinds import Kind
 
 
 class Queue(StrEnum):
-    """The queues that messages go through; each has a function that reads it."""
+    """The queues that messages go through; a function reads each of them."""
 
     EMAIL = "email"
     PAYMENTS = "payments"
 
 
 class OnceErased(Enum):
-    """What an erasure of the order does to a message about it that still waits."""
+    """What the erasure of an order does to a message about it that still waits."""
 
     DROPPED = auto()
-    """It is never done: it would be sent to somebody who has been forgotten."""
+    """The message is dropped: it would go to a person whose data was erased."""
     SETTLED = auto()
-    """It is done all the same: money is owed, or nobody may pay any more."""
+    """The message is done as planned: money is owed, or a payment has to be given up."""
     NOT_CONCERNED = auto()
-    """It is about no order."""
+    """The message is not about an order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageKind(Kind):
-    """A kind of message. It stands in the area that writes it, and in the list of `messaging/kinds.py`.
+    """A kind of message. It is declared in the area that writes it, and listed in `messaging/kinds.py`.
 
-    The docstring of its `work` says what it does. A message about an order names it as `order_id` in its payload.
+    The docstring of its `work` says what the message does. A message about an order has its `order_id` in the payload.
     """
 
     timeline: str | None
-    """What the timeline of an order calls it; None where the timeline does not show it."""
+    """The name of this kind in an order's timeline; None if the timeline does not show it."""
     once_erased: OnceErased
     is_news: bool
-    """Whether it tells that something was sold, refunded or let go, so that sales are worth computing anew."""
+    """Whether it means that something was sold, refunded or released, so that sales must be computed again."""

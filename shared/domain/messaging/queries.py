@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from shared.domain.messaging.kinds import KINDS
 from shared.kit.ids import least_id_at
 
-# One look at the end of the primary key an event, however much it has sold: whatever changes its sales (a payment, a
-# refund, a gift) queues a message, and ids are in the order of time.
+# This reads only the end of the primary key for each event, however much it has sold: everything that changes its sales
+# (a payment, a refund, a complimentary order) queues a message, and ids are in the order of time.
 _NEWS = text(
     """
     SELECT e.id FROM events e
@@ -19,6 +19,6 @@ _NEWS = text(
 
 
 def events_with_news(session: Session, *, since: datetime) -> Sequence[UUID]:
-    """The events in which something was sold or refunded since then."""
+    """Return the events in which something was sold or refunded since then."""
     news = [kind.name for kind in KINDS if kind.is_news]
     return session.scalars(_NEWS, {"since": least_id_at(since), "news": news}).all()

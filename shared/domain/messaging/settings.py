@@ -7,15 +7,15 @@ from shared.kit.settings.values import Schedule
 
 
 class MessagingSettings(Group):
-    """What goes out after an order."""
+    """How messages are sent after an order."""
 
     heading: ClassVar[str] = "Messages"
 
-    mail_from: str = Field("Boxoffice <tickets@localhost>", description="Sender of all e-mails.")
+    mail_from: str = Field("Boxoffice <tickets@localhost>", description="The sender of all e-mails.")
     outbox_schedule: Schedule = Field(
         "15 * * * * *",
-        description="When e-mails and refunds go on that could not be sent right after their order; all others do not "
-        "wait for it.",
+        description="When messages (e-mails, refunds) are queued that could not be queued right after their cause. All "
+        "others do not wait for this.",
     )
 
 

@@ -1,7 +1,8 @@
-"""Erasing what is personal, and leaving what the books need (GDPR Art. 17(3)(b)): docs/decisions/0021.
+"""Erases personal data, and keeps what the books need (GDPR Art. 17(3)(b)): docs/decisions/0021.
 
-Locks: the orders by id, then what cancelling those under way needs (stock, promo codes), then the rows below an order,
-which whoever changes them reaches through the order; the ends of the audit chains last.
+Locks: first the orders by id, then the rows that cancelling pending orders needs (stock, promo codes), then the rows
+that belong to an order (every other code locks the order before it changes them), and last the ends of the audit
+chains.
 """
 
 from collections import Counter
@@ -33,7 +34,7 @@ from shared.kit.ids import new_id
 from shared.kit.outbox.keeping import About, drop_waiting, forget_errors
 
 AT_ONCE = 200
-"""Orders that one transaction erases: what it locks, buyers may wait for."""
+"""How many orders one transaction erases; buyers may have to wait for the rows that it locks."""
 _DROPPED = [kind for kind in KINDS if kind.once_erased is OnceErased.DROPPED]
 
 type OrderKey = tuple[UUID, UUID]  # (event id, order id)
@@ -43,7 +44,7 @@ _LOCK = """
 SELECT o.id FROM orders o
  WHERE o.event_id = ANY(%(event_ids)s) AND o.id = ANY(%(order_ids)s) ORDER BY o.id FOR NO KEY UPDATE
 """
-# A statement of its own: it sees what was committed while the locks were waited for.
+# A second statement, so that it sees what others committed while the first one waited for its locks.
 _STATE = """
 SELECT o.event_id, o.id, o.status = 'pending' AS pending,
        e.ends_at > %(now)s AND e.status <> 'cancelled' AND EXISTS (
@@ -66,10 +67,11 @@ VALUES (%(event_id)s, %(erasure_id)s, %(cause)s, %(orders)s, %(now)s)
 def erase(
     session: Session, email: str, *, event_id: UUID | None, force: bool, actor: Actor, now: datetime
 ) -> ErasureOut:
-    """Erase a customer's data in one event or (None) in all; again, it finds nothing left to do.
+    """Erase a customer's data in one event or (None) in all events; doing it again changes nothing.
 
-    Raises `CustomerActive` unless forced where something is still ahead of them. At most `AT_ONCE` orders; `complete`
-    says whether that was all. Amounts, numbers, dates and the books stay as they are.
+    Raises `CustomerActive`, unless forced, if the customer still has valid tickets of an event that is not over, or a
+    pending order. One call erases at most `AT_ONCE` orders; `complete` says whether those were all. Amounts, numbers,
+    dates and the books stay as they are.
     """
     connection = driver_connection(session)
     subject = find_subject(connection, email, event_id=event_id)
@@ -81,7 +83,7 @@ def erase(
     pending = sorted(address for address in theirs if locked.get(address, (False, False))[0])
     if not force:
         _require_nothing_ahead(connection, locked, theirs, tickets, pending=len(pending), now=now)
-    # All of an event's at once, so that its stock is locked in order.
+    # All orders of an event at once, so that its stock is locked in order.
     for event in sorted({event for event, _ in pending}):
         waiting = [order_id for other, order_id in pending if other == event]
         for order_id in release(connection, event, waiting, to=State.CANCELLED, now=now):
@@ -100,7 +102,7 @@ def erase(
 
 
 def erase_orders(session: Session, orders: Sequence[OrderKey], *, actor: Actor, now: datetime) -> int:
-    """Erase what is personal in these orders, whoever's they are, because their time is up; returns how many."""
+    """Erase the personal data of these orders, because the time to keep it is over; returns how many."""
     connection = driver_connection(session)
     locked = _lock(connection, orders, now=now)
     return _erase(session, sorted(locked), tickets=[], cause="retention", actor=actor, now=now)["orders"]
@@ -109,7 +111,7 @@ def erase_orders(session: Session, orders: Sequence[OrderKey], *, actor: Actor, 
 def _lock(
     connection: psycopg.Connection[Any], orders: Sequence[OrderKey], *, now: datetime
 ) -> dict[OrderKey, tuple[bool, bool]]:
-    """Lock the orders; says of each whether it waits for its payment, and whether its tickets are still to be used."""
+    """Lock the orders; returns for each whether it is pending, and whether it has valid tickets of an event to come."""
     which = {"event_ids": sorted({event for event, _ in orders}), "order_ids": [order_id for _, order_id in orders]}
     connection.execute(_LOCK, which)
     rows = connection.execute(_STATE, which | {"now": now}).fetchall()
@@ -131,8 +133,8 @@ def _require_nothing_ahead(
     holds = row[0] if row else 0
     if pending or ahead or holds:
         raise CustomerActive(
-            "Valid tickets of an event that is not over, or an order under way, would lose their owner; refund or"
-            " cancel them first, wait, or force it.",
+            "Valid tickets of an event that is not over, or a pending order, would lose their owner. Refund or cancel"
+            " them first, wait, or repeat the request with `force`.",
             orders_with_valid_tickets=ahead,
             pending_orders=pending,
             tickets_held=holds,
@@ -148,7 +150,7 @@ def _erase(
     actor: Actor,
     now: datetime,
 ) -> Counter[str]:
-    """Erase, event by event, and note in each that it was done; not whose data it was."""
+    """Erase, event by event, and note in each event that it was done, but not whose data it was."""
     connection = driver_connection(session)
     total: Counter[str] = Counter()
     noted: dict[UUID, dict[str, int]] = {}
@@ -160,7 +162,7 @@ def _erase(
             connection, event_id, order_ids=order_ids, ticket_ids=ticket_ids, name=ERASED, email=ERASED_EMAIL
         )
         counts["provider_messages"] = erase_payers(connection, event_id, order_ids)
-        # By themselves messages name nobody, only the order; but a mail server's refusal does.
+        # A message names only the order and no person; but the error that a mail server returned may name one.
         about = About(event_id, "order_id", order_ids)
         drop_waiting(connection, about, _DROPPED, now=now)
         forget_errors(connection, about)

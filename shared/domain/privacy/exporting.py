@@ -1,4 +1,4 @@
-"""All that the system holds on an address, as one document: a customer's right to know (GDPR Art. 15, 20)."""
+"""Exports all data about an e-mail address as one document: a customer's right of access (GDPR Art. 15, 20)."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from shared.kit.actor import Actor
 from shared.kit.db.unit_of_work import driver_connection
 
 AT_ONCE = 1_000
-"""Orders in one document; for more, one asks on."""
+"""How many orders one document holds; the caller asks again for more."""
 
 _OF_ORDERS = {
     "orders": """
@@ -90,7 +90,7 @@ SELECT event_id, email, role, created_at FROM event_members
  WHERE (email = %(email)s OR user_id = ANY(%(user_ids)s))
    AND (%(event_id)s::uuid IS NULL OR event_id = %(event_id)s) ORDER BY event_id
 """
-# What they did as a member of a team: entries name their actor.
+# What the person changed as a member of a team: audit entries name their actor.
 _DEEDS = """
 SELECT event_id, at, entity_type, entity_id, field, old_value, new_value FROM audit_log
  WHERE (actor_email = %(email)s OR actor_id = ANY(%(user_ids)s))
@@ -101,10 +101,11 @@ SELECT event_id, at, entity_type, entity_id, field, old_value, new_value FROM au
 def export(
     session: Session, email: str, *, event_id: UUID | None, after: UUID | None, actor: Actor, now: datetime
 ) -> dict[str, Any]:
-    """What is held on an address, in one event or (None) in all; that it was handed out is audited in those events.
+    """Return all data about an address, in one event or (None) in all; the audit trail of each event notes it.
 
-    At most `AT_ONCE` orders, by id, beginning behind `after`; `next` says where to go on. The account itself, and what
-    was done as a member of a team, are told of everywhere or for the event asked about.
+    The document holds at most `AT_ONCE` orders, by id, after the order `after`; `next` is the `after` of the next call.
+    The account is included only in an export of all events. Memberships, and what the person changed as a member of a
+    team, are included for the event or events in question.
     """
     connection = driver_connection(session)
     subject = find_subject(connection, email, event_id=event_id)

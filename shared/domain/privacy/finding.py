@@ -1,7 +1,7 @@
-"""Whose data: everything by which the system can tell that something belongs to an address.
+"""Finds a customer's data by everything that links it to an e-mail address.
 
-An order is a customer's by its address, by the mailbox's pseudonym (`bo+gala@…` is `bo@…`), or by their account; a
-ticket also by its holder. Nothing here is limited to one event unless the caller says so.
+An order belongs to a customer by its address, by the mailbox's pseudonym (`bo+gala@…` is `bo@…`), or by their account.
+A ticket also belongs to its holder. The search covers all events unless the caller names one.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import psycopg
 from shared.domain.promotions.redeeming import customer_of
 
 _USERS = "SELECT id FROM users WHERE email = %(email)s ORDER BY id"
-# A condition of its own, so that the plan for one event's orders goes by its index, and nobody else's are looked at.
+# A separate condition, so that the plan for one event uses that event's index and reads no other event's rows.
 _OF_EVENT = {False: "", True: "AND {table}.event_id = %(event_id)s"}
 _ORDERS = """
 SELECT o.event_id, o.id FROM orders o
@@ -32,7 +32,7 @@ SELECT t.event_id, i.order_id, t.id FROM tickets t
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One customer, by all that they are known by; `event_id` None means everywhere."""
+    """One customer, with everything that identifies them; `event_id` None means all events."""
 
     email: str
     event_id: UUID | None
@@ -56,13 +56,13 @@ class Subject:
         only_unerased: bool = False,
         after: UUID | None = None,
     ) -> list[tuple[UUID, UUID]]:
-        """Their orders as (event id, order id), by order id."""
+        """Return their orders as (event id, order id), by order id."""
         which = self._which | {"at_most": at_most, "only_unerased": only_unerased, "after": after}
         rows = connection.execute(self._scoped(_ORDERS, "o"), which).fetchall()
         return [(event_id, order_id) for event_id, order_id in rows]
 
     def held_tickets(self, connection: psycopg.Connection[Any], *, at_most: int) -> list[tuple[UUID, UUID, UUID]]:
-        """The tickets that name them as holder, as (event id, order id, ticket id); whoever bought them."""
+        """Return the tickets with them as holder, no matter who bought them, as (event id, order id, ticket id)."""
         rows = connection.execute(self._scoped(_HELD, "t"), self._which | {"at_most": at_most}).fetchall()
         return [(event_id, order_id, ticket_id) for event_id, order_id, ticket_id in rows]
 
@@ -72,6 +72,6 @@ class Subject:
 
 
 def find_subject(connection: psycopg.Connection[Any], email: str, *, event_id: UUID | None) -> Subject:
-    """Whoever has the address (in lower case, as it is kept)."""
+    """Return the customer who has this address (in lower case, as it is stored)."""
     users = connection.execute(_USERS, {"email": email}).fetchall()
     return Subject(email, event_id, [row[0] for row in users])

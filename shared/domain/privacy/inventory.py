@@ -1,7 +1,7 @@
-"""Where personal data of customers stands, column by column, and what an erasure makes of it.
+"""Which columns hold personal data of customers, and what an erasure writes into each.
 
-A test holds every column of text or JSON against this list: one that is new has to be said to be personal, and then is
-erased, or to be none.
+A test compares every column of text or JSON with this list. A new column must be listed either as personal, and is then
+erased, or as not personal.
 """
 
 ERASED_COLUMNS: dict[str, dict[str, str]] = {
@@ -11,38 +11,38 @@ ERASED_COLUMNS: dict[str, dict[str, str]] = {
         "customer_phone": "nothing",
     },
     "tickets": {"holder_name": "a placeholder", "holder_email": "a placeholder"},
-    "option_answers": {"value": "a placeholder, whatever was answered: a chosen menu can tell of an illness"},
-    "refunds": {"reason": "a placeholder, unless it is a word of the system's own", "last_error": "nothing"},
-    "outbox": {"last_error": "nothing: a mail server's refusal names the address"},
-    "provider_messages": {"payload": "the message's id and kind alone"},
+    "option_answers": {"value": "a placeholder for every answer: even a chosen menu can reveal an illness"},
+    "refunds": {"reason": "a placeholder, unless the system itself wrote it", "last_error": "nothing"},
+    "outbox": {"last_error": "nothing: a mail server's refusal may name the address"},
+    "provider_messages": {"payload": "only the message's id and kind"},
     "order_notes": {"text": "a placeholder"},
-    "order_words": {"word": "nothing: the words are learnt anew from what the orders say by then"},
+    "order_words": {"word": "nothing: the words are learnt again from the orders as they are after the erasure"},
     "users": {"email": "nothing", "name": "nothing"},
 }
-"""What is personal data of customers, and what stands there afterwards."""
+"""The columns with personal data of customers, and what they hold after an erasure."""
 
 KEPT_COLUMNS: dict[str, dict[str, str]] = {
     "orders": {
-        "customer": "a keyed hash of the mailbox, or the account's id: what limits count by",
-        "payment_reference": "the provider's name for the payment, by which the books are proven",
+        "customer": "a keyed hash of the mailbox, or the account's id: limits per customer count by it",
+        "payment_reference": "the provider's id of the payment, which proves the books",
     },
     "payments": {"reference": "as in orders"},
     "provider_messages": {"reference": "as in orders"},
     "refunds": {"provider_reference": "as in orders"},
     "promo_code_customers": {"customer": "as in orders"},
     "promo_code_uses": {"customer": "as in orders"},
-    "users": {"subject": "the sign-in service's name for the account: whoever signs in again is counted on"},
-    "event_members": {"email": "the team's own; a membership ends by its own route"},
-    "report_schedules": {"notify": "the team's own; whoever leaves the team is not written to"},
+    "users": {"subject": "the sign-in service's id of the account: limits still count a user who signs in again"},
+    "event_members": {"email": "data of the team; the route that removes a member removes it"},
+    "report_schedules": {"notify": "data of the team; a person who leaves the team gets no more mail"},
     "audit_log": {
-        "actor_name": "the team's own, kept seven years (decision 12)",
-        "actor_email": "the team's own, kept seven years (decision 12)",
-        "entity_id": "an address only where a member of the team is changed",
+        "actor_name": "data of the team, kept seven years (decision 12)",
+        "actor_email": "data of the team, kept seven years (decision 12)",
+        "entity_id": "an address only where a membership of the team was changed",
         "old_value": "what the team changed; never a customer's data",
-        "new_value": "what the team changed; a refund's reason is what the team wrote",
+        "new_value": "what the team changed; the reason of a refund is in the team's own words",
     },
 }
-"""What could be led back to somebody and stays, and why."""
+"""The columns that could lead back to a person and are kept, and why."""
 
 IMPERSONAL_COLUMNS: dict[str, set[str]] = {
     "audit_archives": {"month"},
@@ -68,4 +68,4 @@ IMPERSONAL_COLUMNS: dict[str, set[str]] = {
     "tickets": {"number", "status"},
     "users": {"issuer"},
 }
-"""What tells nothing of a customer: the event's own texts, states, kinds, numbers and the books."""
+"""The columns that say nothing about a customer: the event's texts, states, kinds, numbers and the books."""

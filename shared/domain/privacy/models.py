@@ -8,12 +8,12 @@ from shared.kit.db.base import Base
 
 
 class Erasure(Base):
-    """That personal data of an event was erased; not whose. Report files made before it have to go, too."""
+    """A note that personal data of an event was erased, but not whose. Older report files must then be removed, too."""
 
     __tablename__ = "erasures"
     __table_args__ = (
         CheckConstraint("cause IN ('request', 'retention')", name="cause"),
-        # Small however many there were: only those whose files are still to be dropped are in it.
+        # Always small: it holds only the erasures whose older report files must still be removed.
         Index("ix_erasures_files", "erased_at", postgresql_where=text("files_dropped_at IS NULL")),
     )
 

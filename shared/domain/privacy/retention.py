@@ -1,7 +1,7 @@
-"""What goes by itself: personal data of events long over, messages that have served, files made before an erasure.
+"""Removes automatically what is too old: personal data, messages that are done, report files from before an erasure.
 
-Everything here is done in batches of their own transactions, oldest first, and bears running twice, late, beside itself
-and being killed in between: what a run leaves, the next one finds.
+Everything here works in batches, each in its own transaction, the oldest first. It may run twice, late, at the same
+time as another run, and be killed in between: the next run finds what is left.
 """
 
 import logging
@@ -26,10 +26,10 @@ from shared.kit.storage.account import StorageDown, storage_errors
 log = logging.getLogger(__name__)
 
 TIMER = Actor(user_id=None, email=None, name="Retention", request_id="apply_retention")
-"""Who the audit trail says has erased."""
-_BATCHES_AT_MOST = 100  # of each kind a run: one that has much to do leaves the rest to the next
+"""The actor that the audit trail names for these erasures."""
+_BATCHES_AT_MOST = 100  # of each kind in one run; the next run does the rest
 _ROWS_AT_ONCE = 1_000
-# An erasure's files can only be told once nobody can still be reading what was there before its commit.
+# An export that read the data before the erasure's commit may end after it. By then all such exports have ended.
 _SETTLED_AFTER = timedelta(minutes=5)
 
 _EVENTS_LONG_OVER = """
@@ -52,7 +52,7 @@ _FILES_DROPPED = "UPDATE erasures SET files_dropped_at = %(now)s WHERE event_id 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """After how many days what goes; 0 keeps it."""
+    """After how many days each kind of data is removed; 0 keeps it."""
 
     personal_data_days: int
     provider_message_days: int
@@ -61,7 +61,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """How much a run has done."""
+    """How much one run has erased and removed."""
 
     orders: int
     provider_messages: int
@@ -70,7 +70,7 @@ class Gone:
 
 
 def apply(rules: Rules, *, now: datetime) -> Gone:
-    """Erase and prune what is due, and say how much; erasures are audited in their event, the rest is logged."""
+    """Erase and prune what is due, and return how much; the audit trail notes erasures, the log notes the rest."""
     gone = Gone(
         orders=_erase_past_events(now - timedelta(days=rules.personal_data_days), now=now)
         if rules.personal_data_days
@@ -101,7 +101,7 @@ def _erase_past_events(before: datetime, *, now: datetime) -> int:
 
 
 def _erase_event(event_id: UUID, *, now: datetime) -> int:
-    """Erase what is left of one event, batch by batch; an event that fails does not stop the others."""
+    """Erase what is left in one event, batch by batch; returns how many orders."""
 
     def batch() -> int:
         with UnitOfWork() as unit_of_work:
@@ -143,7 +143,7 @@ def _rows_of(connection: psycopg.Connection[Any], statement: str, which: dict[st
 
 
 def _in_batches(batch: Callable[[], int], *, full: int) -> int:
-    """Do batches until one is not full; each commits by itself."""
+    """Do batches until one is not full; each commits on its own."""
     done = 0
     for _ in range(_BATCHES_AT_MOST):
         count = batch()
@@ -154,7 +154,7 @@ def _in_batches(batch: Callable[[], int], *, full: int) -> int:
 
 
 def drop_old_files(*, now: datetime) -> int:
-    """Drop the report files that were made before what they tell of was erased; says for how many events."""
+    """Remove the report files that are older than an erasure in their event; returns for how many events."""
     with raw_connection() as connection:
         which = {"before": now - _SETTLED_AFTER, "at_most": _BATCHES_AT_MOST}
         due = connection.execute(_FILES_TO_DROP, which).fetchall()
@@ -164,7 +164,7 @@ def drop_old_files(*, now: datetime) -> int:
             with storage_errors():
                 remove_finished_by(event_id, erased_at + _SETTLED_AFTER)
         except StorageDown:
-            log.warning("The storage is out of reach: files made before an erasure go with the next run")
+            log.warning("The storage is out of reach: the next run removes the files that are older than an erasure")
             break
         with raw_connection() as connection:
             connection.execute(_FILES_DROPPED, {"now": now, "event_id": event_id, "ids": ids})

@@ -7,10 +7,10 @@ from shared.kit.fields import Email, Input, Output
 
 
 class ExportRequest(Input):
-    """Whose data to hand out; the address is in the body, so that no log of addresses has it."""
+    """Whose data to hand out. The address is in the body, so that no log of URLs holds it."""
 
     email: Email
-    after: UUID | None = Field(None, description="Where the answer before ended (`next`), for more than 1,000 orders.")
+    after: UUID | None = Field(None, description="`next` of the previous answer, for more than 1,000 orders.")
 
 
 class ErasureRequest(Input):
@@ -19,21 +19,21 @@ class ErasureRequest(Input):
     email: Email
     force: bool = Field(
         default=False,
-        description="Erase although the customer has valid tickets of an event that is not over (they stay valid) or"
-        " orders under way (they are cancelled).",
+        description="Erase even if the customer has valid tickets of an event that is not over (they stay valid), or"
+        " pending orders (they are cancelled).",
     )
 
 
 class ErasureOut(Output):
-    """What was erased; all of it 0 where nothing is left to erase."""
+    """What was erased; every count is 0 if nothing was left to erase."""
 
     orders: int
-    cancelled_orders: int = Field(description="Those that were waiting for their payment.")
+    cancelled_orders: int = Field(description="Pending orders that were cancelled.")
     tickets: int = Field(description="Tickets whose holder was erased.")
     answers: int
     provider_messages: int
     account: Literal["none", "erased", "kept", "not_asked"] = Field(
-        description="`kept`: they belong to an event's team, which is left by the team's own route. `not_asked`: an"
-        " event's coordinator has no say in accounts."
+        description="`kept`: the account belongs to a super admin or to an event's team; remove the member from the"
+        " team first. `not_asked`: an erasure in one event does not touch accounts."
     )
-    complete: bool = Field(description="False: there was more than one call may do; ask again.")
+    complete: bool = Field(description="False if there is more than one call may erase; repeat the call.")

@@ -15,18 +15,18 @@ class PrivacySettings(Group):
         0,
         ge=0,
         le=36_500,
-        description="So many days after an event's end the personal data of its orders is erased by itself; 0 keeps "
-        "it. Leave time for refunds and disputes: 120 or more.",
+        description="How many days after an event's end the personal data of its orders is erased automatically; 0 "
+        "keeps it. Leave time for refunds and disputes: 120 or more.",
     )
     provider_message_days: int = Field(
-        90, ge=0, le=36_500, description="So many days the payment provider's messages are kept; 0 keeps them."
+        90, ge=0, le=36_500, description="How many days the payment provider's messages are kept; 0 keeps them forever."
     )
     outbox_days: int = Field(
-        90, ge=0, le=36_500, description="So many days it is kept that a message was delivered; 0 keeps it."
+        90, ge=0, le=36_500, description="How many days delivered messages stay in the outbox; 0 keeps them forever."
     )
     retention_schedule: Schedule = Field(
         "0 47 * * * *",
-        description="When what is older than the days above goes.",
+        description="When data that is older than the days above is removed.",
     )
 
 

@@ -1,7 +1,8 @@
-"""The catalogue of report files, in Table storage (R-SALES-4): a partition an event, a row a report.
+"""The catalogue of report files, in Table storage (R-SALES-4): a partition for each event, a row for each report.
 
-It says `ready` only while the file is there: written after the file, removed before it. An attempt changes a row only
-as long as no later one has taken it, and never one that is `ready`; so writers who meet can't undo each other's work.
+A row says `ready` only while the file is there: the row is written after the file, and removed before it. An attempt to
+write a report changes the row only until a later attempt begins, and never once the row is `ready`. So writers that
+work at the same time can't undo each other's work.
 """
 
 from collections.abc import Mapping
@@ -18,18 +19,18 @@ type Entry = dict[str, Any]
 
 
 def entries(event_id: UUID) -> list[Entry]:
-    """Every report of the event that the catalogue knows; each has its `id`."""
+    """Return every report of the event that is in the catalogue, each with its `id`."""
     return [{**entity, "id": UUID(entity["RowKey"])} for entity in tables.list_entities(_TABLE, str(event_id))]
 
 
 def find(event_id: UUID, report_id: UUID) -> Entry | None:
-    """One report of the event, or None."""
+    """Return one report of the event, or None."""
     entity = tables.get_entity(_TABLE, str(event_id), str(report_id))
     return None if entity is None else {**entity, "id": report_id}
 
 
 def begin(run: ReportRun) -> tables.Seen:
-    """Note that an attempt has begun, unless the file is there already; returns the entry as it is now."""
+    """Note that an attempt has begun, unless the file is there already; returns the entry after that."""
     began = {
         "kind": run.kind,
         "with_bom": run.with_bom,
@@ -44,7 +45,7 @@ def begin(run: ReportRun) -> tables.Seen:
 
 
 def finish(run: ReportRun, begun: tables.Seen, *, blob: str, rows: int, size: int, sha256: str, now: datetime) -> bool:
-    """Show the file of an attempt that has begun; False where a later one has the row, or where it was removed."""
+    """Show the file of an attempt; returns False if a later attempt has the row, or if the row was removed."""
     facts = {"status": "ready", "blob": blob, "rows": rows, "bytes": size, "sha256": sha256, "finished_at": now}
     shown = _change(
         run, lambda entry: {**entry, **facts} if entry and not _is_settled(entry, run) else None, last_seen=begun
@@ -53,13 +54,13 @@ def finish(run: ReportRun, begun: tables.Seen, *, blob: str, rows: int, size: in
 
 
 def fail(run: ReportRun, *, error: str, now: datetime) -> None:
-    """Show why the attempt has failed."""
+    """Note why the attempt has failed."""
     facts = {"status": "failed", "error": error, "finished_at": now}
     _change(run, lambda entry: None if _is_settled(entry, run) else {**entry, **facts})
 
 
 def remove(event_id: UUID, report_id: UUID) -> None:
-    """Forget a report; its file goes after this."""
+    """Remove a report from the catalogue; its file is deleted after this."""
     tables.delete_entity(_TABLE, str(event_id), str(report_id))
 
 

@@ -1,4 +1,4 @@
-"""Asking for reports, now or by a schedule. Nothing here commits.
+"""Asks for reports, now or by a schedule. Nothing here commits.
 
 Locks: a schedule before its runs, the audit chain last.
 """
@@ -36,7 +36,7 @@ SCHEDULES_AT_MOST = 20
 
 
 def ask_for_report(session: Session, event_id: UUID, body: ReportCreate, *, actor: Actor, now: datetime) -> ReportRun:
-    """Note that a report is wanted, and take it: the caller writes it after the commit, else a timer will.
+    """Add a run for a report, already taken: the caller writes the report after the commit; otherwise a timer does.
 
     Raises `PermissionMissing` for a kind that the actor may not read.
     """
@@ -60,21 +60,21 @@ def ask_for_report(session: Session, event_id: UUID, body: ReportCreate, *, acto
 
 
 def require_kinds(actor: Actor, kinds: Sequence[str]) -> None:
-    """Raise `PermissionMissing` unless the actor may read what reports of these kinds tell."""
+    """Raise `PermissionMissing` unless the actor may read the data of all these kinds of report."""
     for kind in kinds:
         if not actor.may(KINDS[kind].permission):
             raise PermissionMissing(f"A report of the kind {kind} needs the permission {KINDS[kind].permission}.")
 
 
 def create_schedule(session: Session, event_id: UUID, body: ScheduleCreate, *, actor: Actor, now: datetime) -> UUID:
-    """Have reports written by themselves; returns the schedule's id.
+    """Have reports written automatically; returns the schedule's id.
 
-    Raises `PermissionMissing`, `ScheduleIncomplete`, `TooManySchedules`.
+    Raises `PermissionMissing`, `ScheduleIncomplete` or `TooManySchedules`.
     """
     event = get_event(session, event_id)
     require_kinds(actor, body.kinds)
     _require_coordinators(session, event_id, body.notify)
-    # One after the other, or two who count at once would both find room.
+    # One at a time: otherwise two requests at once could count the same number, and both add a schedule.
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"report-schedules:{event_id}", 0))))
     present = session.scalar(
         select(func.count()).select_from(ReportSchedule).where(ReportSchedule.event_id == event_id)
@@ -109,7 +109,7 @@ def update_schedule(
     if_match: IfMatch,
     now: datetime,
 ) -> None:
-    """Change the given fields, and reckon anew when it is due; files that are kept no longer go with the next timer."""
+    """Change the given fields and the time of the next run; the next timer removes files that are no longer kept."""
     event = get_event(session, event_id)
     schedule = _lock(session, event_id, schedule_id)
     require_version(schedule.version, if_match)
@@ -120,7 +120,7 @@ def update_schedule(
         given["local_time"] = _time(given["local_time"])
     changed = {name: (getattr(schedule, name), value) for name, value in given.items()}
     if given.get("frequency", schedule.frequency) != schedule.frequency:
-        schedule.last_due_at = None  # what was due every day says nothing of what is due once
+        schedule.last_due_at = None  # a daily run, say, does not count as the one run after the event
     for name, value in given.items():
         setattr(schedule, name, value)
     _require_complete(schedule)
@@ -134,7 +134,7 @@ def update_schedule(
 
 
 def delete_schedule(session: Session, event_id: UUID, schedule_id: UUID, *, actor: Actor, now: datetime) -> None:
-    """Have nothing more written by a schedule; its files stay as long as those that somebody asked for."""
+    """Delete a schedule; its files are now kept as long as reports that a person asked for."""
     schedule = _lock(session, event_id, schedule_id)
     keep = timedelta(days=report_settings().report_keep_days)
     session.execute(
@@ -148,7 +148,7 @@ def delete_schedule(session: Session, event_id: UUID, schedule_id: UUID, *, acto
 
 
 def reckon(schedule: ReportSchedule, event: EventOut, *, now: datetime) -> None:
-    """Say when the schedule is due next, as the event is now."""
+    """Set when the schedule is due next, by the event's present zone and end."""
     rhythm = Rhythm(schedule.frequency, schedule.local_time, schedule.weekday)  # type: ignore[arg-type]  # constraints
     setting = Setting(ZoneInfo(event.timezone), event.ends_at)
     due = next_run(rhythm, setting, after=now, last_due=schedule.last_due_at) if schedule.is_active else None
@@ -160,13 +160,13 @@ def _time(written: str | None) -> time | None:
 
 
 def _require_complete(schedule: ReportSchedule) -> None:
-    """Hold the time and weekday against the frequency; every fault is named at once."""
+    """Check the time and weekday against the frequency; one error names all faults."""
     needs = NEEDS[schedule.frequency]  # type: ignore[index]  # held by the schema
     faults = []
     for field in ("local_time", "weekday"):
         is_there, is_needed = getattr(schedule, field) is not None, field in needs
         if is_there != is_needed:
-            wrong = "needs this" if is_needed else "has no use for this: leave it out, or send null"
+            wrong = "needs this" if is_needed else "does not use this: leave it out, or send null"
             faults.append(InputFault(f"/{field}", f"{schedule.frequency} {wrong}", ScheduleIncomplete.code))
     if faults:
         raise ScheduleIncomplete(faults=faults)
@@ -177,12 +177,12 @@ def _require_coordinators(session: Session, event_id: UUID, addresses: Sequence[
         return
     coordinators = {member.email for member in list_members(session, event_id) if member.role is Role.COORDINATOR}
     faults = [
-        InputFault(f"/notify/{index}", "is no coordinator of this event", "not_a_coordinator")
+        InputFault(f"/notify/{index}", "is not a coordinator of this event", "not_a_coordinator")
         for index, address in enumerate(addresses)
         if address not in coordinators
     ]
     if faults:
-        raise InvalidInput("Only coordinators of the event can be told of its reports.", faults=faults)
+        raise InvalidInput("Only coordinators of the event can be notified of its reports.", faults=faults)
 
 
 def _lock(session: Session, event_id: UUID, schedule_id: UUID) -> ReportSchedule:

@@ -1,8 +1,8 @@
-"""A report as CSV: one query, written by the server's own COPY in bounded memory (R-SALES-3).
+"""A report as CSV: one query, written by the server's own COPY in limited memory (R-SALES-3).
 
-RFC 4180: commas, quotes where they are needed, CRLF after each row; UTF-8, with a byte order mark where one is asked
-for. After a kind's own columns come the answers to the packages' options: a column a label, the label that was asked
-first on the left, so that a new question adds a column at the right and moves none.
+The format is RFC 4180: commas, quotes where they are needed, CRLF after each row. It is UTF-8, with a byte order mark
+on request. After a kind's own columns come the answers to the packages' options, a column for each label. The oldest
+label is on the left, so a new question adds a column on the right and moves no other column.
 """
 
 import csv
@@ -20,12 +20,12 @@ from shared.domain.reports.kinds.columns import Kind, harmless, harmless_sql
 from shared.kit.money import MINOR_DIGITS
 
 LONGEST_SECONDS = 180
-"""The server ends an export that takes longer, time spent waiting for the storage included."""
+"""The server stops an export that takes longer, including the time that it waits for the storage."""
 
 _BOM = b"\xef\xbb\xbf"
 _CHUNK_BYTES = 64 * 1024
 _CURRENCY = "SELECT currency FROM events WHERE id = %(event_id)s"
-# By age (ids are UUIDv7): the team may put its questions into another order at any time.
+# Ordered by age (ids are UUIDv7), because the team may reorder its questions at any time.
 _OPTIONS = "SELECT id, package_id, label FROM custom_options WHERE event_id = %(event_id)s ORDER BY id"
 _ANSWERS: LiteralString = """
 WITH answers AS (
@@ -48,12 +48,12 @@ _JOINED_ANSWERS: LiteralString = """
 
 
 class CsvExport:
-    """An iterator over a report's bytes that knows, at its end, how many rows went by."""
+    """An iterator over a report's bytes; at its end, `rows` is the number of rows."""
 
     def __init__(
         self, connection: psycopg.Connection[Any], kind: Kind, event_id: UUID, *, with_bom: bool = False
     ) -> None:
-        """Raises `NoSuchEvent`. Until the iteration ends the connection is the export's alone."""
+        """Raises `NoSuchEvent`. Only the export may use the connection until the iteration ends."""
         self._connection = connection
         self._kind = kind
         self._with_bom = with_bom
@@ -66,7 +66,10 @@ class CsvExport:
         self.rows = 0
 
     def _read_options(self) -> list[str]:
-        """Give each label its place; the same label of two packages has one, twice in one package two."""
+        """Give each label its column.
+
+        Packages that use the same label share its column. A label that one package uses twice gets two columns.
+        """
         options = self._connection.execute(_OPTIONS, self._parameters).fetchall()
         seen: Counter[tuple[UUID, str]] = Counter()
         places: dict[tuple[str, int], int] = {}
@@ -102,12 +105,12 @@ class CsvExport:
         return b"\r\n".join(rows) + b"\r\n"
 
     def _copied(self) -> Iterator[memoryview]:
-        """The rows as the server writes them, without their line feed: libpq passes on one at a time."""
+        """Yield the rows as the server writes them, without their line feed: libpq passes them on one at a time."""
         with self._connection.transaction(), self._connection.cursor() as cursor:
-            # Longer than a request may take; and not per connection, for a pooler may lend it to somebody else.
+            # Longer than a request may take. It is not set per connection, because a pooler may lend that to others.
             cursor.execute(f"SET LOCAL statement_timeout = '{LONGEST_SECONDS}s'".encode())
-            # All of an event's rows are read. The planner knows little of an event whose sale has just begun, takes it
-            # for a handful of rows, and would go through each table once for each row of another.
+            # All of an event's rows are read. If its sale has just begun, the planner's statistics are out of date: it
+            # expects a few rows, and would read one table again for each row of another.
             cursor.execute("SET LOCAL enable_nestloop = off")
             with cursor.copy(sql.SQL("COPY ({}) TO STDOUT WITH (FORMAT csv)").format(self._query())) as stream:
                 for row in stream:

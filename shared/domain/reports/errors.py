@@ -8,7 +8,7 @@ class NoSuchReport(NotFound):
 
 
 class ReportNotReady(Conflict):
-    """The report is not ready to be downloaded."""
+    """The report can't be downloaded yet."""
 
     code = "report_not_ready"
 
@@ -20,12 +20,12 @@ class NoSuchSchedule(NotFound):
 
 
 class TooManySchedules(Conflict):
-    """An event has at most twenty report schedules."""
+    """An event can have at most twenty report schedules."""
 
     code = "too_many_report_schedules"
 
 
 class ScheduleIncomplete(InvalidInput):
-    """The frequency of a report schedule and its time and weekday do not fit together."""
+    """The time and weekday of a report schedule do not fit its frequency."""
 
     code = "report_schedule_incomplete"

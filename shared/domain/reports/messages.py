@@ -1,4 +1,4 @@
-"""The messages that reports write: coordinators are told of the files of their schedules."""
+"""The messages of reports: they tell coordinators that the files of a schedule are ready."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,7 +22,7 @@ from shared.kit.settings.app import app_settings
 
 
 def _send_notice(message: Message, mailer: Mailer) -> None:
-    """Tell a coordinator that reports are ready; whoever is none any more hears nothing."""
+    """Tell a coordinator that reports are ready; a person who is no longer a coordinator gets no mail."""
     notice = ReportNotice.model_validate(message.payload)
     with UnitOfWork(read_only=True) as unit_of_work:
         event = get_event(unit_of_work.session, message.event_id)
@@ -42,7 +42,7 @@ REPORT_NOTICE = MessageKind(
 
 
 class ReportedFile(BaseModel):
-    """One report, and how writing it ended."""
+    """One report, and whether it could be written."""
 
     id: UUID
     kind: str
@@ -51,7 +51,7 @@ class ReportedFile(BaseModel):
 
 
 class ReportNotice(BaseModel):
-    """What the payload says: who is told, and of what."""
+    """The message's payload: the recipient, and the reports."""
 
     to: str
     due_at: datetime
@@ -59,7 +59,7 @@ class ReportNotice(BaseModel):
 
 
 def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: MessagingSettings) -> EmailMessage:
-    """Return the message. It holds no data and no open link: whoever reads it has to sign in for the files."""
+    """Return the message. It holds no data, and its links work only for signed-in coordinators."""
     due = notice.due_at.astimezone(ZoneInfo(event.timezone))
     failed = [report for report in notice.reports if report.outcome != "ready"]
     what = "Some reports could not be written" if failed else "Your reports are ready"
@@ -69,7 +69,7 @@ def _notice(notice: ReportNotice, event: EventOut, *, message_id: UUID, config: 
         "",
         *_lines(notice, event),
         "",
-        "The files are for signed-in coordinators alone; they are removed when your schedule says so.",
+        "Only signed-in coordinators can download the files. They are removed when the schedule says so.",
         "",
     ]
     message.set_content("\n".join(lines))

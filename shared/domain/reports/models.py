@@ -11,9 +11,10 @@ _KINDS = "ARRAY['sales', 'orders', 'attendees', 'promo_codes', 'ledger']"
 
 
 class ReportSchedule(Base):
-    """When reports of an event are written by themselves, how long they are kept, and who is told.
+    """When reports of an event are written automatically, how long they are kept, and who is notified.
 
-    `next_run_at` was reckoned in the zone and for the end that the event had then; when these change, so does it.
+    `next_run_at` was computed from `reckoned_zone` and `reckoned_end`, the event's time zone and end at that moment.
+    When the event's zone or end changes, it is computed again.
     """
 
     __tablename__ = "report_schedules"
@@ -55,10 +56,10 @@ class ReportSchedule(Base):
 
 
 class ReportRun(Base):
-    """That a report has to be written, and how far that is. Its file is listed in the catalogue under the same id.
+    """One report that has to be written, and its state. The catalogue lists its file under the same id.
 
-    Until it has come to an end, `next_attempt_at` says when somebody may take it (again): whoever takes it moves that
-    into the future, further than writing it can take, so that nobody else does and none is forgotten.
+    Until the run has ended, `next_attempt_at` says when a process may take it (again). The process that takes it sets
+    this time so far into the future that writing ends before. So no other process takes the run, and none is forgotten.
     """
 
     __tablename__ = "report_runs"
@@ -74,9 +75,9 @@ class ReportRun(Base):
             name="finished",
         ),
         CheckConstraint("attempts >= 0", name="attempts"),
-        # One report of the same sales, however many timers see them.
+        # One report of the same sales, even if several timers see them.
         Index("uq_report_runs_sales", "event_id", "seen", unique=True, postgresql_where=text("cause = 'sales'")),
-        # Small however many there have been: what has to be written, and what has to go.
+        # Both stay small: they hold only the runs that have to be written or removed.
         Index("ix_report_runs_open", "next_attempt_at", postgresql_where=text("finished_at IS NULL")),
         Index("ix_report_runs_remove_at", "remove_at", postgresql_where=text("remove_at IS NOT NULL")),
     )
@@ -88,7 +89,7 @@ class ReportRun(Base):
     cause: Mapped[str]
     with_bom: Mapped[bool]
     due_at: Mapped[datetime]
-    seen: Mapped[UUID | None]  # the last news of sales that there was when this report fell due
+    seen: Mapped[UUID | None]  # the last message about a sale when this report became due
     asked_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     created_at: Mapped[datetime]
     attempts: Mapped[int]

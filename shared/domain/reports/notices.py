@@ -1,4 +1,4 @@
-"""Telling those who asked that a schedule's files are there: an outbox row each, written as the last run ends."""
+"""Notifies people that a schedule's files are ready: one outbox row for each, written when the last run ends."""
 
 from datetime import datetime
 
@@ -12,9 +12,9 @@ from shared.kit.outbox.writing import enqueue
 
 
 def tell_when_all_are_done(session: Session, schedule: ReportSchedule, *, due_at: datetime, now: datetime) -> None:
-    """Write the notices of what fell due at `due_at`, unless some of it has still to be written.
+    """Write the notices about the reports that were due at `due_at`, unless some of them are still to be written.
 
-    Called once by each run, at its end, under the schedule's lock; so the last to end writes them, and nobody else.
+    Each run calls this once, when it ends, while it holds the schedule's lock. So only the last run writes the notices.
     """
     if not schedule.notify:
         return

@@ -20,10 +20,11 @@ _LINK_MINUTES = 10
 
 
 def list_reports(session: Session, event_id: UUID, query: ReportListQuery, *, actor: Actor) -> Page[ReportOut]:
-    """The event's reports of the kinds that the actor may read, the newest first.
+    """Return the event's reports of the kinds that the actor may read, the newest first.
 
-    What the catalogue says, and what it does not know yet or was not told: runs that are under way or have failed, with
-    the cause. A report that failed is shown as failed, never missing, whatever was down.
+    The list has the reports in the catalogue, and also the runs that the catalogue does not know yet or could not be
+    told about: those that are running, or have failed (with the cause). So a failed report always shows as failed and
+    is never missing, even if the storage was down.
     """
     unready = session.scalars(
         select(ReportRun).where(ReportRun.event_id == event_id, ReportRun.outcome.is_distinct_from("ready"))
@@ -50,14 +51,14 @@ def list_reports(session: Session, event_id: UUID, query: ReportListQuery, *, ac
 
 
 def report_of(session: Session, run: ReportRun) -> ReportOut:
-    """The report of a run that has just been worked on; where that failed, the storage is not asked."""
+    """Return the report of a run that was just written; if writing failed, this does not need the storage."""
     session.refresh(run)
     entry = None if run.last_error else catalogue.find(run.event_id, run.id)
     return _unready(run) if entry is None else _out(entry)
 
 
 def download_link(session: Session, event_id: UUID, report_id: UUID, *, actor: Actor, now: datetime) -> str:
-    """A link to the report's file that works for ten minutes; raises `NoSuchReport`, `ReportNotReady`."""
+    """Return a link to the report's file that works for ten minutes; raises `NoSuchReport` or `ReportNotReady`."""
     entry = catalogue.find(event_id, report_id)
     if entry is None:
         run = session.get(ReportRun, (event_id, report_id), populate_existing=True)
@@ -78,7 +79,7 @@ def download_link(session: Session, event_id: UUID, report_id: UUID, *, actor: A
 
 
 def file_name(kind: str, moment: datetime) -> str:
-    """What a downloaded report is called."""
+    """Return the file name of a downloaded report."""
     return f"{kind.replace('_', '-')}-{moment:%Y%m%d-%H%M%S}.csv"
 
 
@@ -102,7 +103,7 @@ def _unready(run: ReportRun) -> ReportOut:
 
 
 def list_schedules(session: Session, event_id: UUID) -> list[ScheduleOut]:
-    """The event's schedules, the oldest first."""
+    """Return the event's schedules, the oldest first."""
     schedules = session.scalars(
         select(ReportSchedule).where(ReportSchedule.event_id == event_id).order_by(ReportSchedule.id)
     )
@@ -110,7 +111,7 @@ def list_schedules(session: Session, event_id: UUID) -> list[ScheduleOut]:
 
 
 def get_schedule(session: Session, event_id: UUID, schedule_id: UUID) -> ScheduleOut:
-    """One schedule of the event; raises `NoSuchSchedule`."""
+    """Return one schedule of the event; raises `NoSuchSchedule`."""
     schedule = session.get(ReportSchedule, (event_id, schedule_id), populate_existing=True)
     if schedule is None:
         raise NoSuchSchedule
@@ -118,7 +119,7 @@ def get_schedule(session: Session, event_id: UUID, schedule_id: UUID) -> Schedul
 
 
 def lock_schedule(session: Session, event_id: UUID, schedule_id: UUID) -> ReportSchedule | None:
-    """The schedule, locked until the transaction ends; None when it is gone. Locked before any of its runs."""
+    """Return the schedule, locked until the transaction ends; None if it is gone. Lock it before any of its runs."""
     return session.scalar(
         select(ReportSchedule)
         .where(ReportSchedule.event_id == event_id, ReportSchedule.id == schedule_id)

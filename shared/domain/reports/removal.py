@@ -1,7 +1,8 @@
-"""Which report files go, and when (R-SALES-4).
+"""Which report files are removed, and when (R-SALES-4).
 
-A run that has ended knows when its report goes. Then the catalogue forgets it first, the file is deleted next, the run
-last: nobody is shown a file that is not there, and whoever is killed in between leaves the run for the next timer.
+When a run ends, its row gets the time at which its report is removed. At that time the report is removed first from the
+catalogue, then its file is deleted, and then the run. So nobody is shown a file that is not there, and if the process
+is killed in between, the next timer still finds the run.
 """
 
 from datetime import datetime
@@ -17,7 +18,7 @@ from shared.kit.storage import blobs
 
 _AT_ONCE = 100
 
-# What is beyond the number of files goes at once; an interval of null days leaves null, which is for ever.
+# Files beyond `keep_files` are removed at once. An interval of null days gives null, which means: never.
 _PLAN = text(
     """
     UPDATE report_runs r SET remove_at = planned.remove_at
@@ -34,13 +35,13 @@ _PLAN = text(
 
 
 def plan_removal(session: Session, schedule: ReportSchedule) -> None:
-    """Say anew of each ended run of a schedule when its report goes; the schedule is locked by the caller."""
+    """Set again, for each ended run of a schedule, when its report is removed; the caller has locked the schedule."""
     which = {"event_id": schedule.event_id, "schedule_id": schedule.id}
     session.execute(_PLAN, which | {"keep_days": schedule.keep_days, "keep_files": schedule.keep_files})
 
 
 def remove_outdated(*, now: datetime) -> int:
-    """Remove the reports whose time has come and return how many; raises what the storage raises."""
+    """Remove the reports whose `remove_at` has passed, and return how many; errors of the storage pass through."""
     with UnitOfWork(read_only=True) as unit_of_work:
         outdated = unit_of_work.session.execute(
             select(ReportRun.event_id, ReportRun.id)
@@ -54,7 +55,7 @@ def remove_outdated(*, now: datetime) -> int:
 
 
 def remove(event_id: UUID, report_id: UUID) -> None:
-    """Remove a report: from the catalogue, its files, the run."""
+    """Remove a report: first from the catalogue, then its files, then its run."""
     catalogue.remove(event_id, report_id)
     found, _ = blobs.list_page(blobs.REPORTS, prefix=blob_prefix(event_id, report_id), size=100, marker=None)
     for blob in found:
@@ -65,9 +66,10 @@ def remove(event_id: UUID, report_id: UUID) -> None:
 
 
 def remove_finished_by(event_id: UUID, moment: datetime) -> None:
-    """Remove the event's reports whose files were there by a moment, because what they tell of is told no more.
+    """Remove the event's reports whose files were finished by `moment`, because they may hold data that was erased.
 
-    Works on the storage outside any transaction; twice is as once. Raises what the storage raises.
+    Uses the storage outside any transaction. Doing it twice has the same effect as once. Errors of the storage pass
+    through.
     """
     for entry in catalogue.entries(event_id):
         if entry["status"] == "ready" and entry["finished_at"] <= moment:
@@ -75,5 +77,5 @@ def remove_finished_by(event_id: UUID, moment: datetime) -> None:
 
 
 def blob_prefix(event_id: UUID, report_id: UUID) -> str:
-    """How the names of all files of a report begin."""
+    """Return the beginning of the names of all files of a report."""
     return f"{event_id}/{report_id}."

@@ -1,7 +1,8 @@
-"""When a schedule is due, and when what failed is tried again (R-SALES-4). Pure.
+"""When a schedule is due, and when a failed report is tried again (R-SALES-4). Pure.
 
-A day's time is that of the event's zone. Where the clocks go forward over it, the day's run is at the first moment that
-exists after it; where they go back over it, at the first of the two. So each day that the zone has, has one run.
+The time of day is in the event's time zone. If the clocks go forward and skip that time, the run is at the first moment
+after the gap. If they go back and show it twice, the run is at the first of the two. So every day of the zone has
+exactly one run.
 """
 
 from dataclasses import dataclass
@@ -20,20 +21,20 @@ NEEDS: dict[Frequency, frozenset[str]] = {
     "weekly": frozenset({"local_time", "weekday"}),
     "after_event": frozenset(),
 }
-"""What has to be said beside each frequency; the rest must not be."""
+"""The fields that each frequency needs; it must not have the others."""
 
 GOES_ON_FOR = timedelta(days=30)
-"""After the event's end; by then refunds are through."""
+"""How long after the event's end reports are still written; by then refunds are over."""
 
 ATTEMPTS_AT_MOST = 24
-"""About a day."""
+"""With the pauses between them, these attempts take about a day."""
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """How often, and when; `NEEDS` says what goes with which frequency."""
+    """How often and when a schedule is due; `NEEDS` says which fields each frequency needs."""
 
     frequency: Frequency
     local_time: time | None = None
@@ -42,17 +43,18 @@ class Rhythm:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What of its event a schedule depends on."""
+    """The facts of an event that its schedules depend on."""
 
     zone: ZoneInfo
     ends_at: datetime
 
 
 def next_run(rhythm: Rhythm, setting: Setting, *, after: datetime, last_due: datetime | None = None) -> datetime | None:
-    """Return the next moment at which the schedule is due, in UTC; None when it never is again.
+    """Return the next moment at which the schedule is due, in UTC; None if it is never due again.
 
-    After the event it is due once: at its end, or at `after` where that is over, unless it was due since (`last_due`).
-    All others are due later than `after`, and no more from thirty days after the event's end.
+    An `after_event` schedule is due once: at the event's end, or at `after` if the end has passed, unless it was due
+    since the end (`last_due`). The other schedules are due later than `after`, and are never due again from thirty days
+    after the event's end.
     """
     if rhythm.frequency == "after_event":
         done = last_due is not None and last_due >= setting.ends_at
@@ -65,7 +67,7 @@ def _next_regular(rhythm: Rhythm, *, after: datetime, zone: ZoneInfo) -> datetim
     if rhythm.frequency == "hourly":
         return after.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     assert rhythm.local_time is not None
-    # A day's run may come after its midnight (the clocks have gone forward over that), so begin a day early.
+    # If the clocks skip the time, a day's run may be after the next midnight; so begin a day early.
     first = after.astimezone(zone).date() - timedelta(days=1)
     for day in (first + timedelta(days=number) for number in count()):
         if rhythm.frequency == "weekly" and day.weekday() != WEEKDAYS.index(rhythm.weekday or "monday"):
@@ -77,9 +79,9 @@ def _next_regular(rhythm: Rhythm, *, after: datetime, zone: ZoneInfo) -> datetim
 
 
 def run_of_day(day: date, at: time, zone: ZoneInfo) -> datetime | None:
-    """Return when the zone's clocks first show `at`, or later, on that day, in UTC; None for a day that was left out.
+    """Return, in UTC, when the zone's clocks first show `at` or later on that day; None for a skipped day.
 
-    (Samoa went from 29 to 31 December 2011.)
+    (In Samoa, 29 December 2011 was followed by 31 December.)
     """
     midnight = _first_moment(datetime.combine(day, time()), zone)
     if midnight.astimezone(zone).date() != day:
@@ -88,11 +90,12 @@ def run_of_day(day: date, at: time, zone: ZoneInfo) -> datetime | None:
 
 
 def _first_moment(local: datetime, zone: ZoneInfo) -> datetime:
-    """The first moment at which a clock on the wall shows `local`, or has jumped over it."""
+    """Return the first moment, in UTC, at which the zone's clocks show `local` or have jumped over it."""
     by_offset_before = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if by_offset_before.astimezone(zone).replace(tzinfo=None) == local:
         return by_offset_before
-    # In a gap: with the offset before it the moment lies after the jump, with the offset after it before (PEP 495).
+    # `local` is in a gap. Read with the offset from before the gap, it is after the jump; read with the offset from
+    # after the gap, it is before the jump (PEP 495).
     early, late = local.replace(tzinfo=zone, fold=1).astimezone(UTC), by_offset_before
     offset_before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
@@ -105,6 +108,6 @@ def _first_moment(local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def pause_after(attempts: int) -> timedelta:
-    """Return how long to wait after so many attempts: a minute at first, twice as long each time, an hour at most."""
+    """Return how long to wait after so many attempts: first a minute, then twice as long each time, at most an hour."""
     doublings = min(attempts - 1, 10)
     return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)

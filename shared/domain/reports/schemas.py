@@ -24,7 +24,7 @@ type LocalTime = Annotated[
     str,
     BeforeValidator(_as_text),
     StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$"),
-    Field(description="On the clocks of the event's time zone.", examples=["07:30"]),
+    Field(description="The time of day in the event's time zone.", examples=["07:30"]),
 ]
 type Kinds = Annotated[list[KindName], Field(min_length=1, max_length=10), AfterValidator(_once_each)]
 type Notify = Annotated[
@@ -33,18 +33,18 @@ type Notify = Annotated[
     AfterValidator(_once_each),
 ]
 type WithBom = Annotated[
-    bool, Field(description="Begin the file with a byte order mark: Excel then opens it as UTF-8 by a double click.")
+    bool, Field(description="Begin the file with a byte order mark, so that Excel opens it as UTF-8 on a double click.")
 ]
 type KeepDays = Annotated[
     int | None, Field(ge=1, le=3650, description="Files older than this are removed; null keeps them all.")
 ]
 type KeepFiles = Annotated[
-    int | None, Field(ge=1, le=1000, description="Only so many of each kind are kept, the newest; null keeps them all.")
+    int | None, Field(ge=1, le=1000, description="How many files of each kind are kept (the newest); null: all.")
 ]
 
 
 class ReportOut(Output):
-    """A file that was made of the event's data, or is being made, or could not be."""
+    """A report on the event's data: its file is ready or being written, or could not be written."""
 
     id: UUID
     kind: KindName
@@ -53,9 +53,9 @@ class ReportOut(Output):
     bytes: int | None = None
     sha256: str | None = None
     error: str | None = Field(None, description="Why it could not be written.")
-    retry_at: Moment | None = Field(None, description="When that is tried again.")
+    retry_at: Moment | None = Field(None, description="When it is tried again.")
     with_bom: bool = False
-    schedule_id: UUID | None = Field(None, description="The schedule that asked for it; null: a person, or new sales.")
+    schedule_id: UUID | None = Field(None, description="Its schedule; null if a person or new sales asked for it.")
     due_at: Moment | None = None
     created_at: Moment
     finished_at: Moment | None = None
@@ -77,18 +77,18 @@ class ReportListQuery(PageQuery):
 
 
 class ExportQuery(Input):
-    """How the file shall be written."""
+    """How to write the file."""
 
     with_bom: WithBom = False
 
 
 class ScheduleCreate(Input):
-    """When which reports are written by themselves."""
+    """Which reports are written automatically, and when."""
 
     kinds: Kinds = Field(default=["sales"])
     frequency: Frequency = Field(
-        description="`daily` and `weekly` need `local_time`, `weekly` a `weekday` as well. `hourly` is on the hour; "
-        "`after_event` once, when the event ends. The others end thirty days after it."
+        description="`daily` and `weekly` need `local_time`; `weekly` also needs `weekday`. `hourly` runs on the hour. "
+        "`after_event` runs once, when the event ends; the others stop thirty days after that."
     )
     local_time: LocalTime | None = None
     weekday: Weekday | None = None
@@ -114,7 +114,7 @@ class SchedulePatch(Input):
 
 
 class ScheduleOut(Output):
-    """A schedule, and when it is due next; `next_run_at` is null while it is paused, and once it has ended."""
+    """A schedule; `next_run_at` is when it is due next, or null if it is paused or has ended."""
 
     id: UUID
     event_id: UUID

@@ -7,13 +7,13 @@ from shared.kit.settings.values import RateLimitText, Schedule
 
 
 class ReportSettings(Group):
-    """When sales are summed up, and how long report files are kept."""
+    """When sales summaries are refreshed, and how long report files are kept."""
 
     heading: ClassVar[str] = "Sales and reports"
 
     sales_refresh_schedule: Schedule = Field(
         "0 * * * * *",
-        description="When summaries are refreshed, due reports written and outdated ones removed.",
+        description="When sales summaries are refreshed, due reports are written, and outdated reports are removed.",
     )
     sales_export_minutes: int = Field(
         15,
@@ -25,9 +25,9 @@ class ReportSettings(Group):
         90,
         ge=1,
         le=3_650,
-        description="How long report files are kept that no schedule asked for; schedules say it themselves.",
+        description="How many days report files without a schedule are kept; each schedule has its own setting.",
     )
-    rate_limit_reports: RateLimitText = Field("20/minute", description="Sales reports made by hand, per event.")
+    rate_limit_reports: RateLimitText = Field("20/minute", description="Reports that a person asks for, per event.")
 
 
 def report_settings() -> ReportSettings:

@@ -1,7 +1,7 @@
-"""What the timer does for all events: find out what is due, write it, remove what is outdated (R-SALES-4).
+"""What the timer does for all events: it writes reports that are due, and removes outdated ones (R-SALES-4).
 
-It may run twice, late, beside itself, or be killed: what is due becomes a row by a transaction that also moves the
-schedule on, rows are taken one at a time, and one that nobody has struck off is taken again.
+It may run twice, late, at the same time as another run, or be killed. One transaction adds the run of a due report and
+moves its schedule on; runs are taken one at a time; and a run that did not end is taken again.
 """
 
 import logging
@@ -31,10 +31,10 @@ from shared.kit.storage.account import storage_errors
 log = logging.getLogger(__name__)
 
 _WORK_SECONDS = 300
-"""Then what is left is for the next run; the platform ends a function after ten minutes."""
+"""After this time the next run does the rest; the platform stops a function after ten minutes."""
 
 _SETTLED_AFTER = timedelta(seconds=3)
-"""An order commits within a moment of its id; what is younger waits, so that none is passed over."""
+"""Orders commit soon after they get their id. Younger ones wait for the next run, so that none is missed."""
 
 _SALES_FILES_KEPT = 100
 
@@ -45,7 +45,7 @@ _DUE_SCHEDULES = text(
      ORDER BY s.next_run_at
     """
 )
-# Events whose team has said nothing about schedules; one look at the ends of two indexes each.
+# Events without schedules; for each event this reads only the ends of two indexes.
 _UNREPORTED_SALES = text(
     """
     SELECT e.id AS event_id, news.id AS seen
@@ -70,9 +70,9 @@ _TOO_MANY_OF_SALES = text(
 
 
 def keep_reports(*, sales_every: timedelta, clock: Callable[[], datetime] = utc_now) -> int:
-    """Write every report that is due and remove those that are outdated; returns how many were worked on.
+    """Write every report that is due, and remove outdated ones; returns how many reports it tried to write.
 
-    Events without a schedule of their own get a sales report after new sales, at most once in `sales_every`.
+    An event without schedules gets a sales report after new sales, at most once in `sales_every`.
     """
     plan_schedules(now=clock())
     plan_sales_reports(now=clock(), every=sales_every)
@@ -84,17 +84,17 @@ def keep_reports(*, sales_every: timedelta, clock: Callable[[], datetime] = utc_
         except Exception as error:
             if is_lost_connection(error):
                 raise
-            log.exception("The report %s of event %s could not be struck off", run.id, run.event_id)
+            log.exception("The run of report %s of event %s could not be ended", run.id, run.event_id)
     with storage_errors():
         remove_outdated(now=clock())
     return taken
 
 
 def plan_schedules(*, now: datetime) -> int:
-    """Turn each schedule that is due into runs, a kind each, and move it on; returns how many were due.
+    """Add a run for each kind of every schedule that is due, and move the schedule on; returns how many were due.
 
-    One that is late has one run, however often it was due meanwhile. One that is not due yet, or waits for the event's
-    end, is only reckoned anew when the event has got another zone or end.
+    A schedule that is late gets one run of each kind, even if it was due several times since. A schedule that is not
+    due yet, or waits for the event's end, only gets a new time when the event's zone or end has changed.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         due = unit_of_work.session.execute(_DUE_SCHEDULES, {"now": now}).all()
@@ -112,7 +112,7 @@ def plan_schedules(*, now: datetime) -> int:
 
 
 def _plan(session: Session, event_id: UUID, schedule_id: UUID, *, now: datetime) -> bool:
-    """Plan one schedule, under its lock: another timer may have done so since it was found."""
+    """Plan one schedule, under its lock: another timer may have planned it in the meantime."""
     schedule = lock_schedule(session, event_id, schedule_id)
     if schedule is None:
         return False
@@ -136,7 +136,7 @@ def _plan(session: Session, event_id: UUID, schedule_id: UUID, *, now: datetime)
 
 
 def plan_sales_reports(*, now: datetime, every: timedelta) -> int:
-    """Have a sales report written for each event that has sold since its last one; returns how many."""
+    """Have a sales report written for each event with sales since its last report; returns how many."""
     moments = {"settled": least_id_at(now - _SETTLED_AFTER), "recently": now - GOES_ON_FOR, "not_since": now - every}
     sale = {"sale": ORDER_CONFIRMATION.name}
     with UnitOfWork() as unit_of_work:

@@ -1,8 +1,8 @@
-"""Writing one report: the run is taken, its file written, shown in the catalogue, and then struck off (R-SALES-4).
+"""Writes one report: takes its run, writes its file, shows it in the catalogue, and ends the run (R-SALES-4).
 
-Killed at any point it is taken again when its time is up, and goes on from what is there: a file that the catalogue
-shows is not written again, one that it does not show is replaced. Each attempt writes a file of its own name, so that
-the catalogue's size and hash are always those of the file that it names.
+If the process is killed at any point, the run is taken again when its lease is over, and goes on from what is there: a
+file that the catalogue shows is not written again, and a file that it does not show is replaced. Each attempt writes a
+file with its own name, so the catalogue's size and hash always belong to the file that it names.
 """
 
 import logging
@@ -31,13 +31,13 @@ from shared.kit.storage.account import StorageDown, storage_errors
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=LONGEST_SECONDS + 60)
-"""For how long a run is its taker's alone: longer than an export can take."""
+"""How long nobody else can take a run that was taken: longer than an export can last."""
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
 
 
 def take_next(*, now: datetime) -> ReportRun | None:
-    """Take the run that has waited longest; nobody else gets it before its lease is up. None when nothing is due."""
+    """Take the run that has waited longest; nobody else gets it before its lease is over. None if nothing is due."""
     with UnitOfWork() as unit_of_work:
         run = unit_of_work.session.scalar(
             select(ReportRun)
@@ -54,7 +54,7 @@ def take_next(*, now: datetime) -> ReportRun | None:
 
 
 def write(run: ReportRun, *, clock: Callable[[], datetime] = utc_now) -> None:
-    """Write the report of a run that was taken; what fails is noted with its cause, and tried again later."""
+    """Write the report of a run that was taken; a failure is noted with its cause, and tried again later."""
     try:
         with storage_errors():
             begun = catalogue.begin(run)
@@ -83,7 +83,7 @@ def _write_file(run: ReportRun, begun: tables.Seen, clock: Callable[[], datetime
 
 
 def _remove_others(run: ReportRun) -> None:
-    """Remove what earlier attempts have left and the catalogue does not show."""
+    """Remove files of earlier attempts that the catalogue does not show."""
     if run.attempts == 1:
         return
     shown = (catalogue.find(run.event_id, run.id) or {}).get("blob")
@@ -94,7 +94,7 @@ def _remove_others(run: ReportRun) -> None:
 
 
 def _told(error: Exception) -> str:
-    """The cause in words that give nothing away."""
+    """Return the cause in words that reveal nothing confidential."""
     match error:
         case StorageDown():
             return "The storage was out of reach or refused the file."
@@ -103,7 +103,7 @@ def _told(error: Exception) -> str:
         case psycopg.Error() | SQLAlchemyError():
             return "The database was out of reach or refused the query."
         case NoSuchEvent():
-            return "The event is gone."
+            return "The event no longer exists."
     return f"The export broke off ({type(error).__name__})."
 
 
@@ -112,7 +112,7 @@ def _note_failure(run: ReportRun, cause: str, *, now: datetime) -> None:
         with storage_errors():
             catalogue.fail(run, error=cause, now=now)
     except StorageDown:
-        log.warning("The catalogue can't be told of it; lists are told by the run itself")
+        log.warning("The catalogue can't note the failure; lists show it from the run itself")
     if run.attempts >= ATTEMPTS_AT_MOST:
         _strike_off(run, "failed", now=now, error=cause)
         return
@@ -126,9 +126,10 @@ def _note_failure(run: ReportRun, cause: str, *, now: datetime) -> None:
 
 
 def _strike_off(run: ReportRun, outcome: str, *, now: datetime, error: str | None = None) -> None:
-    """End the run, once; in the same transaction whoever wants to hear of it will, and what it outdates will go.
+    """End the run, once; the same transaction writes the notices, and sets when outdated reports are removed.
 
-    Locks the schedule before its runs, as everybody does: of runs that end at once one is the last.
+    Locks the schedule before its runs, as all code does. So if several runs end at the same time, one of them is the
+    last.
     """
     with UnitOfWork() as unit_of_work:
         session = unit_of_work.session

@@ -1,8 +1,8 @@
-"""The dashboard: how the sale goes, and what somebody should look at (R-SALES-5, R-SALES-6).
+"""The dashboard: how the sale goes, and what needs attention (R-SALES-5, R-SALES-6).
 
-It is polled, so it never looks at all orders: today's are read at each poll that finds nothing fresh, those of the days
-before (of which hardly anything changes any more) once an hour, and what is sold from the stock's own rows. While one
-poller computes something anew, the others get what was known before.
+Clients poll it, so it never reads all orders. Today's orders are read by each poll that finds nothing fresh in the
+cache. Orders of the days before hardly change any more, and are read once an hour. How many packages are sold comes
+from the stock's own rows. While one poll computes a part again, the other polls get the old values.
 """
 
 from collections import Counter
@@ -44,7 +44,7 @@ DAYS = 7
 _EMAILS = [kind.name for kind in KINDS if kind.queue is Queue.EMAIL]
 _COMPUTED_WITHIN_SECONDS = 15.0  # as long as a statement may take
 
-# A part for each day: so PostgreSQL reads them side by side where it can, and no moment has to be turned into a date.
+# One SELECT for each day: so PostgreSQL can read them in parallel, and need not turn any time into a date.
 _OF_A_DAY = """
     SELECT CAST(:day_{n} AS date) AS day, count(*) AS orders,
            coalesce(sum(o.subtotal_cents - o.discount_cents), 0)::bigint AS revenue_cents,
@@ -97,7 +97,7 @@ _REFUNDS = text(
       FROM refunds WHERE event_id = :event_id
     """
 )
-# Each by an index that holds nothing but what is looked for.
+# Each count uses an index that holds only the rows in question.
 _PROBLEMS = text(
     """
     SELECT (SELECT count(*) FROM orders WHERE event_id = :event_id AND status = 'pending') AS orders_pending,
@@ -115,9 +115,9 @@ _PROBLEMS = text(
 
 
 def get_dashboard(session: Session, event_id: UUID, *, now: datetime) -> Dashboard:
-    """The event's dashboard, at most `FRESH` old; of days before today `DAYS_FRESH`, of sums `SUMS_FRESH`.
+    """Return the event's dashboard, at most `FRESH` old; raises `NoSuchEvent`.
 
-    Raises `NoSuchEvent`.
+    The days before today are at most `DAYS_FRESH` old, the sums at most `SUMS_FRESH`.
     """
     event = get_event(session, event_id)
     zone = event.timezone
@@ -142,7 +142,7 @@ def _cached[Part: (DaysPart, SumsPart, Dashboard)](
     kept = cache().get(key)
     known = None
     if kept is not None:
-        with suppress(ValidationError):  # written by another version of the app, say
+        with suppress(ValidationError):  # perhaps another version of the app wrote it
             known = kind.model_validate_json(kept)
     if known is not None:
         if now - known.as_of < fresh:
@@ -222,5 +222,5 @@ def _sum(parts: list[DaySales] | list[HourSales]) -> Sales:
 
 
 def _midnight(day: date, zone: str) -> datetime:
-    """When a day begins by the event's clock."""
+    """Return when a day begins in the event's time zone."""
     return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))

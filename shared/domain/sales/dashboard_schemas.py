@@ -8,7 +8,7 @@ from shared.kit.fields import Moment, Output
 
 
 class Sales(Output):
-    """What was sold in a span of time: orders that were paid, by when they were placed."""
+    """What was sold in a period: the paid orders that were placed in it."""
 
     orders: int
     revenue_cents: int = Field(description="After discounts, before fees and taxes that are added, and before refunds.")
@@ -22,13 +22,13 @@ class DaySales(Sales):
 
 
 class HourSales(Sales):
-    """What was sold in one hour of today, by the event's clock."""
+    """What was sold in one hour of today, in the event's time zone."""
 
     hour: int = Field(ge=0, le=23)
 
 
 class PackageToday(Output):
-    """What of a package was sold today."""
+    """How much of a package was sold today."""
 
     package_id: UUID
     today_count: int = Field(description="Packages sold today, as of `sums_as_of`.")
@@ -46,7 +46,7 @@ class PackageSales(PackageToday):
 
 
 class PromoCodeSales(Output):
-    """What a promo code has brought, and cost."""
+    """How often a promo code was used, and the discount that it gave."""
 
     code: str
     uses: int
@@ -59,30 +59,30 @@ class RefundSums(Output):
 
     refunds: int
     amount_cents: int
-    pending: int = Field(description="Those of which the provider has not said that the money is on its way.")
+    pending: int = Field(description="Refunds that the payment provider has not confirmed yet.")
 
 
 class Problems(Output):
-    """What somebody should look at; all zero while all is well."""
+    """What needs attention; apart from `orders_pending`, every count is zero while all is well."""
 
-    book_findings: int = Field(description="What the last check of the books has found; see `reconciliation`.")
+    book_findings: int = Field(description="How many findings the last check of the books had; see `reconciliation`.")
     books_checked_at: Moment | None
-    emails_failed: int = Field(description="E-mails that were tried in vain and will not be tried again.")
+    emails_failed: int = Field(description="E-mails that failed and will not be tried again.")
     emails_failing: int = Field(description="E-mails that failed and will be tried again.")
     refunds_failed: int
     payments_disputed: int
-    orders_pending: int = Field(description="Orders that wait for their payment; no problem by themselves.")
+    orders_pending: int = Field(description="Orders that wait for their payment; this alone is not a problem.")
 
 
 class DaysPart(Output):
-    """The days before today, as they are kept."""
+    """The days before today, as the cache keeps them."""
 
     days: list[DaySales]
     as_of: datetime
 
 
 class SumsPart(Output):
-    """What is summed over all orders, as it is kept."""
+    """The sums over all orders, as the cache keeps them."""
 
     packages_today: list[PackageToday]
     promo_codes: list[PromoCodeSales]
@@ -99,14 +99,14 @@ class Dashboard(Output):
     timezone: str
     today: Sales
     last_7_days: Sales
-    days: list[DaySales] = Field(description="The last seven, today last.")
-    hours: list[HourSales] = Field(description="Of today; hours without a sale are left out.")
-    packages: list[PackageSales] = Field(description="In display order, at most 200.")
-    promo_codes: list[PromoCodeSales] = Field(description="The most used first, at most 50.")
+    days: list[DaySales] = Field(description="The last seven days, today last.")
+    hours: list[HourSales] = Field(description="The hours of today; hours without a sale are left out.")
+    packages: list[PackageSales] = Field(description="In display order, at most 200 packages.")
+    promo_codes: list[PromoCodeSales] = Field(description="The most used codes first, at most 50.")
     refunds: RefundSums
     problems: Problems
-    days_as_of: Moment = Field(description="When the days before today were read: within the hour.")
+    days_as_of: Moment = Field(description="When the days before today were read: at most an hour ago.")
     sums_as_of: Moment = Field(
-        description="When promo codes, refunds and each package's today were read: in two minutes."
+        description="When promo codes, refunds and today's sales of each package were read: at most two minutes ago."
     )
     as_of: Moment

@@ -1,9 +1,9 @@
-"""A package's purchases, one by one (R-SALES-2): the newest first, and stable under new sales.
+"""A package's purchases, one by one (R-SALES-2): the newest first, and stable while new sales come in.
 
-A page is read by its place in the order of sale, not by counting rows: a cursor goes on exactly where the page before
-ended, whatever has been sold meanwhile. Ids of orders are in the order of placing (decision 19), so an index leads to
-any page without sorting. How many purchases there are is counted anew only when the package's stock has changed:
-nothing becomes a purchase, or ceases to be one, without that.
+A page is found by its place in the order of sale, not by counting rows: a cursor continues exactly where the page
+before ended, even if more was sold in the meantime. Ids of orders are in the order of placing (decision 19), so an
+index leads to any page without sorting. The purchases are counted again only when the package's stock has changed,
+because every purchase that is added or ends changes the stock.
 """
 
 from collections import defaultdict
@@ -27,7 +27,7 @@ from shared.kit.cache import cache
 from shared.kit.db.unit_of_work import driver_connection
 from shared.kit.fields import Moment, Output
 
-# Up to so many purchases a count takes a few ms; of more, one that is `FRESH` will do.
+# Counting up to so many purchases takes a few ms. For more, a count that is at most `FRESH` old is good enough.
 _COUNTED_AT_ONCE = 20_000
 _COUNT_KEPT_SECONDS = 90
 
@@ -43,7 +43,7 @@ _SOLD_TO = """
  WHERE i.event_id = %(event_id)s AND i.package_id = %(package_id)s
    AND o.status IN ('paid', 'partially_refunded', 'refunded')
 """
-# The search index (decision 19) holds both, and more.
+# The search index (decision 19) covers name, address and more.
 _MATCHING = (
     f" AND {TEXT} ILIKE %(pattern)s AND (o.customer_name ILIKE %(pattern)s OR o.customer_email ILIKE %(pattern)s)"
 )
@@ -65,7 +65,7 @@ SELECT order_item_id, number AS ticket_number, status, holder_name AS name, hold
 
 
 class _Counted(Output):
-    """How many purchases there were when the package's stock was of this version."""
+    """How many purchases there were when the package's stock had this version."""
 
     version: str
     total: int
@@ -75,7 +75,10 @@ class _Counted(Output):
 def get_details(
     session: Session, event_id: UUID, package_id: UUID, query: DetailsQuery, *, now: datetime
 ) -> SalesDetails:
-    """The package's purchases, in five statements at most however many; raises `NoSuchEvent`, `NoSuchPackage`."""
+    """Return a page of the package's purchases; raises `NoSuchEvent` or `NoSuchPackage`.
+
+    It takes at most five statements for any number of purchases.
+    """
     connection = driver_connection(session)
     which: dict[str, Any] = {"event_id": event_id, "package_id": package_id}
     if query.q:
@@ -112,9 +115,9 @@ def get_details(
 
 
 def _page(connection: psycopg.Connection[Any], which: dict[str, Any], query: DetailsQuery) -> list[dict[str, Any]]:
-    """The page's rows, and one more where there is a next page."""
+    """Return the page's rows, and one more row if there is a next page."""
     matching = _MATCHING if query.q else ""
-    prepare = False if query.q else None  # one plan for all words would be wrong for most
+    prepare = False if query.q else None  # one plan for all search words would be wrong for most of them
     place = _read(query.cursor) if query.cursor else None
     if place is None and query.page > 1:
         source = _SOLD_TO + matching if query.q else _SOLD
@@ -131,17 +134,17 @@ def _page(connection: psycopg.Connection[Any], which: dict[str, Any], query: Det
 
 
 def _total(connection: psycopg.Connection[Any], which: dict[str, Any], version: str, *, now: datetime) -> int:
-    """How many purchases there are; `version` is that of the package's stock."""
+    """Return how many purchases there are; `version` is the version of the package's stock."""
     key = f"sales-purchases:{which['event_id']}:{which['package_id']}"
     kept = cache().get(key)
     if kept is not None:
-        with suppress(ValidationError):  # written by another version of the app, say
+        with suppress(ValidationError):  # perhaps another version of the app wrote it
             known = _Counted.model_validate_json(kept)
             lately = known.total > _COUNTED_AT_ONCE and now - known.as_of < FRESH
             if known.version == version or lately:
                 return known.total
     row = connection.execute(_COUNT.format(sold=_SOLD).encode(), which).fetchone()
-    if row is None:  # deleted meanwhile
+    if row is None:  # deleted in the meantime
         raise NoSuchPackage
     counted = _Counted(version=row[0], total=row[1], as_of=now)
     cache().put(key, counted.model_dump_json().encode(), seconds=_COUNT_KEPT_SECONDS)

@@ -1,4 +1,4 @@
-"""The sales summary: computed from the database, cached for a moment."""
+"""The sales summary, computed from the database and cached for a short time."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +18,11 @@ from shared.kit.cache import cache
 from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork, driver_connection
 
-# A sale shows within 3 seconds (R-SALES-2): what is older than this is computed anew, whatever the cache holds.
+# A sale shows within 3 seconds (R-SALES-2): a summary older than this is computed again, even if it is in the cache.
 FRESH = timedelta(seconds=2)
 _KEEP_SECONDS = 90
 _LATELY = timedelta(seconds=150)
-# What this process has shown last: it spares pollers the way to Redis, and is held to the same age.
+# The summaries that this process returned last. They save polls the way to Redis, and have the same maximum age.
 _SEEN_AT_MOST = 500
 _seen: dict[tuple[UUID, bool], SalesSummary] = {}
 
@@ -31,9 +31,10 @@ SOLD_ITEMS = f"""order_items i
  WHERE i.event_id = %(event_id)s
    AND NOT EXISTS (SELECT FROM orders o WHERE o.event_id = %(event_id)s AND o.id = i.order_id
                       AND o.status IN ({_UNSOLD}))"""
-"""The event's purchases. What is none is rare, and an index names it: so orders are looked at for that alone."""
+"""The event's purchases. Order lines that are no purchase are rare, and an index finds their orders; so the query reads
+orders only for these."""
 
-# Each part names the event itself: only then the planner knows how large it is.
+# Each part names the id of the event: without it the planner does not know how many rows the event has.
 _SUMMARY = """
     SELECT e.currency,
            coalesce(sold.revenue, 0) AS total_revenue_cents, coalesce(sold.discount, 0) AS total_discount_cents,
@@ -69,18 +70,18 @@ _SUMMARY = """
 
 
 def summary_key(event_id: UUID, *, sponsorships_only: bool) -> str:
-    """The cache's key of a summary."""
+    """Return the cache's key of a summary."""
     return f"sales-summary:{event_id}:{'sponsorships' if sponsorships_only else 'all'}"
 
 
 def seen_summary(event_id: UUID, *, sponsorships_only: bool, now: datetime) -> SalesSummary | None:
-    """The summary that this process has shown a moment ago, at most `FRESH` old: it costs a poll nothing."""
+    """Return the summary that this process returned last if it is at most `FRESH` old; this needs no other service."""
     summary = _seen.get((event_id, sponsorships_only))
     return summary if summary is not None and now - summary.as_of < FRESH else None
 
 
 def get_summary(session: Session, event_id: UUID, *, sponsorships_only: bool, now: datetime) -> SalesSummary:
-    """The event's sales, at most `FRESH` old; raises `NoSuchEvent`."""
+    """Return the event's sales, at most `FRESH` old; raises `NoSuchEvent`."""
     key = (event_id, sponsorships_only)
     summary = seen_summary(event_id, sponsorships_only=sponsorships_only, now=now) or _cached_summary(*key)
     if summary is None or now - summary.as_of >= FRESH:
@@ -95,7 +96,7 @@ def _cached_summary(event_id: UUID, sponsorships_only: bool) -> SalesSummary | N
     cached = cache().get(summary_key(event_id, sponsorships_only=sponsorships_only))
     try:
         return None if cached is None else SalesSummary.model_validate_json(cached)
-    except ValidationError:  # written by another version of the app, say
+    except ValidationError:  # perhaps another version of the app wrote it
         return None
 
 
@@ -103,7 +104,7 @@ def refresh_summary(session: Session, event_id: UUID, *, sponsorships_only: bool
     """Compute the summary and put it into the cache; raises `NoSuchEvent`."""
     which = {"event_id": event_id, "sponsorships_only": sponsorships_only}
     with driver_connection(session).cursor(row_factory=dict_row) as cursor:
-        # Planned for this very event: a plan for any would read whole tables for the smallest beside a large one.
+        # Planned for this event alone: a plan for all events would read whole tables even for a small event.
         row = cursor.execute(_SUMMARY.format(sold_items=SOLD_ITEMS).encode(), which, prepare=False).fetchone()
     if row is None:
         raise NoSuchEvent
@@ -116,8 +117,8 @@ def refresh_summary(session: Session, event_id: UUID, *, sponsorships_only: bool
 def warm_summaries(*, now: datetime) -> int:
     """Refresh the cached summaries of the events in which something was sold or refunded lately; returns how many.
 
-    "Lately" is longer ago than the time between two runs of the timer; what an earlier run has missed is in no cache
-    any more, and is computed when it is asked for.
+    "Lately" covers more than the time between two runs of the timer. If runs were missed, older summaries have left the
+    cache, and are computed at the next request.
     """
     with UnitOfWork(read_only=True) as unit_of_work:
         session = unit_of_work.session
@@ -139,12 +140,12 @@ _COUNTS_SECONDS = 5.0
 
 
 def counts_key(event_id: UUID) -> str:
-    """Where the cache keeps how much of each package is sold; a sale drops it after its commit."""
+    """Return the cache's key of how much of each package is sold; a sale drops it after its commit."""
     return f"sales-counts:{event_id}"
 
 
 def get_count(session: Session, event_id: UUID, package_id: UUID, *, now: datetime) -> SalesCount:
-    """How much of a package is sold, at most `FRESH` old should a drop have been lost; raises `NoSuchPackage`."""
+    """Return how much of a package is sold; raises `NoSuchPackage`. If a drop was lost, it is at most `FRESH` old."""
     counts = _cached_counts(event_id, now=now) or _count(session, event_id, now=now)
     found = counts["packages"].get(str(package_id))
     if found is None:
@@ -163,7 +164,7 @@ def _cached_counts(event_id: UUID, *, now: datetime) -> dict[str, Any] | None:
 
 
 def _count(session: Session, event_id: UUID, *, now: datetime) -> dict[str, Any]:
-    """Count all packages of the event at once: whoever asks for one soon asks for the next."""
+    """Count all packages of the event at once, because a client that asks for one soon asks for the next."""
     statement = _COUNTS.format(sold_items=SOLD_ITEMS).encode()
     rows = driver_connection(session).execute(statement, {"event_id": event_id}, prepare=False)
     packages = {str(package_id): (sold, tickets) for package_id, sold, tickets in rows}

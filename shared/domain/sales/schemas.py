@@ -8,22 +8,22 @@ from shared.kit.pages import PageQuery
 
 
 class SummaryQuery(Input):
-    """Which packages count."""
+    """Which packages to count."""
 
     sponsorships_only: bool = False
 
 
 class SalesSummary(Output):
-    """What an event has sold, as of a moment at most 3 seconds ago."""
+    """What an event has sold, at most 3 seconds old."""
 
     unchanged_by: ClassVar[frozenset[str]] = frozenset({"as_of"})
 
     total_revenue_cents: int
     total_discount_cents: int
-    total_refunded_cents: int = Field(description="Of all packages; what is refunded names orders, not packages.")
-    total_fee_cents: int = Field(description="Added to the prices, or a part of them.")
-    total_tax_cents: int = Field(description="Added to the prices, or a part of them.")
-    tickets_sold: int = Field(description="Less what was given back.")
+    total_refunded_cents: int = Field(description="Of all packages: refunds belong to orders, not to packages.")
+    total_fee_cents: int = Field(description="Both fees added to prices and fees included in them.")
+    total_tax_cents: int = Field(description="Both taxes added to prices and taxes included in them.")
+    tickets_sold: int = Field(description="Without the tickets that were given back.")
     packages_sold: int
     packages_sold_out: int
     orders: int
@@ -32,18 +32,18 @@ class SalesSummary(Output):
 
 
 class SalesCount(Output):
-    """How much of a package is sold, as of a moment at most 3 seconds ago."""
+    """How much of a package is sold, at most 3 seconds old."""
 
     unchanged_by: ClassVar[frozenset[str]] = frozenset({"as_of"})
 
     package_id: UUID
-    sold_count: int = Field(description="Packages.")
+    sold_count: int = Field(description="Packages, not tickets.")
     tickets_sold: int
     as_of: Moment
 
 
 class DetailsQuery(PageQuery):
-    """Which purchases to list; `cursor` goes on where the page before ended, whatever was sold meanwhile."""
+    """Which purchases to list; `cursor` continues where the page before ended, even if more was sold since."""
 
     page_size: int = Field(50, ge=1, le=100)
     q: str | None = Field(None, min_length=1, max_length=100, description="A part of the name or the e-mail address.")
@@ -72,7 +72,7 @@ class PurchaseOut(Output):
     guests: list[GuestOut]
     promo_code: str | None
     discount_cents: int
-    final_price_cents: int = Field(description="After the discount; with what was added to it.")
+    final_price_cents: int = Field(description="After the discount, with the fees and taxes that were added.")
 
 
 class SalesDetails(Output):

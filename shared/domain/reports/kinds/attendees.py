@@ -1,4 +1,4 @@
-"""Who comes: a row is a ticket that has been issued and is not void, with what its buyer answered."""
+"""The guest list: a row is a ticket that has been issued and is not void, with its buyer's answers."""
 
 from shared.domain.access.permissions import Permission
 from shared.domain.reports.kinds.columns import Kind, moment, text, word

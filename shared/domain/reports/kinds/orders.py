@@ -1,4 +1,4 @@
-"""Every order, in whatever state it is: a row is an order."""
+"""All orders, in every state: a row is an order."""
 
 from shared.domain.access.permissions import Permission
 from shared.domain.reports.kinds.columns import Kind, amount, moment, text, word

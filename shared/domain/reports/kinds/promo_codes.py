@@ -1,4 +1,4 @@
-"""What promo codes have done: a row is a code, used or not. Orders that came to nothing have given their use back."""
+"""How promo codes were used: a row is a code, used or not. Uses that an order gave back do not count."""
 
 from shared.domain.access.permissions import Permission
 from shared.domain.reports.kinds.columns import Column, Kind, amount, moment, word, yes_or_no

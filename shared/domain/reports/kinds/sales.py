@@ -1,4 +1,4 @@
-"""What was sold (R-SALES-3): a row is a ticket, or a line of an order that brings none.
+"""What was sold (R-SALES-3): a row is a ticket, or an order line without tickets.
 
 A line's price is split over its tickets to the cent, so that the columns add up to the revenue.
 """
@@ -10,7 +10,7 @@ from shared.domain.reports.kinds.columns import Kind, amount, moment, text, word
 
 
 def _share(column: LiteralString) -> LiteralString:
-    """A ticket's part of a line's cents, the first tickets taking the cents that are left over."""
+    """Return the SQL of a ticket's share of a line's cents; the first tickets get the cents that are left over."""
     tickets = "greatest(i.quantity * i.seats_per_package, 1)"
     return f"(i.{column} / {tickets} + (coalesce(t.place, 1) <= i.{column} %% {tickets})::int)"
 
