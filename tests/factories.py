@@ -17,7 +17,7 @@ from infra.local.tokens import ADMIN
 from tests.architecture.application import load
 
 UNKNOWN_ID = "0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000"
-"""An id that nothing has."""
+"""An id that belongs to nothing."""
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -97,7 +97,7 @@ def send_order(
     token: str | None = None,
     **fields: Any,
 ) -> httpx.Response:
-    """Ask for tickets, as a guest or with a token, and return the answer whatever it is."""
+    """Ask for tickets, as a guest or with a token, and return any answer."""
     headers = {"Idempotency-Key": key or new_key()} | (bearer(token) if token else {})
     return client.post(f"/public/events/{event_id}/orders", json=order_fields(items, **fields), headers=headers)
 
@@ -117,7 +117,7 @@ def _made(answer: httpx.Response) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Evening:
-    """An event with a coordinator of its own; tokens are signed when they are asked for, with the key of the moment."""
+    """An event with its own coordinator; each token is signed when it is asked for, with the present key."""
 
     client: httpx.Client
     issuer: Issuer
@@ -163,7 +163,7 @@ class Evening:
         return _made(self.client.get(f"{self.packages}/{package_id}", headers=self.headers))
 
     def patch_package(self, package_id: str, change: dict[str, Any], **headers: str) -> httpx.Response:
-        """Change a package and return the answer whatever it is."""
+        """Change a package and return any answer."""
         return self.client.patch(f"{self.packages}/{package_id}", json=change, headers=self.headers | headers)
 
     def order(self, *items: tuple[str, int], **fields: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Evening:
 
 
 def open_evening(client: httpx.Client, issuer: Issuer, *, published: bool = True, **fields: Any) -> Evening:
-    """An event with a coordinator whom nobody else has; on sale unless `published` says no."""
+    """Return an event with its own coordinator, on sale unless `published` is False."""
     event = create_event(client, issuer.token(ADMIN), **fields)
     evening = Evening(client, issuer, event, new_email("coordinator"))
     put_member(client, issuer.token(ADMIN), evening.id, evening.coordinator, "coordinator")
@@ -182,7 +182,7 @@ def open_evening(client: httpx.Client, issuer: Issuer, *, published: bool = True
 
 
 def archive_trail(environment: dict[str, str], event_id: str) -> str:
-    """Archive an event's audit trail as if this month had ended long ago; returns the month."""
+    """Archive an event's audit trail as if this month had ended long ago; return the month."""
     archives = load("shared.domain.audit.archives", environment)
     now = datetime.now(UTC)
     archives.archive_event(uuid.UUID(event_id), now=now + timedelta(days=62))
@@ -215,7 +215,7 @@ _TABLES = {
 
 
 def event_state(database_url: str, event_id: str) -> dict[str, Any]:
-    """Everything that the database knows of an event; equal before and after a refusal."""
+    """All that the database holds about an event; it is equal before and after a refusal."""
     with psycopg.connect(database_url) as connection:
         state: dict[str, Any] = {
             table: connection.execute(
@@ -226,7 +226,7 @@ def event_state(database_url: str, event_id: str) -> dict[str, Any]:
             ).fetchall()
             for table, column in _TABLES.items()
         }
-        # What has been sent, and how far a provider is, changes by itself; that there is something to do does not.
+        # Whether a message is sent and how far a provider is may change at any time; the rows' existence may not.
         for table in ("payments", "refunds"):
             facts = sql.SQL("SELECT id, order_id, amount_cents FROM {} WHERE event_id = %s ORDER BY id")
             state[table] = connection.execute(facts.format(sql.Identifier(table)), [event_id]).fetchall()
@@ -260,20 +260,20 @@ SELECT %(event)s, gen_random_uuid(), item_id, 'TKT-PAST-' || n, 'valid', 1, at F
 
 
 def add_past_sales(database_url: str, event_id: str, package_id: str, count: int, *, name: str | None = None) -> None:
-    """Write `count` paid orders of one ticket for 1.00 behind the app's back, placed a second after each other."""
+    """Write `count` paid orders of one ticket for 1.00 directly to the database, each a second after the last."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         what = {"event": event_id, "package": package_id, "count": count, "name": name}
         connection.execute(_PAST_SALES.encode(), what)
 
 
 def query(database_url: str, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """What the database answers."""
+    """Return the rows that the database answers."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         return connection.execute(sql.SQL(statement), parameters).fetchall()
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check that the answer is one problem document with this status and code; returns it."""
+    """Check that the answer is one problem document with this status and code; return the document."""
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
     problem: dict[str, Any] = answer.json()
     assert (problem["status"], problem["code"]) == (status, code), problem
@@ -285,12 +285,12 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
 
 
 def pointers(problem: dict[str, Any]) -> list[str]:
-    """Where the faults are, sorted."""
+    """The pointers of the faults, sorted."""
     return sorted(fault["pointer"] for fault in problem["errors"])
 
 
 def at_once[T](count: int, call: Callable[[int], T]) -> list[T]:
-    """The results of `call(0)` to `call(count - 1)`, all begun at the same moment by as many threads."""
+    """The results of `call(0)` to `call(count - 1)`, which as many threads begin at the same moment."""
     barrier = threading.Barrier(count)
 
     def run(number: int) -> T:

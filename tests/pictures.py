@@ -1,4 +1,4 @@
-"""Pictures for tests, and what becomes of them once they are uploaded."""
+"""Pictures for tests, and their state after the upload."""
 
 import io
 from typing import Any
@@ -22,7 +22,7 @@ def upload(evening: Evening, package: dict[str, Any], data: bytes, name: str = "
 
 
 def upload_state(evening: Evening, package: dict[str, Any], upload_id: str) -> dict[str, Any]:
-    """How far the upload is."""
+    """The present state of the upload."""
     path = f"{evening.packages}/{package['id']}/image/uploads/{upload_id}"
     answer = evening.client.get(path, headers=evening.headers)
     assert answer.status_code == 200, answer.text
@@ -31,7 +31,7 @@ def upload_state(evening: Evening, package: dict[str, Any], upload_id: str) -> d
 
 
 def outcome(evening: Evening, package: dict[str, Any], upload_id: str, poll: Any) -> dict[str, Any]:
-    """How the upload ended, once it has."""
+    """The final state of the upload, once it has ended."""
 
     def finished() -> Any:
         state = upload_state(evening, package, upload_id)

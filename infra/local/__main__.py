@@ -7,7 +7,7 @@ from infra.local.console import complain, say
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; imports are inside, for `token` has to be quick."""
+    """Run one command; the imports are inside, because `token` has to be quick."""
     command, *rest = arguments or ["help"]
     commands = {"dev": _dev, "stop": _stop, "reset": _reset, "token": _token, "verify": _verify}
     if command not in commands:
@@ -45,7 +45,7 @@ def _token(rest: list[str]) -> int:
     address = rest[0] if rest else ""
     name, at, domain = address.strip().partition("@")
     if not (name and at and domain):
-        complain(f"Whose token? make -s token AS=coordinator@demo.test\nDemo users: {', '.join(DEMO_NAMES)}")
+        complain(f"For whom? Run: make -s token AS=coordinator@demo.test\nDemo users: {', '.join(DEMO_NAMES)}")
         return 2
     from infra.local.home import Home  # noqa: PLC0415
     from infra.local.services.issuer import Issuer, SigningKey  # noqa: PLC0415

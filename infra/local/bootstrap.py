@@ -1,8 +1,9 @@
 # ruff: noqa: UP006, UP032, UP035, UP045 -- runs on any Python 3.6 or later, before the right Python is there
-"""From a bare clone to a running command: `python3 -m infra.local.bootstrap COMMAND`, with Python and Node alone.
+"""From a bare clone to a running command: `python3 -m infra.local.bootstrap COMMAND`, which needs only Python and Node.
 
-It sees to Node, uv, Python 3.13 with the packages of uv.lock (`.venv`) and the packages of package-lock.json
-(`node_modules`), then becomes `.venv/bin/python -m infra.local COMMAND`. What is up to date costs no time.
+It checks Node and installs uv, Python 3.13 with the packages of uv.lock (`.venv`) and the packages of
+package-lock.json (`node_modules`). Then it becomes `.venv/bin/python -m infra.local COMMAND`. A part that is up to date
+costs no time.
 """
 
 import contextlib
@@ -51,12 +52,12 @@ NOT_PASSED_ON = (
     "UV_PYTHON",
     "VIRTUAL_ENV",
 )
-NO_PYTHON = "No interpreter found|Failed to inspect Python interpreter"  # what uv says when it finds none that runs
+NO_PYTHON = "No interpreter found|Failed to inspect Python interpreter"  # uv's messages when no Python runs
 STILL_AT_IT_SECONDS = 15.0
 
 
 def main(arguments: List[str]) -> int:
-    """Set up what the command needs and become it; returns an exit code when that fails."""
+    """Set up what the command needs, then replace this process by it; return an exit code if the set-up fails."""
     if not arguments or arguments[0] not in COMMANDS:
         complain("usage: python3 -m infra.local.bootstrap {{{}}}".format("|".join(COMMANDS)))
         return 2
@@ -75,7 +76,7 @@ def main(arguments: List[str]) -> int:
 
 
 def become(arguments: List[str], uv: str, lock: Optional[RunLock], started: float) -> None:
-    """Put the command in this process's place, with the lock that it holds."""
+    """Replace this process by the command, which keeps this process's lock."""
     environment = clean_environment()
     environment.update({"BOXOFFICE_STARTED": str(started), "BOXOFFICE_UV": uv})
     if lock:
@@ -89,12 +90,12 @@ def reserve() -> RunLock:
     """Make sure that nothing runs in this folder and that the port is free, before anything is installed."""
     text = os.environ.get("PORT") or "7071"
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise Remedy("PORT={} is no port: try `make dev PORT=7072`.".format(text))
+        raise Remedy("PORT={} is not a port: try `make dev PORT=7072`.".format(text))
     port = int(text)
     try:
         lock = RunLock(HOME / "run" / "lock")
     except OSError as error:
-        raise Remedy("{} can't be written to ({}): give it to this user.".format(HOME, error.strerror)) from None
+        raise Remedy("{} can't be written to ({}): make this user its owner.".format(HOME, error.strerror)) from None
     lock.take("http://localhost:{}".format(port))
     with socket.socket() as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -136,7 +137,7 @@ def only_one_set_up() -> Iterator[None]:
 
 
 class Job(threading.Thread):
-    """A part of the set-up that runs beside the others."""
+    """A part of the set-up that runs at the same time as the others."""
 
     def __init__(self, name: str, work: Any) -> None:
         super().__init__(name=name, daemon=True)
@@ -145,7 +146,7 @@ class Job(threading.Thread):
         self.problem = None  # type: Optional[Exception]
 
     def run(self) -> None:
-        """Do the work and keep how it went."""
+        """Do the work, and keep its duration and its error."""
         started = time.monotonic()
         try:
             self.work()
@@ -154,13 +155,13 @@ class Job(threading.Thread):
         self.seconds = time.monotonic() - started
 
     def report(self, say: Any) -> None:
-        """Wait for the end, saying now and then that it still runs; raise what went wrong."""
+        """Wait for the end and print from time to time that the part still runs; raise its error, if any."""
         waited = 0.0
         while self.is_alive():
             self.join(STILL_AT_IT_SECONDS)
             waited += STILL_AT_IT_SECONDS
             if self.is_alive():
-                say("  {:<34} {:6.0f} s, still at it".format(self.name, waited))
+                say("  {:<34} {:6.0f} s so far".format(self.name, waited))
         if self.problem:
             raise self.problem
         say("  {:<34} {:6.1f} s".format(self.name, self.seconds))
@@ -177,7 +178,7 @@ def check_node() -> str:
     if parse_version(found) < NODE_AT_LEAST:
         raise Remedy("Node {} is too old. {}".format(found.strip() or "(unknown)", remedy))
     if not shutil.which("npm"):
-        raise Remedy("npm is missing: it comes with Node, or as a package of its own. {}".format(remedy))
+        raise Remedy("npm is missing: it comes with Node or as a separate package. {}".format(remedy))
     return "Node {}".format(found.strip().lstrip("v"))
 
 
@@ -198,13 +199,13 @@ def install_node_packages() -> None:
     log = run_logged("npm-ci", command)
     if log is not None:
         raise Remedy(
-            "npm could not install the packages of package-lock.json. Is the registry reachable? It said:\n" + log
+            "npm could not install the packages of package-lock.json. Is the registry reachable? npm said:\n" + log
         )
     NODE_STAMP.write_text(stamp)
 
 
 def install_python_packages(uv: str) -> None:
-    """Run `uv sync`: with a Python 3.13 of this machine, else with one that uv downloads."""
+    """Run `uv sync`: with this machine's Python 3.13, else with one that uv downloads."""
     log = run_logged("uv-sync", [uv, "sync", "--frozen", "--no-python-downloads"])
     if log is not None and re.search(NO_PYTHON, log):
         own_python = {"UV_PYTHON_INSTALL_DIR": str(TOOLS / "python"), "UV_PYTHON_PREFERENCE": "only-managed"}
@@ -216,11 +217,11 @@ def install_python_packages(uv: str) -> None:
                 "network allows it, then run again. uv said:\n{}".format(uv, log)
             )
     if log is not None:
-        raise Remedy("uv could not install the packages of uv.lock. Is the registry reachable? It said:\n" + log)
+        raise Remedy("uv could not install the packages of uv.lock. Is the registry reachable? uv said:\n" + log)
 
 
 def run_logged(name: str, command: List[str], **environment: str) -> Optional[str]:
-    """Run a command in the checkout; returns None when it succeeds, else the end of what it said."""
+    """Run a command in the checkout; return None if it succeeds, else the end of its output."""
     path = HOME / "logs" / (name + ".log")
     with path.open("wb") as log:
         code = subprocess.call(
@@ -237,7 +238,7 @@ def run_logged(name: str, command: List[str], **environment: str) -> Optional[st
 
 
 def output_of(command: List[str]) -> str:
-    """What a command prints; empty when it fails."""
+    """Return what a command prints, or an empty text if it fails."""
     try:
         return subprocess.check_output(command, stderr=subprocess.DEVNULL, universal_newlines=True)
     except (OSError, subprocess.CalledProcessError):
@@ -245,18 +246,18 @@ def output_of(command: List[str]) -> str:
 
 
 def clean_environment() -> Dict[str, str]:
-    """This environment without what is meant for other projects."""
+    """Return this process's environment without the variables that are meant for other projects."""
     return {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
 
 
 def print_line(line: str) -> None:
-    """Show progress at once, whether or not it goes to a terminal."""
+    """Print progress at once, even if the output does not go to a terminal."""
     with contextlib.suppress(OSError):
         print(line, flush=True)
 
 
 def complain(line: str) -> None:
-    """Say what is wrong and what to do about it."""
+    """Print what is wrong and what to do about it."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)
 

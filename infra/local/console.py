@@ -26,20 +26,21 @@ def complain(line: str) -> None:
 
 @contextlib.contextmanager
 def timed_step(name: str) -> Iterator[None]:
-    """Print the step and the seconds it took, once it has succeeded."""
+    """Print the step and its seconds, once it has succeeded."""
     started = time.monotonic()
     yield
     say(f"  {name:<34} {time.monotonic() - started:6.1f} s")
 
 
 def terminal_watch() -> Callable[[], bool]:
-    """A question to ask now and then: has the terminal we were started from been closed? Never, under nohup.
+    """Return a check of whether the terminal that we were started from has been closed; under nohup it is always False.
 
-    The kernel tells the session's leader alone; when that is `make`, as under `ssh -t`, it does not pass it on.
+    A check is needed because the kernel signals only the session's leader. If that is `make`, as under `ssh -t`, it
+    does not pass the signal on.
     """
     terminal = select.poll()
     with contextlib.suppress(OSError):
         os.tcgetpgrp(0)  # fails unless standard input is our controlling terminal
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            terminal.register(0, 0)  # hanging up is reported unasked
+            terminal.register(0, 0)  # poll always reports a hang-up
     return lambda: bool(terminal.poll(0))

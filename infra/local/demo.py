@@ -1,4 +1,4 @@
-"""The demo data, loaded once: a gala to try things on, a showcase that has been selling, and another's event.
+"""The demo data, loaded once: a gala to try things on, a showcase with past sales, and another coordinator's event.
 
 Settings come from the environment, as for the app: `python -m infra.local.demo`.
 """
@@ -101,7 +101,7 @@ RECITAL_PACKAGES = (
 
 
 def load(*, now: datetime) -> bool:
-    """Load the demo data unless it is there; says whether it did."""
+    """Load the demo data unless it is there; return whether it was loaded."""
     with UnitOfWork() as unit_of_work:
         session = unit_of_work.session
         if session.scalar(select(Event.id).where(Event.slug == GALA.slug)):
@@ -127,7 +127,7 @@ def load(*, now: datetime) -> bool:
 
 
 def _send_picture(event_id: UUID, package: PackageOut, *, by: Actor, now: datetime) -> None:
-    """Upload a picture as a coordinator does: the host checks it once it runs, and then it shows."""
+    """Upload a picture as a coordinator does: once the host runs, it checks the picture and then shows it."""
     picture = stage_picture(package.name, colour=COLOURS[package.name.split()[0]])
     receive_image(event_id, package.id, picture, content_type="image/jpeg", actor=by, now=now)
 

@@ -1,4 +1,4 @@
-"""Pictures for the demo packages: a stage in its lights, drawn here so that the repository needs to hold none."""
+"""Pictures for the demo packages: a stage in its lights, drawn here, so that the repository holds no image files."""
 
 import io
 

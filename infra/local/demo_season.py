@@ -1,6 +1,6 @@
 """A demo event that has been selling for six days: something to find, to sum up and to look at on the dashboard.
 
-Everything is sold by the app's own commands, only with the clock turned back, so that the books add up.
+The app's own commands sell everything, only with an earlier time as `now`, so the books add up.
 """
 
 import secrets
@@ -82,7 +82,7 @@ _BASKETS = (
 )
 _BASKET_WEIGHTS = (6, 5, 4, 5, 2, 2, 1, 1)
 _ONLINE = SalesChannel(paid_at_once=frozenset({"test"}), paid_later=frozenset({"card"}))
-# What is told by e-mail was told long ago.
+# These e-mails count as sent at the time of their orders.
 _TOLD = """
 UPDATE outbox SET published_at = created_at, done_at = created_at, attempts = 1
  WHERE event_id = %s AND kind = ANY(%s)
@@ -127,11 +127,11 @@ def add_showcase(session: Session, *, coordinator: Actor, staff: Actor, now: dat
 
 
 def sell(connection: psycopg.Connection[Any], showcase: _Showcase, *, seller: Actor, now: datetime) -> None:
-    """Sell what six days bring: a rush at first, a few a day since; some with codes, some at the box office.
+    """Sell what six days bring: a rush at first, then a few orders a day; some with codes, some at the box office.
 
-    Some orders were never paid, one is still waiting for it, and two were refunded. `connection` is in autocommit.
+    Some orders were never paid, one still waits for its payment, and two were refunded. `connection` is in autocommit.
     """
-    random = Random(7)  # noqa: S311 - the same season for everybody, with nothing to guess
+    random = Random(7)  # noqa: S311 - everybody gets the same season, and nothing here must be hard to guess
     box_office = SalesChannel(name="box_office", paid_at_once=frozenset({"cash"}), seller=seller.user_id)
     placed: list[PlacedOrderOut] = []
     moments = _moments(random, now)
@@ -175,7 +175,7 @@ def _new_key(showcase: _Showcase) -> Idempotency:
 
 
 def _moments(random: Random, now: datetime) -> list[datetime]:
-    """When they buy: a third within two hours of the opening, the rest day by day, the last a few minutes ago."""
+    """Return when they buy: a third in the first two hours, the rest day by day, the last a few minutes ago."""
     opened = now - timedelta(days=DAYS)
     rush = [timedelta(minutes=random.uniform(0, 120)) for _ in range(30)]
     since = [timedelta(minutes=random.uniform(120, DAYS * 24 * 60 - 30)) for _ in range(55)]

@@ -64,7 +64,7 @@ def take_lock(home: Home, port: int) -> RunLock:
 
 def _on_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Under nohup SIGHUP stays ignored; SIGINT is ignored by shells for background jobs, yet means stop here.
+        # Under nohup SIGHUP stays ignored; Shells make background jobs ignore SIGINT, but here it must stop the system.
         if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handler)
 

@@ -35,7 +35,7 @@ def app_settings(addresses: ServiceAddresses, *, keys: Mapping[str, str], worker
         "PUBLIC_URL": addresses.public,
         "OIDC_SUPER_ADMIN_CLAIM": "roles=super_admin",
         "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
-        # Nobody pays by the run here, and whoever tries things out likes to see them happen.
+        # On this machine a run of a timer costs nothing, and a person who tries things out wants to see results soon.
         "OUTBOX_SCHEDULE": "*/10 * * * * *",
         "UPLOADS_SCHEDULE": "*/10 * * * * *",
         "ORDER_SEARCH_SCHEDULE": "*/20 * * * * *",

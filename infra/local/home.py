@@ -1,4 +1,4 @@
-"""Where the local environment keeps its things, and the values that stay the same from start to start."""
+"""Where the local environment keeps its files, and the values that stay the same at each start."""
 
 import base64
 import json
@@ -14,20 +14,20 @@ from pathlib import Path
 from infra.local.private_files import create_private, replace_private
 
 REPOSITORY = Path(__file__).parents[2]
-# Below the range from which Linux takes ports for outgoing connections, which would block ours at random.
+# Below the range of ports that Linux uses for outgoing connections: such a connection could block our port.
 PORT_RANGE = range(20_000, 32_000)
 KEYS = ("TICKET_SIGNING_KEY", "ORDER_LINK_KEY")
 
 
 @dataclass(frozen=True)
 class Home:
-    """The `.local` folder: all that a running environment writes."""
+    """The `.local` folder: it holds all files that a running environment writes."""
 
     folder: Path
 
     @classmethod
     def of_this_checkout(cls) -> "Home":
-        """`.local` of the repository, or the folder that BOXOFFICE_HOME names."""
+        """The repository's `.local`, or the folder that BOXOFFICE_HOME names."""
         return cls(Path(os.environ.get("BOXOFFICE_HOME") or REPOSITORY / ".local").absolute())
 
     @property
@@ -66,7 +66,7 @@ class Home:
         return RememberedPorts(self.folder / "ports.json")
 
     def keys(self) -> dict[str, str]:
-        """The application's secret keys, base64 of 32 random bytes each, made once."""
+        """The application's secret keys, each 32 random bytes in base64, made once."""
         path = self.folder / "secrets.json"
         if not path.exists():
             made = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in KEYS}
@@ -87,7 +87,7 @@ class RememberedPorts:
         return self._read().get(name) or self._choose(name)
 
     def get_free(self, name: str) -> int:
-        """As `get`, but a port that something else has taken since is replaced for good."""
+        """Like `get`, but choose and remember a new port if another program uses the remembered one."""
         port = self.get(name)
         return port if is_free(port) else self._choose(name)
 
@@ -117,7 +117,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port(*, apart_from: set[int] | None = None) -> int:
-    """A port that nobody listens on, chosen at random, so that two starts at the same time hardly ever meet."""
+    """A port that nobody listens on, chosen at random, so that two starts at once rarely choose the same one."""
     for port in random.sample(PORT_RANGE, len(PORT_RANGE)):
         if port not in (apart_from or ()) and is_free(port):
             return port

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def is_running(pid: int) -> bool:
-    """Whether `pid` is alive; a zombie that nobody reaps counts as gone."""
+    """Whether `pid` is alive; a zombie process that no parent has waited for counts as gone."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
-"""`python -m infra.local.migrations`: every migration up, compared with the models, down, and up again (DATABASE_URL).
+"""`python -m infra.local.migrations`: run all migrations up, compare with the models, run down, up (DATABASE_URL).
 
-One process runs all four: importing Alembic and the models takes longer than most of them.
+One process runs all four steps, because importing Alembic and the models takes longer than most of them.
 """
 
 from alembic.config import main

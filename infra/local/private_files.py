@@ -14,7 +14,7 @@ def create_private(path: Path, content: bytes) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Write `path` in place of what is there."""
+    """Write `path`, replacing an older file."""
     _write_beside(path, content).replace(path)
 
 

@@ -4,7 +4,7 @@ from infra.local.console import say
 from infra.local.home import Home
 from infra.local.run_lock import RunLock
 
-KEPT = ("tools", "run")  # downloaded programs; the lock, which others may be waiting for
+KEPT = ("tools", "run")  # kept: downloaded programs, and the lock, which other processes may be waiting for
 
 
 def clear_data(home: Home) -> None:
@@ -22,4 +22,4 @@ def clear_data(home: Home) -> None:
         else:
             path.unlink()
     lock.close()
-    say("All local data is cleared; `make dev` starts anew.")
+    say("All local data is cleared; `make dev` starts with new data.")

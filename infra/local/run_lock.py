@@ -1,5 +1,5 @@
 # ruff: noqa: UP006, UP032, UP035, UP045 -- runs on any Python 3.6 or later, before the right Python is there
-"""Only one environment runs in a folder: whoever runs holds a lock that the kernel releases with its last process."""
+"""Only one environment runs in a folder: it holds a lock that the kernel releases when its last process ends."""
 
 import fcntl
 import json
@@ -20,7 +20,7 @@ class AlreadyRunning(Exception):
 
 
 class RunLock:
-    """The lock of a folder; it is shared with the guard, so it lasts until nothing of a run is left."""
+    """The lock of a folder; the guard shares it, so it lasts until no process of a run is left."""
 
     def __init__(self, path: Path, descriptor: Optional[int] = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,12 +29,12 @@ class RunLock:
 
     @classmethod
     def adopt(cls, path: Path, descriptor: int) -> "RunLock":
-        """The lock that the program before this one took in the same process."""
+        """Return the lock that the previous program took in this same process."""
         os.set_inheritable(descriptor, False)  # noqa: FBT003 -- positional only
         return cls(path, descriptor)
 
     def take(self, address: str) -> None:
-        """Take the lock or raise AlreadyRunning; waits while a killed run is still being cleared away."""
+        """Take the lock or raise AlreadyRunning; wait while the guard still clears away a killed run."""
         deadline = time.monotonic() + CLEANUP_SECONDS
         while not self._try():
             if self.owner_runs() or time.monotonic() > deadline:
@@ -46,13 +46,13 @@ class RunLock:
         self.describe(address)
 
     def describe(self, address: str) -> None:
-        """Note who holds the lock and where it is reached."""
+        """Write down which process holds the lock and its address."""
         text = json.dumps({"pid": os.getpid(), "address": address}).encode()
         os.ftruncate(self.descriptor, 0)
         os.pwrite(self.descriptor, text, 0)
 
     def owner(self) -> Dict[str, Any]:
-        """What the holder noted."""
+        """What the holder of the lock has written down."""
         try:
             found: Dict[str, Any] = json.loads(os.pread(self.descriptor, 4096, 0).decode())
         except ValueError:
@@ -65,12 +65,12 @@ class RunLock:
         return pid == 0 or is_running(pid)
 
     def hand_over(self) -> str:
-        """Keep the lock over the exec of another program; returns what that one needs to adopt it."""
+        """Keep the lock when this process execs another program; return what that program needs to adopt the lock."""
         os.set_inheritable(self.descriptor, True)  # noqa: FBT003 -- positional only
         return str(self.descriptor)
 
     def stop_owner(self) -> Optional[int]:
-        """Stop who runs and wait until nothing of it is left; returns its process id, None when nobody ran."""
+        """Stop the running environment and wait until nothing of it is left; return its process id, if one ran."""
         if self._try():
             self.close()
             return None
@@ -86,7 +86,7 @@ class RunLock:
         return pid
 
     def close(self) -> None:
-        """Let go of the lock, as far as this process is concerned."""
+        """Release this process's hold on the lock."""
         os.close(self.descriptor)
 
     def _try(self) -> bool:

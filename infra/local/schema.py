@@ -1,4 +1,4 @@
-"""Whether a database has the newest schema, told without starting Alembic, which takes a second or two."""
+"""Whether a database has the newest schema, found without Alembic, whose start takes a second or two."""
 
 import re
 from pathlib import Path
@@ -13,12 +13,12 @@ DOWN_REVISION = re.compile(r"^down_revision(?::[^=]*)?\s*=\s*[\"'](\w+)[\"']", r
 
 
 def has_migrations() -> bool:
-    """Whether there is a schema to bring a database to."""
+    """Whether there are migrations."""
     return (MIGRATIONS / "env.py").exists()
 
 
 def is_current(database_url: str) -> bool:
-    """Whether the database is at the newest revision; False also when that can't be told."""
+    """Whether the database is at the newest revision; False also if this can't be found out."""
     newest = newest_revisions(MIGRATIONS / "versions")
     try:
         with psycopg.connect(database_url, connect_timeout=5) as connection:
@@ -29,7 +29,7 @@ def is_current(database_url: str) -> bool:
 
 
 def newest_revisions(versions: Path) -> set[str]:
-    """The revisions that no other one builds on; empty when a file can't be understood."""
+    """The revisions that no other revision builds on; empty if a file can't be understood."""
     revisions: set[str] = set()
     built_on: set[str] = set()
     for path in versions.glob("*.py"):

@@ -1,4 +1,4 @@
-"""Writes what is said about the settings elsewhere from the settings themselves: `make settings`."""
+"""Writes the guide and the example file from the settings' own descriptions: `make settings`."""
 
 import json
 from collections.abc import Iterator

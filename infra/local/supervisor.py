@@ -1,4 +1,4 @@
-"""Starts the whole system in order, keeps it running, and stops it with nothing left behind."""
+"""Starts the whole system in order, keeps it running, and stops it without leaving anything behind."""
 
 import os
 import sys
@@ -33,13 +33,13 @@ AZURITE_PROGRAM = REPOSITORY / "node_modules" / "azurite" / "dist" / "src" / "az
 
 
 class Service(Protocol):
-    """What the supervisor needs to know of a program."""
+    """What the supervisor needs to know about a program."""
 
     name: str
     process: ServiceProcess
 
     def start(self) -> None:
-        """Start and wait until it is of use."""
+        """Start and wait until the program is ready."""
         ...
 
     def stop(self, *, timeout: float) -> None:
@@ -49,7 +49,7 @@ class Service(Protocol):
 
 @dataclass
 class Watched:
-    """A running service and how its restarts went."""
+    """A running service and the results of its restarts."""
 
     service: Service
     started: float
@@ -57,7 +57,7 @@ class Watched:
     restart: Future[None] | None = None
 
     def pause(self) -> float:
-        """How long to wait before the next restart: none at first, doubling while it keeps failing."""
+        """How long to wait before the next restart: no wait at first, then twice as long after each failure."""
         if time.monotonic() - self.started > STEADY_SECONDS:
             self.failures = 0
         self.failures += 1
@@ -105,19 +105,19 @@ class LocalSystem:
         return addresses
 
     def watch(self) -> None:
-        """Restart what dies, until interrupted or until the terminal is closed."""
+        """Restart services that die, until interrupted or until the terminal is closed."""
         terminal_closed = terminal_watch()
         while not terminal_closed() and not self._stopping.wait(0.2):
             for watched in self._watched.values():
                 self._look_after(watched)
 
     def stop(self) -> None:
-        """Stop the host, so that what is in work finishes, then the services it needs, within ten seconds."""
+        """Stop the host, so that running requests finish, then the services that it needs, all within ten seconds."""
         deadline = time.monotonic() + STOP_SECONDS
         self._stopping.set()
         self._stop_programs(deadline)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._stop_programs(deadline)  # what a start still under way had added in the meantime
+        self._stop_programs(deadline)  # a start that was still under way may have added services in the meantime
         self._mail.stop()
         self._issuer.stop()
         self._guard.close()

@@ -12,7 +12,7 @@ DATABASE = "throwaway"
 
 @contextlib.contextmanager
 def throwaway_database() -> Iterator[str]:
-    """The URL of an empty database on a server of its own, both gone afterwards."""
+    """The URL of an empty database on its own server; both are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="boxoffice-throwaway-") as folder:
         guard = Guard()
         server = PostgresServer(

@@ -20,11 +20,11 @@ INDEX = "https://pypi.org/simple/uv/"
 
 
 class Remedy(Exception):
-    """Something is missing that a person has to see to; the text says what and how."""
+    """Something is missing that a person has to install; the text says what and how."""
 
 
 def find_uv(tools: Path, say: Any) -> str:
-    """The path of a uv that will do: the one on PATH, else the private one, installed when missing."""
+    """The path of a suitable uv: the one on PATH, else the private one, which is installed if it is missing."""
     for candidate in (shutil.which("uv"), str(tools / ("uv-" + UV_VERSION) / "bin" / "uv")):
         if candidate and _version_of(candidate) >= UV_AT_LEAST:
             return candidate
@@ -111,7 +111,7 @@ def _unpack(wheel: bytes, folder: Path) -> Optional[str]:
 
 
 def _run(command: List[str]) -> Optional[str]:
-    """Run a command; returns None when it succeeds, else its last line."""
+    """Run a command; return None if it succeeds, else the last line of its output."""
     environment = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
     try:
         done = subprocess.run(

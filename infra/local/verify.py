@@ -1,4 +1,4 @@
-"""Every check and test, one table at the end."""
+"""Runs every check and test, and prints one table at the end."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ def run(what: str) -> int:
         return run_format()
     if what == "lock":
         REQUIREMENTS.write_text(exported_requirements())
-        say("requirements.txt is in step with uv.lock.")
+        say("requirements.txt agrees with uv.lock.")
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.update(bytecode_kept())
@@ -76,7 +76,7 @@ def run_format() -> int:
 
 
 def run_checks(*, with_migrations: bool) -> list[Outcome]:
-    """Run the checks side by side, then show what the failed ones said."""
+    """Run the checks at the same time, then show the output of the failed ones."""
     typed = [path for path in TYPED if (REPOSITORY / path).exists()]
     steps: list[Step] = [
         ("format", lambda: command_step(PYTHON, "-m", "ruff", "format", "--check", ".")),
@@ -96,9 +96,9 @@ def run_checks(*, with_migrations: bool) -> list[Outcome]:
 
 
 def run_tests() -> tuple[bool | None, str]:
-    """Run pytest with TEST_WORKERS processes; its output is shown as it comes."""
+    """Run pytest with TEST_WORKERS processes; its output is shown at once."""
     workers = os.environ.get("TEST_WORKERS") or "2"
-    # What the tests of a file share is started once where one worker runs them all.
+    # One worker runs all tests of a file, so that the servers that they share are started once.
     arguments = [PYTHON, "-m", "pytest", "-n", workers, "--dist", "loadfile", "--durations=10", "--durations-min=1"]
     return subprocess.run(arguments, cwd=REPOSITORY, check=False).returncode == 0, ""
 
@@ -111,7 +111,7 @@ def check_requirements() -> tuple[bool | None, str]:
 
 
 def exported_requirements() -> str:
-    """The runtime dependencies of the lock, pinned, as pip reads them."""
+    """The pinned runtime dependencies of the lock, in pip's format."""
     uv = os.environ.get("BOXOFFICE_UV") or shutil.which("uv") or str(find_private_uv())
     exported = subprocess.run([uv, *EXPORT], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     return REQUIREMENTS_HEADER + exported.stdout
@@ -126,7 +126,7 @@ def find_private_uv() -> Path:
 
 
 def check_migrations() -> tuple[bool | None, str]:
-    """Upgrade from empty, compare with the models, go down and up again, on a database made for this."""
+    """Upgrade an empty temporary database, compare it with the models, then downgrade and upgrade it again."""
     if not has_migrations():
         return None, ""
     from infra.local.throwaway_database import throwaway_database  # noqa: PLC0415 -- the checks need no servers
@@ -143,7 +143,7 @@ def command_step(*command: str, **environment: str) -> tuple[bool | None, str]:
 
 
 def timed(name: str, step: Callable[[], tuple[bool | None, str]]) -> Outcome:
-    """Run a step; one that breaks has failed."""
+    """Run a step; a step that raises has failed."""
     started = time.monotonic()
     try:
         passed, output = step()
@@ -153,13 +153,13 @@ def timed(name: str, step: Callable[[], tuple[bool | None, str]]) -> Outcome:
 
 
 def show_failure(outcome: Outcome) -> None:
-    """Show what a failed step said."""
+    """Show the output of a failed step."""
     if outcome.passed is False:
         say(f"\n--- {outcome.name} ---\n{outcome.output.rstrip()}")
 
 
 def summary(outcomes: list[Outcome]) -> str:
-    """The table, and a last line that says it in words."""
+    """Print the table, and a last line that gives the result in words."""
     words = {True: "passed", False: "FAILED", None: "skipped"}
     lines = ["", f"{'step':<20} {'result':<8} {'seconds':>7}"]
     lines += [f"{one.name:<20} {words[one.passed]:<8} {one.seconds:>7.1f}" for one in outcomes]

@@ -1,4 +1,4 @@
-"""The text that greets whoever has started the system."""
+"""The text that greets the person who has started the system."""
 
 from infra.local.environment import ServiceAddresses
 from infra.local.home import Home

@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboard: `python -m infra.monitoring.dashboard`. Panels are what is listed here, and no more."""
+"""Writes the Grafana dashboard: `python -m infra.monitoring.dashboard`. It has exactly the panels listed here."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 @dataclass(frozen=True)
 class Panel:
-    """A graph (or a number) of what some queries say; `queries` are (expression, legend)."""
+    """A graph (or a number) that shows some queries; `queries` are pairs (expression, legend)."""
 
     title: str
     queries: tuple[tuple[str, str], ...]

@@ -1,4 +1,4 @@
-"""Who acts: the value that commands record and permissions are decided on."""
+"""Who acts: commands record this value, and permissions are decided on it."""
 
 from dataclasses import dataclass
 from uuid import UUID

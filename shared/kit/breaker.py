@@ -1,4 +1,4 @@
-"""Leaving a service alone while it does not answer: an outage costs a worker one time-out, and not one a request."""
+"""Leaving a service alone while it does not answer: an outage costs a worker one time-out, not one for each request."""
 
 import logging
 import threading
@@ -14,13 +14,13 @@ _TELL_EVERY_SECONDS = 60.0
 
 
 class Breaker:
-    """Open while a service is known to be away. Whoever finds out trips it; a thread of its own asks until it answers.
+    """Open while a service is known to be away. The caller that finds this out trips the breaker.
 
-    So nobody who only wants something pays for finding out whether it is back.
+    Then a thread asks the service until it answers. So no request pays for finding out whether the service is back.
     """
 
     def __init__(self, service: str, ask: Callable[[], object]) -> None:
-        """`service` is one of `metrics.SERVICES`; `ask` raises while it is away, and has a time-out of its own."""
+        """`service` is one of `metrics.SERVICES`; `ask` raises while the service is away, and has its own time-out."""
         self._service = service
         self._ask = ask
         self._lock = threading.Lock()
@@ -29,18 +29,18 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the service is to be left alone."""
+        """Whether callers should leave the service alone."""
         return self._open
 
     def trip(self, error: BaseException) -> None:
-        """Leave the service alone from now on; a warning is logged once a minute at most."""
+        """Leave the service alone from now on; a warning is logged at most once a minute."""
         with self._lock:
             if self._open:
                 return
             self._open = True
             try:
                 threading.Thread(target=self._wait_for_it, name=f"{self._service} breaker", daemon=True).start()
-            except RuntimeError:  # no thread to be had: whoever comes next finds out anew
+            except RuntimeError:  # no thread could be started: the next caller trips it again
                 self._open = False
                 return
         TRIPS.labels(self._service).inc()
@@ -58,7 +58,7 @@ class Breaker:
             tries += 1
             try:
                 self._ask()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the service is not back
+            except Exception as error:  # noqa: BLE001 - whatever the error is, the service is not back
                 log.debug("The %s is still away (%s)", self._service, type(error).__name__)
             else:
                 self._open = False

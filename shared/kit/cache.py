@@ -1,4 +1,4 @@
-"""Values kept in Redis, for speed only: every call may find nothing, none raises, none waits long.
+"""Values kept in Redis, for speed only: any call may find nothing, but no call raises or waits long.
 
 A cached value never decides whether something may be sold.
 """
@@ -31,7 +31,7 @@ class Cache:
         self._server.call("set", key, value, px=max(1, int(seconds * 1000)))
 
     def claim(self, key: str, *, seconds: float) -> bool:
-        """Whether nobody else has claimed the key within `seconds`; True for everybody while Redis is away."""
+        """Claim the key for `seconds`; False if it is claimed already. True for every caller while Redis is away."""
         taken = self._server.attempt(lambda client: (client.set(key, b"1", px=max(1, int(seconds * 1000)), nx=True),))
         return taken is None or bool(taken[0])
 
@@ -41,9 +41,10 @@ class Cache:
             self._server.call("delete", *keys)
 
     def drop_in_a_rush(self, *keys: str) -> None:
-        """Forget the keys: at once, or, where this process has just forgotten the same, a tenth of a second later.
+        """Forget the keys at once, or a tenth of a second later if this process has just forgotten the same keys.
 
-        For what hundreds of sales a second make stale: each of them would pay for an answer that nobody has read since.
+        It is for values that hundreds of sales a second make stale. Most of those sales would otherwise pay for
+        forgetting a value that nobody has read since the sale before.
         """
         now = time.monotonic()
         if now - self._dropped_at.get(keys, float("-inf")) < _AT_MOST_EVERY_SECONDS:

@@ -1,6 +1,6 @@
 """A client of clamd, the ClamAV daemon: its INSTREAM command over TCP (clamd(8)).
 
-Forty lines of our own: the client libraries on PyPI are untyped, and have been left alone for years or are async.
+These few lines are our own because the client libraries on PyPI are untyped, and unmaintained or async.
 """
 
 import socket
@@ -8,13 +8,13 @@ import struct
 from contextlib import suppress
 
 _CONNECT_SECONDS = 3.0
-_SCAN_SECONDS = 20.0  # between two bytes of its answer: a file of 5 MB takes it well under one
+_SCAN_SECONDS = 20.0  # the longest wait for a part of its answer; a scan of 5 MB takes well under one second
 _CHUNK_BYTES = 64 * 1024
 _LONGEST_ANSWER = 4096
 
 
 class ScannerUnavailable(Exception):
-    """The scanner can't be reached, or gave no verdict; another time it may."""
+    """The scanner can't be reached, or gave no verdict; a later try may succeed."""
 
 
 def find_malware(data: bytes, *, host: str, port: int) -> str | None:
@@ -25,7 +25,7 @@ def find_malware(data: bytes, *, host: str, port: int) -> str | None:
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection:
             connection.settimeout(_SCAN_SECONDS)
-            with suppress(ConnectionError):  # it may have said why before it hung up
+            with suppress(ConnectionError):  # clamd may have said why before it closed the connection
                 _send(connection, data)
             answer = _receive(connection)
     except OSError as error:
@@ -42,7 +42,7 @@ def _send(connection: socket.socket, data: bytes) -> None:
 
 
 def _receive(connection: socket.socket) -> bytes:
-    """Read to the NUL that ends an answer; one cut off on the way is none."""
+    """Read up to the NUL that ends an answer; raises `ScannerUnavailable` when the answer is cut off before it."""
     answer = b""
     while not answer.endswith(b"\0"):
         part = connection.recv(_LONGEST_ANSWER)

@@ -1,4 +1,4 @@
-"""What may be refused, in five categories that know no HTTP; the edge maps each category to a status.
+"""Refusals, in five categories that know no HTTP; the edge maps each category to a status.
 
 A domain error is a class with a one-sentence docstring (its title for people), a stable `code` (for programs), and the
 fields that a client can act on.
@@ -28,7 +28,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InputFault:
-    """One fault of several in an input: where (JSON pointer), what, and its stable name."""
+    """One fault of several in an input: its place (JSON pointer), a sentence about it, and its stable name."""
 
     pointer: str
     detail: str
@@ -84,7 +84,7 @@ class StaleVersion(Refusal):
     code = "stale_version"
 
     def __init__(self, *, current_version: int) -> None:
-        """`current_version` is what the thing's version is now."""
+        """`current_version` is the version that the thing has now."""
         super().__init__(
             f"You edited an older version; the current one is {current_version}. Read it again and repeat your change.",
             current_version=current_version,

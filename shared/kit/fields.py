@@ -1,4 +1,4 @@
-"""Input types with the bounds and manners that every schema shares: strict, trimmed, free of control characters."""
+"""Input types with the bounds and rules that every schema shares: strict, trimmed, free of control characters."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ from shared.kit.money import MINOR_DIGITS
 
 MAX_CENTS = 100_000_000  # 1,000,000.00, the highest price of anything (R-PKG-1)
 
-# Explicit direction marks can make a name read as something else; joiners stay, for emoji and Indic scripts need them.
+# Direction marks can make a name look like another one. Joiners are allowed, because emoji and Indic scripts need them.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\n\r\t")
 _INVISIBLE = frozenset("\u2800\u3164\u115f\u1160\uffa0")  # letters and symbols that show nothing
@@ -34,12 +34,12 @@ _NOTHING_TO_SEE = frozenset({"Cf", "Zs", "Cn", "Cc", "Mn"})
 
 
 def normal_text(text: object) -> object:
-    """NFC before anything is counted: composing can lengthen a text, and the database counts what is stored."""
+    """Return a text as trimmed NFC before its length is checked: NFC can be longer, and the database counts NFC."""
     return unicodedata.normalize("NFC", text).strip() if isinstance(text, str) else text
 
 
 def _readable(text: str, *, allow: frozenset[str] = frozenset()) -> str:
-    """Return `text`; refuse control characters, lone surrogates, and text in which nothing is to be seen."""
+    """Return `text`; refuse control characters, lone surrogates, and text that shows nothing."""
     for character in text:
         bad = unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or character in _DIRECTION_MARKS
         if bad and character not in allow:
@@ -50,12 +50,12 @@ def _readable(text: str, *, allow: frozenset[str] = frozenset()) -> str:
 
 
 def one_line(text: str) -> str:
-    """Refuse what does not fit on one readable line."""
+    """Return `text`; refuse text that is not one readable line."""
     return _readable(text)
 
 
 def readable_text(text: str) -> str:
-    """Refuse control characters other than line breaks; nothing at all is let through."""
+    """Return `text`; refuse control characters other than line breaks. The empty text is allowed."""
     return _readable(text, allow=_LINE_BREAKS) if text else text
 
 
@@ -64,25 +64,25 @@ def _paragraphs(text: str) -> str:
 
 
 def _no_number(moment: object) -> object:
-    """Let through what can be RFC 3339; pydantic would also read "1" and 1 as seconds since 1970."""
+    """Return a moment that can be RFC 3339; pydantic would also read "1" and 1 as seconds since 1970."""
     if isinstance(moment, datetime) or (isinstance(moment, str) and _RFC_3339.match(moment)):
         return moment
     raise PydanticCustomError("datetime_parsing", "must be a time such as 2027-04-17T18:00:00Z")
 
 
 def _utc(moment: datetime) -> datetime:
-    """Return the moment in UTC; years so far off that a zone could push them out of range are refused."""
+    """Return the moment in UTC; refuse years so far away that a time zone could move them out of range."""
     if not 1971 <= moment.year <= 8999:
         raise PydanticCustomError("out_of_range", "must lie between the years 1971 and 8999")
     return moment.astimezone(UTC)
 
 
 def _email(address: str) -> str:
-    """Return the address in lower case; its form is checked, not whether anybody reads it."""
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - 50 ms that no start need wait for
+    """Return the address in lower case; its form is checked, not whether the mailbox exists."""
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415 - it takes 50 ms, which a start should not wait for
 
     try:
-        # `test_environment` lets the names under .test through, which examples and tests use; nothing else changes.
+        # `test_environment` allows names under .test, which examples and tests use; it changes nothing else.
         checked = validate_email(address, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise PydanticCustomError("invalid_email", "must be an e-mail address: {why}", {"why": str(error)}) from None
@@ -104,7 +104,7 @@ def _zone(name: str) -> str:
 
 
 def number(value: object) -> object:
-    """Let numbers through as they are written; a float's own digits, not its binary neighbour's."""
+    """Return a number as it is written: a float's shortest digits, not its exact binary value."""
     if isinstance(value, Decimal):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -113,11 +113,11 @@ def number(value: object) -> object:
 
 
 def _schema(**schema: Any) -> WithJsonSchema:
-    """What the reference says of a type whose checks JSON Schema can't express."""
+    """Describe, for the reference, a type that has checks that JSON Schema can't express."""
     return WithJsonSchema({"type": "string", **schema})
 
 
-# The bounds stand right behind `str`, for there they speak of characters; validators run before them all the same.
+# The bounds stand right behind `str`, because there they count characters. The `BeforeValidator` still runs first.
 type Name = Annotated[
     str,
     StringConstraints(min_length=1, max_length=100),
@@ -157,7 +157,7 @@ type Percent = Annotated[
 ]
 type Moment = Annotated[
     AwareDatetime,
-    Strict(strict=False),  # after the check before it only text and datetimes are left
+    Strict(strict=False),  # `_no_number` has refused everything but text and datetimes
     BeforeValidator(_no_number),
     AfterValidator(_utc),
     PlainSerializer(lambda m: m.astimezone(UTC).isoformat().replace("+00:00", "Z"), return_type=str, when_used="json"),
@@ -177,7 +177,7 @@ type Currency = Annotated[
 ]
 
 
-# Validators are built when they are first used (`defer_build`): nobody who waits for a start needs all of them.
+# Validators are built when they are first used (`defer_build`), because a start needs few of them.
 
 
 class Input(BaseModel):
@@ -192,8 +192,8 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
 
     unchanged_by: ClassVar[frozenset[str]] = frozenset()
-    """Fields that make no news: a change of these alone leaves the ETag as it is."""
+    """Fields that the ETag ignores: when only these change, the ETag stays the same."""
 
 
 def unset() -> Any:
-    """Stand in for a field that a PATCH leaves out; it is never read (`model_fields_set` tells)."""
+    """Stand in for a field that a PATCH leaves out; it is never read (`model_fields_set` tells what was sent)."""

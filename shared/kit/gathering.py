@@ -1,4 +1,4 @@
-"""Work that many ask for and that need only be done once: it waits a moment, and does what has gathered by then."""
+"""Work that many callers ask for but that needs to be done only once: it waits a moment, then serves all of them."""
 
 import logging
 import threading
@@ -8,13 +8,13 @@ log = logging.getLogger(__name__)
 
 
 class Gathering[T: Hashable]:
-    """A thread that does `work` for all that was asked for within a moment, so that nobody waits for it.
+    """A thread that does `work` once for all the items that were added within a moment, so that no caller waits for it.
 
-    It is for what may be lost with the process: something else must come by and do it then.
+    Use it only for work that may be lost when the process ends: something else must do the work in that case.
     """
 
     def __init__(self, name: str, work: Callable[[frozenset[T]], object], *, seconds: float) -> None:
-        """`seconds` is how long it gathers after the first has asked; the thread starts then."""
+        """`seconds` is how long it gathers after an item is added; the thread starts with the first item."""
         self._name = name
         self._work = work
         self._seconds = seconds
@@ -44,5 +44,5 @@ class Gathering[T: Hashable]:
                 continue
             try:
                 self._work(items)
-            except Exception as error:  # noqa: BLE001 - whatever it is, somebody else comes by
+            except Exception as error:  # noqa: BLE001 - whatever the error is, something else does the work later
                 log.warning("%s: failed (%s) and is left to the timer", self._name, type(error).__name__)

@@ -1,4 +1,4 @@
-"""What runs in the background: each run is timed, tied to a trace, and fails without telling anything personal."""
+"""Background functions: each run is timed, belongs to a trace, and can fail without revealing personal data."""
 
 import logging
 import time
@@ -12,15 +12,15 @@ log = logging.getLogger(__name__)
 
 
 class JobFailed(Exception):
-    """A background function failed; the log says more."""
+    """A background function failed; the log has the details."""
 
 
 @contextmanager
 def job(function: str) -> Iterator[None]:
     """Run a background function's body.
 
-    What it raises is logged, and raised as `JobFailed`: the host writes down what a function raises, word by word, and
-    a mail server's refusal names the recipient.
+    An exception of the body is logged, and then raised as `JobFailed`. The reason: the host logs the full text of an
+    exception that a function raises, and the text of a mail server's refusal names the recipient.
     """
     started = time.perf_counter()
     outcome = "failed"

@@ -1,7 +1,7 @@
-"""What the app says of itself: in production one JSON object a line, tied together by trace and request ids.
+"""The app's log: in production one JSON object for each line, connected by trace and request ids.
 
-Nothing personal is in it, nor anything that opens something. Messages of ours hold ids and names of classes; what an
-error itself says is left out, because drivers and validators quote the values that they dislike.
+It holds no personal data and no secrets. Our own messages hold ids and names of classes. The text of an error is left
+out, because drivers and validators quote the values that they refuse.
 """
 
 import logging
@@ -16,20 +16,20 @@ from shared.kit.tracing import current_work
 
 access = logging.getLogger("boxoffice.access")
 
-# What our own lines add to the message, beside what the work itself tells.
+# The fields that our own lines add to the message, besides those of the work under way.
 _FACTS = ("method", "route", "status", "ms", "event_id")
-# They tell of each call that they make.
+# These libraries log each call that they make.
 _TALKATIVE = ("azure.core", "azure.identity", "msal", "stripe", "urllib3")
-# They quote errors, in words, that are raised all the same.
+# These libraries log the full text of errors, which they also raise.
 _QUOTING = ("psycopg",)
-# Classes of SQLSTATE whose messages speak of the server or of our statements, never of values.
+# Classes of SQLSTATE with messages about the server or our statements, never about values.
 _HARMLESS = frozenset({"08", "25", "3D", "40", "42", "53", "54", "55", "57", "58", "XX"})
 
 
 def set_up(config: TelemetrySettings, *, is_local: bool) -> None:
-    """Have every line tell which work it belongs to and nothing personal, and in production be JSON."""
-    is_private = is_local and config.log_format == "text"  # a developer's own data: errors may say all
-    make_record = logging.getLogRecordFactory()  # the worker's OpenTelemetry may have one of its own
+    """Make every line name the work that it belongs to, hold no personal data, and be JSON in production."""
+    is_private = is_local and config.log_format == "text"  # a developer's own data may be shown
+    make_record = logging.getLogRecordFactory()  # the worker's OpenTelemetry may have set its own factory
     logging.setLogRecordFactory(lambda *args, **kwargs: _complete(make_record(*args, **kwargs), is_private=is_private))
     access.setLevel(logging.INFO if config.access_log else logging.WARNING)
     for name in _TALKATIVE:
@@ -48,13 +48,13 @@ def _complete(record: logging.LogRecord, *, is_private: bool) -> logging.LogReco
         record.function, record.request_id = work.function, work.request_id
         record.trace_id, record.span_id = span.trace_id, span.span_id
     if record.exc_info and record.exc_info[1] is not None and not is_private:
-        # Whatever handler comes next (the console, the host, OpenTelemetry) gets no more than this.
+        # The handlers that come next (the console, the host, OpenTelemetry) get no more than this.
         record.exc_text, record.exc_info = what_failed(record.exc_info[1]), None
     return record
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Writes one JSON object for each line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -76,7 +76,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def what_failed(error: BaseException) -> str:
-    """Return which errors led to which, and where, without what they say of values; the cause comes last."""
+    """Return the chain of errors and their places, without texts that may quote values; the first cause comes last."""
     told: list[str] = []
     seen: set[int] = set()
     following: BaseException | None = error
@@ -90,7 +90,7 @@ def what_failed(error: BaseException) -> str:
 
 
 def _harmless_words(error: BaseException) -> str:
-    """What an error may say of itself: of the database's the state and the constraint, of the system's the cause."""
+    """Return the safe part of an error: a database error's state and constraint, or a system error's cause."""
     sqlstate = getattr(error, "sqlstate", None)
     if sqlstate:
         about = getattr(error, "diag", None)

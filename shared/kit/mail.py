@@ -18,7 +18,7 @@ class MailNotConfigured(RuntimeError):
 
 
 class Mailer:
-    """A connection to the server of `MAIL_URL`, opened for the first message and shared by those that follow."""
+    """A connection to the server of `MAIL_URL`, opened for the first message and used for the next ones too."""
 
     def __init__(self, config: MailSettings) -> None:
         """Nothing is opened until a message is sent."""
@@ -26,7 +26,7 @@ class Mailer:
         self._server: smtplib.SMTP | None = None
 
     def send(self, message: EmailMessage) -> None:
-        """Hand the message to the server; returns once the server has taken it over, else raises."""
+        """Hand the message to the server; returns once the server has accepted it, else raises."""
         if self._server is not None and not self._is_alive():
             self.close()
         if self._server is None:
@@ -34,11 +34,11 @@ class Mailer:
         try:
             self._server.send_message(message)
         except Exception:
-            self.close()  # in whatever state the conversation is, the next message begins a new one
+            self.close()  # the connection may be in any state, so the next message opens a new one
             raise
 
     def close(self) -> None:
-        """Say goodbye, if there is still somebody to say it to."""
+        """Close the connection, if it is still open."""
         if self._server is not None:
             with suppress(smtplib.SMTPException, OSError):
                 self._server.quit()
@@ -78,5 +78,5 @@ class Mailer:
 
 @lru_cache(maxsize=1)
 def _tls() -> ssl.SSLContext:
-    """Reading the certificate authorities takes longer than sending a message: once a process."""
+    """Return the TLS context, made once a process: reading the certificate authorities takes longer than sending."""
     return ssl.create_default_context()

@@ -1,7 +1,7 @@
 """The process's Prometheus metrics; names and labels are few and bounded.
 
-Business counts (tickets sold, messages waiting) are read from the database when Prometheus asks, so they agree however
-many instances run; only what a process alone knows (latencies, answers) is counted in the process.
+Business counts (tickets sold, messages waiting) are read from the database when Prometheus asks, so they are
+the same for any number of instances. Only what a process alone knows (latencies, answers) is counted in the process.
 """
 
 import os
@@ -22,11 +22,11 @@ REQUEST_SECONDS = Histogram(
 REFUSALS = Counter("boxoffice_refusals", "Answers that are problem documents, by their code.", ["code"])
 JOB_SECONDS = Histogram(
     "boxoffice_job_seconds",
-    "Time that a background function took, by how it ended.",
+    "Time that a background function took, by its outcome.",
     ["function", "outcome"],
     buckets=(0.01, 0.1, 1, 10, 60, 300),
 )
-REPORTS = Counter("boxoffice_reports", "Sales reports, by how they ended.", ["outcome"])
+REPORTS = Counter("boxoffice_reports", "Sales reports, by their outcome.", ["outcome"])
 RETRIES = Counter(
     "boxoffice_transaction_retries", "Transactions run again after a deadlock or a lost connection.", ["reason"]
 )
@@ -37,19 +37,19 @@ REASONS = ("connection", "deadlock")
 OUTCOMES = ("failed", "ready")
 SERVICES = ("database", "redis", "storage")
 
-# A series that begins with its first event hides it: from nothing to one is no increase.
+# A series that begins with its first event hides that event: Prometheus sees no increase from nothing to one.
 for _counter, _values in ((REPORTS, OUTCOMES), (RETRIES, REASONS), (TRIPS, SERVICES)):
     for _value in _values:
         _counter.labels(_value)
 
 
 def status_class(status: int) -> str:
-    """Return what statuses are counted under: 2xx, 3xx, 4xx or 5xx."""
+    """Return the class under which a status is counted: 2xx, 3xx, 4xx or 5xx."""
     return STATUS_CLASSES[status // 100 - 1]
 
 
 class _Read(Collector):
-    """Metrics that are read when they are asked for."""
+    """Metrics that are read when Prometheus asks for them."""
 
     def __init__(self, read: Callable[[], Iterable[Metric]]) -> None:
         self._read = read
@@ -59,7 +59,7 @@ class _Read(Collector):
 
 
 def render(read: Callable[[], Iterable[Metric]]) -> bytes:
-    """Return everything in Prometheus' text format: this machine's workers together, and what `read` reads now."""
+    """Return all metrics in Prometheus' text format: the sums of this machine's workers, and what `read` reads now."""
     registry = CollectorRegistry()
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

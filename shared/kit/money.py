@@ -31,9 +31,10 @@ def decimal_text(minor_units: int, currency: str) -> str:
 
 
 def split(amount: int, weights: Sequence[int]) -> list[int]:
-    """Return `amount` in parts proportional to `weights`, to the unit: the largest remainders get what is left over.
+    """Return `amount` in whole parts proportional to `weights`; the largest remainders get the units left over.
 
-    The parts add up to `amount`; with `amount <= sum(weights)` no part exceeds its weight. Without weight all is 0.
+    The parts add up to `amount`; with `amount <= sum(weights)` no part exceeds its weight. If the weights are all 0,
+    so are the parts.
     """
     whole = sum(weights)
     if whole == 0:

@@ -17,7 +17,7 @@ class PageQuery(Input):
 
 
 class Page[Item](Output):
-    """One page of a list, and how many things there are in all."""
+    """One page of a list, and how many items the whole list has."""
 
     items: list[Item]
     page: int
@@ -26,7 +26,7 @@ class Page[Item](Output):
 
 
 def total_of(session: Session, statement: Select[*tuple[Any, ...]], query: PageQuery, *, shown: int) -> int:
-    """Return how many rows `statement` has; asks the database only where the page that was read does not tell."""
+    """Return how many rows `statement` has; ask the database only if the page that was read does not show it."""
     if 0 < shown < query.page_size or (shown == 0 and query.page == 1):
         return (query.page - 1) * query.page_size + shown
     return session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0

@@ -1,7 +1,7 @@
 """Rate limits: how often one caller may ask for something that invites guessing.
 
-They are counted in Redis, for all workers together; while it is away each process counts for itself, so that an outage
-neither opens the gates nor shuts anybody out.
+Calls are counted in Redis, for all workers together. While Redis is away, each process counts its own calls, so an
+outage neither removes the limits nor locks anybody out.
 """
 
 import math
@@ -24,13 +24,13 @@ _GENEROUS = 100
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """A limit by its name, which is also that of its setting: `RATE_LIMIT_<NAME>`."""
+    """A limit by its name, which is also in the name of its setting: `RATE_LIMIT_<NAME>`."""
 
     name: str
     allows: Callable[[], str | None]
     """Reads the setting, such as `30/minute`; None allows everything."""
     by: Literal["address", "event"] = "address"
-    """Whose calls are counted together: an address's (in the event of the path, if any), or all those of an event."""
+    """Which calls are counted together: those of one address (for the path's event, if any), or all for one event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Rule:
 
     item: "RateLimitItem"
     policy: str
-    """As the header `RateLimit-Policy` has it: the limit's name, quota, and window in seconds."""
+    """The value for the header `RateLimit-Policy`: the limit's name, quota, and window in seconds."""
 
 
 class RateLimiter:
@@ -62,18 +62,18 @@ class RateLimiter:
         self._local: MovingWindowRateLimiter | None = None
 
     def hit(self, limit: RateLimit, *key: str, here: bool = False) -> Exceeded | None:
-        """Count one call of the caller `key`; tells when it is one too many (which then does not count).
+        """Count one call of the caller `key`; return `Exceeded` if it is over the limit (then it does not count).
 
-        `here`: as if there were no Redis, each process for itself.
+        `here`: count in this process alone, as if there were no Redis.
         """
         return self._ask(limit, key, count=True, here=here)
 
     def test(self, limit: RateLimit, *key: str) -> Exceeded | None:
-        """Tell whether the caller has used the limit up, without counting."""
+        """Return `Exceeded` if the caller has used up the limit, without counting a call."""
         return self._ask(limit, key, count=False)
 
     def policy(self, limit: RateLimit) -> str | None:
-        """Return what the limit allows, as `RateLimit-Policy` has it; None where it allows everything."""
+        """Return the limit's value for `RateLimit-Policy`, or None if it allows everything."""
         rule = self._rule(limit)
         return None if rule is None else rule.policy
 
@@ -95,7 +95,7 @@ class RateLimiter:
         text = limit.allows()
         if text is None or self._config.rate_limits == "off":
             return None
-        from limits import parse  # noqa: PLC0415 - 140 ms that a cold start need not wait for
+        from limits import parse  # noqa: PLC0415 - it takes 140 ms, which a cold start should not wait for
 
         asked = parse(text)
         more = _GENEROUS if self._config.rate_limits == "generous" else 1

@@ -1,4 +1,4 @@
-"""The process's one Redis client, behind a circuit breaker: an outage costs one time-out and not one a request."""
+"""The process's one Redis client, behind a circuit breaker: an outage costs one time-out, not one for each request."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,7 +16,7 @@ class RedisServer:
     """Redis as something that may be away at any moment."""
 
     def __init__(self, config: RedisSettings, *, threads: int) -> None:
-        """Connect at the first use to `config.redis_url`; without one it is always away. `threads` use it at once."""
+        """Connect to `config.redis_url` at the first use; without a URL it is always away. `threads` share it."""
         self._url = config.redis_url
         self._timeout = config.redis_timeout_ms / 1000
         self._threads = threads
@@ -29,10 +29,10 @@ class RedisServer:
         return self._url is not None
 
     def attempt[T](self, work: Callable[["redis.Redis"], T]) -> T | None:
-        """Return what `work` makes of the client, or None where Redis does not answer; then it is left alone."""
+        """Return what `work` returns for the client, or None if Redis does not answer (then it is left alone)."""
         if self._url is None or self._breaker.is_open:
             return None
-        import redis  # noqa: PLC0415 - 140 ms that a cold start need not wait for
+        import redis  # noqa: PLC0415 - it takes 140 ms, which a cold start should not wait for
 
         try:
             return work(self._connected())
@@ -45,7 +45,7 @@ class RedisServer:
 
         if self._client is None:
             assert self._url is not None
-            # As many connections as threads can use at once: a dry pool must never refuse a user.
+            # As many connections as threads can use at once: an empty pool must never refuse a user.
             self._client = redis.Redis.from_url(
                 self._url,
                 socket_timeout=self._timeout,

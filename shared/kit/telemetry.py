@@ -1,4 +1,4 @@
-"""Traces to Azure Monitor, where a connection string says so; otherwise nothing of OpenTelemetry is even imported."""
+"""Traces to Azure Monitor, if a connection string is set; otherwise no part of OpenTelemetry is imported."""
 
 import logging
 import os
@@ -12,27 +12,27 @@ from shared.kit.tracing import Span, start_spans_with
 
 log = logging.getLogger(__name__)
 
-# What we don't use need not be looked for.
+# Libraries that we don't use: OpenTelemetry need not look for them.
 _UNUSED = ("django", "fastapi", "flask", "psycopg2")
 
 
 def start(config: TelemetrySettings) -> None:
-    """Send each request and each run of a background function as a span, and what Azure's clients do as parts of it.
+    """Send each request and each run of a background function as a span, with the calls of Azure's clients inside it.
 
-    Where the library is missing a warning says so, and everything else works.
+    If the library is missing, a warning is logged, and everything else works.
     """
     if config.applicationinsights_connection_string is None:
         return
     try:
-        # 270 ms that a cold start without Azure Monitor need not wait for.
+        # The import takes 270 ms, which a cold start without Azure Monitor should not wait for.
         trace = import_module("opentelemetry.trace")
-        if not _is_set("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"):  # then the worker has done it
+        if not _is_set("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY"):  # otherwise the worker has configured it
             if not _is_set("PYTHON_ENABLE_OPENTELEMETRY"):
-                # Then the host passes on what a worker logs. (The library hears of it in no other way.)
+                # In this case the host sends the worker's log lines. (Only this variable tells the library so.)
                 os.environ.setdefault("OTEL_LOGS_EXPORTER", "none")
             import_module("azure.monitor.opentelemetry").configure_azure_monitor(
                 connection_string=config.applicationinsights_connection_string,
-                enable_live_metrics=False,  # a request every few seconds from each process
+                enable_live_metrics=False,  # they would cost a request every few seconds from each process
                 instrumentation_options={name: {"enabled": False} for name in _UNUSED},
             )
     except ImportError as error:
@@ -42,12 +42,12 @@ def start(config: TelemetrySettings) -> None:
 
 
 def _is_set(name: str) -> bool:
-    """Whether one of the worker's own switches is on, as the worker reads it."""
+    """Whether one of the worker's own switches is on; it is read as the worker reads it."""
     return os.environ.get(name, "").strip().lower() in {"1", "true", "t", "yes", "y"}
 
 
 class _Spans:
-    """Spans by OpenTelemetry. What went wrong is not recorded in them: errors quote what they had in their hands."""
+    """Spans by OpenTelemetry. They do not record errors, because errors quote the values that they were about."""
 
     def __init__(self, trace: Any) -> None:
         self._trace = trace
@@ -55,7 +55,7 @@ class _Spans:
 
     @contextmanager
     def start(self, name: str, parent: Span | None) -> Iterator[Span]:
-        """Begin a span within the one that the worker has begun for the host's, else within the client's."""
+        """Begin a span inside the worker's span for this run if there is one, else inside the client's."""
         context = None if self._is_within_one() or parent is None else self._remote(parent)
         with self._tracer.start_as_current_span(
             name, context=context, record_exception=False, set_status_on_exception=False

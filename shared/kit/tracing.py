@@ -1,6 +1,6 @@
-"""Which work a thread is doing just now, and the trace that it belongs to (W3C Trace Context).
+"""The work that a thread is doing now, and the trace that the work belongs to (W3C Trace Context).
 
-A trace begins with a client's `traceparent` or here, goes into every line of the log, and on through the outbox.
+A trace begins with a client's `traceparent`, or here. Every line of the log names it, and the outbox passes it on.
 """
 
 import os
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-# Versions to come may add fields; 255 is none (W3C Trace Context §2.2, §4).
+# Future versions may add fields; 255 is not a version (W3C Trace Context §2.2, §4).
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
@@ -24,13 +24,13 @@ class Span:
 
     @property
     def traceparent(self) -> str:
-        """As it is handed on."""
+        """The header that passes this span on."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags}"
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a thread is doing: a function of the app, for a request if it is one, as a part of a trace."""
+    """What a thread is doing: a function of the app, its request (if it serves one), and its part of a trace."""
 
     function: str
     request_id: str
@@ -43,7 +43,7 @@ _current: ContextVar[Work | None] = ContextVar("work", default=None)
 
 
 def read_traceparent(text: str | None) -> Span | None:
-    """Return what the header says, or None when it is missing or garbage: then a trace begins here."""
+    """Return the header's span, or None when the header is missing or malformed: then a trace begins here."""
     if not text or len(text) > 200:
         return None
     found = _TRACEPARENT.fullmatch(text)
@@ -54,7 +54,7 @@ def read_traceparent(text: str | None) -> Span | None:
 
 @contextmanager
 def _own_span(_name: str, parent: Span | None) -> Iterator[Span]:
-    """A span that is written to the log alone."""
+    """A span that only the log shows."""
     ids = os.urandom(24).hex()
     yield Span(parent.trace_id if parent else ids[:32], ids[32:], parent.flags if parent else "00")
 
@@ -63,14 +63,14 @@ _start_span: SpanStarter = _own_span
 
 
 def start_spans_with(starter: SpanStarter) -> None:
-    """Have spans made, and sent somewhere, by `starter`."""
-    global _start_span  # noqa: PLW0603 - one process, one place where spans go
+    """Use `starter` to make spans and to send them somewhere."""
+    global _start_span  # noqa: PLW0603 - a process sends its spans to one place
     _start_span = starter
 
 
 @contextmanager
 def working_on(function: str, *, request_id: str = "", traceparent: str | None = None) -> Iterator[Work]:
-    """Say what this thread does while the block runs."""
+    """Record what this thread does while the block runs."""
     with _start_span(function, read_traceparent(traceparent)) as span:
         work = Work(function, request_id, span)
         token = _current.set(work)
@@ -81,11 +81,11 @@ def working_on(function: str, *, request_id: str = "", traceparent: str | None =
 
 
 def current_work() -> Work | None:
-    """Return what this thread is doing; None in threads that serve nobody in particular."""
+    """Return what this thread is doing, or None in a thread that does no recorded work."""
     return _current.get()
 
 
 def traceparent() -> str | None:
-    """Return the header that carries this thread's trace on."""
+    """Return the header that passes this thread's trace on, or None."""
     work = _current.get()
     return None if work is None else work.span.traceparent

@@ -1,12 +1,12 @@
-"""Versions of what people edit."""
+"""Versions of the things that people edit."""
 
 from shared.kit.errors import StaleVersion
 
 type IfMatch = frozenset[int] | None
-"""The versions that an editor is content with; None is content with any."""
+"""The versions that an editor accepts; None accepts any version."""
 
 
 def require_version(current: int, if_match: IfMatch) -> None:
-    """Raise `StaleVersion` when the editor has seen another version than the current one."""
+    """Raise `StaleVersion` unless `if_match` accepts the current version."""
     if if_match is not None and current not in if_match:
         raise StaleVersion(current_version=current)

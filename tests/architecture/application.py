@@ -1,4 +1,4 @@
-"""The application inside the test's own process, for tests that look at what it is made of."""
+"""The application inside the test's own process, for tests that examine its parts."""
 
 import importlib
 import os
@@ -11,7 +11,7 @@ from shared.settings import read_settings
 
 
 def load(name: str, environment: Mapping[str, str]) -> Any:
-    """Import a module that reads the settings; afterwards this process's environment is as it was."""
+    """Import a module that reads the settings; afterwards this process's environment is unchanged."""
     with mock.patch.dict(os.environ, environment):
         read_settings()
         return importlib.import_module(name)

@@ -1,11 +1,11 @@
-"""What the function app registers: exactly these functions, each of its own name, each with its trigger."""
+"""What the function app registers: exactly these functions, each with its own name and its trigger."""
 
 import pytest
 
 from shared.domain.messaging.kinds import KINDS
 from tests.architecture.application import load, registered_routes
 
-# A broken app may show itself as one without any function, so the list is exact.
+# A broken app may look like an app without any function, so the list is exact.
 TRIGGERS = {
     "validate_image": "blobTrigger",
     "clean_uploads": "timerTrigger",
@@ -156,7 +156,7 @@ def test_permissions_stand_in_alphabetical_order_and_each_is_used(app_environmen
     names = [permission.value for permission in module.Permission]
     assert names == sorted(names)
     used = {route.permission for route in registered_routes(app_environment).values()}
-    assert used | {module.Permission.ORDERS_COMP} == set(module.Permission)  # a command asks for that one
+    assert used | {module.Permission.ORDERS_COMP} == set(module.Permission)  # a command starts this one
 
 
 def test_a_coordinator_may_do_all_that_staff_may(app_environment):

@@ -1,4 +1,4 @@
-"""Who may know whom. The directions between layers stand in pyproject.toml (import-linter); here what it can't say."""
+"""Which modules may import which: the rules that the layers in pyproject.toml (import-linter) can't express."""
 
 import ast
 import re
@@ -9,14 +9,14 @@ from infra.local.home import REPOSITORY
 
 DOMAIN = REPOSITORY / "shared" / "domain"
 AREAS = {folder.name for folder in DOMAIN.iterdir() if (folder / "__init__.py").exists()}
-# What one area shows to the others: what it can do, read and refuse, and in which terms; and its use cases by name.
+# What one area shows to the others: its commands, queries, errors and terms, and its use cases by name.
 SHOWN = {"commands", "queries", "schemas", "errors", "permissions", "states"}
 SHOWN |= {"paying", "releasing", "returning", "redeeming", "mending", "refunds", "facts", "sending", "package_image"}
 SHOWN |= {"provider", "providers", "placeholders", "erasing", "removal", "conditions", "words", "kinds", "offers"}
 SHOWN |= {"messages", "emails", "message_kind"}
-# Reasoned exceptions, as (importer, imported): a link's secret and a code's signature are made in one place each;
-# whoever has the books kept says in the ledger's own terms what has happened; a package is read with its stock; guests
-# are counted with the key from which the links of orders are made; and e-mails say who sends them.
+# Exceptions with their reasons, as (importer, imported). A link's secret and a code's signature are each made in one
+# place. A caller that writes to the books describes the facts in the ledger's own terms. A package is read with its
+# stock. Guests are counted with the key that makes the links of orders. E-mails name their sender.
 EXCEPTIONS = {
     ("messaging.emails", "orders.links"),
     ("orders.messages", "messaging.settings"),
@@ -109,7 +109,7 @@ def test_only_the_edge_of_http_knows_requests():
 
 
 def test_domain_commands_never_commit():
-    """Only the unit of work commits; and work of its own (a queue's, a blob's) has one of its own."""
+    """Only the unit of work commits, and each piece of work (a queue message, a blob) has its own unit of work."""
     for area, name, path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in {"commit", "rollback"}:
@@ -120,7 +120,7 @@ def test_domain_commands_never_commit():
 
 
 def test_handlers_leave_audit_entries_keys_and_messages_to_the_command():
-    """So that nobody who calls a command can forget what belongs to it."""
+    """This way no caller of a command can forget a part of it."""
     ours = {"shared.domain.audit.commands", "shared.kit.outbox.writing"}
     for path in [
         *(REPOSITORY / "functions" / "admin").glob("*.py"),

@@ -1,4 +1,4 @@
-"""The links between the app's own operations: each can be followed, and the ways that matter are there."""
+"""The links between the app's own operations: each can be followed, and the most important ones exist."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from tests.architecture.application import load
 
 EVENT = {"event_id": "$request.path.event_id"}
-# From an answer to what comes next, with what it hands on.
+# From an operation to the next one, with the values that the link passes on.
 WAYS = [
     ("create_event", "publish_event", {"event_id": "$response.body#/id"}),
     ("create_event", "create_package", {"event_id": "$response.body#/id"}),
@@ -57,7 +57,7 @@ def operations(document: Any) -> dict[str, Any]:
 
 
 def resolve(document: Any, schema: Any) -> Any:
-    """What a `$ref` points at; of several possibilities the first."""
+    """The schema that a `$ref` points at; the first one if there are several."""
     while "$ref" in schema or "anyOf" in schema:
         if "anyOf" in schema:
             schema = schema["anyOf"][0]

@@ -1,4 +1,4 @@
-"""Messages: each kind is declared whole, in one place, and nobody but the kit writes the outbox."""
+"""Messages: each kind is declared completely in one place, and only the kit writes the outbox."""
 
 import ast
 import inspect
@@ -15,7 +15,7 @@ from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
 
 NAMES = {kind.name for kind in KINDS}
 KIT = REPOSITORY / "shared" / "kit" / "outbox"
-# Who joins the outbox with what is theirs reads it; numbers and lists of kinds come from the kit and the kinds.
+# These modules read the outbox in a join with their own tables; numbers and lists of kinds come from the kit.
 READERS = {
     "functions/metrics.py",
     "shared/domain/ledger/checks.py",
@@ -26,14 +26,14 @@ READERS = {
     "shared/domain/reports/upkeep.py",
     "shared/domain/sales/dashboard.py",
 }
-# The demo's sales were told of long ago, which no command of the app could say.
+# The demo marks its e-mails as sent long ago, which no command of the app could do.
 WRITERS = {"infra/local/demo_season.py"}
 READS = re.compile(r"\b(FROM|JOIN)\s+outbox\b", re.IGNORECASE)
 WRITES = re.compile(r"\b(INTO|UPDATE|DELETE\s+FROM|TABLE)\s+outbox\b", re.IGNORECASE)
 
 
 def sources() -> Iterator[tuple[str, str]]:
-    """Every source of the product with its path, but for migrations: those tell of what was."""
+    """Every source of the product with its path, except migrations: those describe earlier states."""
     for folder in ("functions", "shared", "infra"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             if "migrations" not in path.parts and KIT not in path.parents:
@@ -41,14 +41,14 @@ def sources() -> Iterator[tuple[str, str]]:
 
 
 def texts(source: str) -> Iterator[str]:
-    """The texts that a source holds, its docstrings too."""
+    """The texts that a source holds, including its docstrings."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
 def owner(kind: MessageKind) -> str:
-    """The module that declares a kind is the one that its work is in."""
+    """The module that declares a kind also holds the function that does its work."""
     return str(Path(inspect.getfile(kind.work)).relative_to(REPOSITORY))
 
 
@@ -59,8 +59,8 @@ def test_a_kind_is_declared_whole(kind):
     assert kind.timeline is None or re.fullmatch("[a-z]+(_[a-z]+)*", kind.timeline)
     assert isinstance(kind.once_erased, OnceErased)
     if kind.queue is Queue.EMAIL and kind.once_erased is not OnceErased.NOT_CONCERNED:
-        assert kind.timeline, "whoever looks at an order sees what its buyer was sent"
-        assert kind.once_erased is OnceErased.DROPPED, "nothing is sent to who has been erased"
+        assert kind.timeline, "a reader of an order sees what its buyer was sent"
+        assert kind.once_erased is OnceErased.DROPPED, "nothing is sent to a person who has been erased"
     assert owner(kind).startswith("shared/domain/")
 
 

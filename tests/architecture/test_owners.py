@@ -1,8 +1,8 @@
 """Every table has an owner: the one area that writes it. Others call the owner's commands.
 
-Who writes a table is read off the sources: SQL text (`INSERT INTO`, `UPDATE … SET`, `DELETE FROM`), and the ORM's and
-Core's ways (`Model(…)`, `insert(Model)`, `update(Model)`, `delete(Model)`, `session.add`). Who reads one across areas
-stands here, with a reason, so that a change of a table says whom it concerns.
+The sources show which area writes a table: in SQL text (`INSERT INTO`, `UPDATE … SET`, `DELETE FROM`), or by the ORM
+and Core (`Model(…)`, `insert(Model)`, `update(Model)`, `delete(Model)`, `session.add`). Areas that read another area's
+table are listed here with a reason, so anyone who changes a table finds the areas that depend on it.
 """
 
 import ast
@@ -53,7 +53,7 @@ def sources() -> Iterator[tuple[str, str, str]]:
 
 
 def texts_in(source: str, name: str) -> Iterator[str]:
-    """The SQL in a source: all of a `.sql` file without its comments; every string of Python but docstrings."""
+    """The SQL in a source: a `.sql` file without its comments, or every string of a Python file except docstrings."""
     if name.endswith(".sql"):
         yield re.sub(r"--.*", "", source)
         return

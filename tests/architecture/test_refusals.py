@@ -1,4 +1,4 @@
-"""Every refusal maps to a status, has a code of its own, and says in one sentence what it means."""
+"""Every refusal maps to a status, has its own code, and explains itself in one sentence."""
 
 import pkgutil
 import re
@@ -21,7 +21,7 @@ def below(kind: type[Any]) -> list[type[Any]]:
 
 @pytest.fixture(scope="module")
 def refusals(app_environment):
-    """Every refusal that any module of the app defines, the edge's among them."""
+    """Every refusal that any module of the app defines, including the edge's."""
     for module in pkgutil.walk_packages(shared.__path__, "shared."):
         if not module.name.startswith("shared.migrations"):
             load(module.name, app_environment)
@@ -55,7 +55,7 @@ def test_no_two_refusals_share_a_code(refusals):
         codes.setdefault(kind.code, []).append(kind)
     # The edge finds faults in the input before the domain does: to a client that is the same thing.
     assert [kind.__name__ for kind in codes.pop("invalid_input")] == ["InvalidInput", "Invalid"]
-    # The base of the edge's problems is never raised as such.
+    # The base class of the edge's problems itself is never raised.
     assert [kind.__name__ for kind in codes.pop("bad_request", [])] in ([], ["EdgeProblem"])
     assert {code: kinds for code, kinds in codes.items() if len(kinds) > 1} == {}
 

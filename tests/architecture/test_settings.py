@@ -1,4 +1,4 @@
-"""Settings: each is described, and one that is missing or bad stops the start with its name and what is expected."""
+"""Settings: each is described, and a missing or bad one stops the start with its name and what is expected."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_every_setting_is_described():
 
 def test_the_example_for_core_tools_lists_every_setting():
     example = json.loads((REPOSITORY / "local.settings.example.json").read_text())["Values"]
-    instead = "AzureWebJobsStorage__accountName"  # on Azure, in place of the connection string
+    instead = "AzureWebJobsStorage__accountName"  # on Azure, instead of the connection string
     assert set(example) - {"FUNCTIONS_WORKER_RUNTIME"} == FIELDS.keys() - {instead}
     assert all(isinstance(value, str) for value in example.values())
 
@@ -148,7 +148,7 @@ SECRETS = {
 
 
 def test_what_is_secret_is_shown_in_no_way_in_which_settings_are_printed():
-    """A new secret has to be put on this list; a name that sounds like one has to be one."""
+    """A new secret must be put on this list, and a setting with a name like a secret's must be one."""
     assert {name for name, (each, field) in FIELDS.items() if is_secret(each, field)} == set(SECRETS)
     public = {"STRIPE_PUBLISHABLE_KEY", "TICKET_VERIFYING_KEYS"}
     sounding = {name for name in FIELDS if "KEY" in name or "SECRET" in name}
@@ -178,7 +178,7 @@ def test_a_reference_that_was_not_resolved_is_named_and_not_taken_for_a_value(na
         "MAIL_URL",
         "STRIPE_SECRET_KEY",
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
-    }:  # the app can do without
+    }:  # the app can run without this one
         found = load_all(GROUPS, environment)
         assert [unresolved for each in found.values() for unresolved in each.unresolved_references] == [name]
         group_of_it, field = FIELDS[name]

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [--quick] [--only NAME …] [--imports] [--json FILE]`: figures of this machine, now."""
+"""`python -m tests.bench [--quick] [--only NAME …] [--imports] [--json FILE]`: measures this machine, now."""
 
 import argparse
 import json
@@ -40,7 +40,7 @@ OTHERS = (
     *("past-orders", "order-search"),
 )
 NOT_QUICK = {"order-search"}
-"""What a quick run does only when it is asked for by name."""
+"""The parts that a quick run measures only when they are asked for by name."""
 FULL = Pace(rounds=3, seconds=3.0, warm_seconds=0.7)
 QUICK = Pace(rounds=1, seconds=1.0, warm_seconds=0.5)
 ORDERS_COUNTED = 200
@@ -55,7 +55,7 @@ EXPORTS = 5
 
 
 def main() -> int:
-    """Measure what was asked for; the exit code is 1 when an answer was not as it should be."""
+    """Measure the parts that were asked for; the exit code is 1 if an answer was wrong."""
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
@@ -69,7 +69,7 @@ def main() -> int:
     except ServiceFailed as failure:
         print(failure, file=sys.stderr)
         return 1
-    except Exception:  # noqa: BLE001 - what was measured before is not lost for it
+    except Exception:  # noqa: BLE001 - the earlier figures must not be lost
         traceback.print_exc()
         say("  A part of the benchmark has failed; these are the figures until then.")
         failed = True
@@ -96,7 +96,7 @@ type Part = tuple[str, Any]
 
 
 def _measure(system: System, options: argparse.Namespace, rushes: dict[str, Any]) -> Iterator[Part]:
-    """Measure what was asked for, and yield it part by part; the figures of each rush go into `rushes`."""
+    """Measure the parts that were asked for and yield them one by one; the figures of each rush go into `rushes`."""
     wanted: list[str] = options.only
     pace = QUICK if options.quick else FULL
     yield "pace", vars(pace)
@@ -110,7 +110,7 @@ def _measure(system: System, options: argparse.Namespace, rushes: dict[str, Any]
     if "polling" in wanted:
         say("  a thousand pollers")
         yield "polling", measure_polling(system, scenery, pace)
-    if "past-orders" in wanted:  # the last that need the host, for they make the database large
+    if "past-orders" in wanted:  # these come last with this host, because they make the database large
         most = PAST_ORDERS_QUICK if options.quick else PAST_ORDERS
         yield "past-orders", measure_past_orders(system, scenery, pace, most=most)
     if "order-search" in wanted:
@@ -137,7 +137,7 @@ def _sell(system: System, scenery: Scenery, options: argparse.Namespace, rushes:
 
 
 def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespace) -> Iterator[Part]:
-    """Measure what starts hosts of its own, or none."""
+    """Measure the parts that start their own hosts, or none."""
     wanted: list[str] = options.only
     if "statements" in wanted:
         say("  counting statements")
@@ -160,7 +160,7 @@ def _measure_at_rest(system: System, scenery: Scenery, options: argparse.Namespa
 
 
 def _load(system: System, scenery: Scenery, names: list[str], pace: Pace) -> dict[str, Any]:
-    """Measure all cases round after round, so that what else happens on the machine meets them all alike."""
+    """Measure all cases round after round, so that other load on the machine affects all of them equally."""
     windows: defaultdict[tuple[str, int], list[Window]] = defaultdict(list)
     for number in range(1, pace.rounds + 1):
         for name in names:

@@ -1,4 +1,4 @@
-"""What the figures should be, on a machine of two cores with everything on it."""
+"""What the figures should be, on a machine with two cores that runs the whole system."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ REPORT_MB = 100
 
 @dataclass(frozen=True)
 class Verdict:
-    """An aim, and what was found."""
+    """An aim, and the measured result."""
 
     aim: str
     found: str
@@ -31,7 +31,7 @@ class Verdict:
 
 
 def judge(results: dict[str, Any]) -> list[Verdict]:
-    """Hold the aims against what was measured; what was not measured is left out."""
+    """Compare the aims with the figures; aims without a figure are left out."""
     return list(_verdicts(results))
 
 

@@ -41,7 +41,7 @@ def request(method: str, path: str, *, body: str = "", **headers: str) -> str:
 
 
 def order_request(scenery: Scenery, package_id: str, *, event_id: str | None = None, **more: str) -> str:
-    """An order for one of the package, with a fresh key each time it is sent."""
+    """An order for one package, with a new key each time it is sent."""
     path = scenery.orders_path(event_id or scenery.event_id)
     body = {
         "customer": {"name": "Bea Buyer", "email": "bea@demo.test"},

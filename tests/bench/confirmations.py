@@ -1,4 +1,4 @@
-"""How fast the confirmations of placed orders go out when nothing else happens."""
+"""How fast the confirmations of placed orders are sent when nothing else happens."""
 
 import time
 from typing import Any
@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 120.0
 
 
 def send_confirmations(system: System, scenery: Scenery, *, orders: int) -> dict[str, Any]:
-    """Place `orders` orders at once and wait until each has its mail; CPU is counted from the last answer on."""
+    """Place `orders` orders at once and wait until each has its mail; CPU is counted after the last answer."""
     strike_off_mail(system)
     plan = LoadPlan(
         concurrency=8,

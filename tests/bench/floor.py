@@ -1,8 +1,8 @@
-"""The raw floor: what the order's own SQL costs when nothing but psycopg stands before the server.
+"""The raw floor: what the order's own SQL costs when only psycopg calls the server.
 
 `python -m tests.bench.floor` reads a plan as `tests.bench.load` does. Each connection is a forked process in a closed
-loop that runs INSERT_ORDER and the claim as one pipeline, which is one transaction with the hot row last; or, without
-packages, inserts one short row, which is a commit and hardly more.
+loop. It runs INSERT_ORDER and the claim as one pipeline, which is one transaction with the most wanted row last.
+Without packages it inserts one short row, which costs little more than a commit.
 """
 
 import json
@@ -38,7 +38,7 @@ type Transaction = Callable[[], None]
 
 def run(plan: FloorPlan) -> dict[str, object]:
     """Carry out the plan and return its outcome."""
-    fork = multiprocessing.get_context("fork")  # the imports are paid once
+    fork = multiprocessing.get_context("fork")  # the forked processes share these imports
     if not plan.package_ids:
         with psycopg.connect(plan.url, autocommit=True) as connection:
             connection.execute("CREATE TABLE IF NOT EXISTS bench_commits (id uuid PRIMARY KEY)")
@@ -115,7 +115,7 @@ def _orders(connection: psycopg.Connection[Any], plan: FloorPlan, number: int) -
 
 
 def _template(connection: psycopg.Connection[Any], event_id: UUID, package_id: UUID) -> tuple[dict[str, Any], Claim]:
-    """The parameters of an order for one of the package: its unique values are then written over."""
+    """The parameters of an order for one package; its unique values are replaced for each order."""
     terms = connection.execute(
         "SELECT terms FROM stock WHERE event_id = %s AND id = %s", (event_id, package_id)
     ).fetchone()

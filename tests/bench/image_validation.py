@@ -1,4 +1,4 @@
-"""`python -m tests.bench.image_validation`: what checking an uploaded photo takes, in a fresh process (R-IMG-2)."""
+"""`python -m tests.bench.image_validation`: what it takes to check an uploaded photo, in a new process (R-IMG-2)."""
 
 import json
 import random
@@ -19,7 +19,7 @@ TIMES = 5
 
 
 def large_photo() -> bytes:
-    """A JPEG of 24 megapixels and nearly 5 MB; coarse and fine noise keep the decoder as busy as a photo does."""
+    """A JPEG of 24 megapixels and nearly 5 MB; coarse and fine noise give the decoder as much work as a photo."""
     from PIL import Image
 
     random.seed(1)
@@ -36,7 +36,7 @@ def large_photo() -> bytes:
 
 
 def check_in_fresh_process(data: bytes) -> dict[str, Any]:
-    """Check the image in a new process; returns its seconds, its peak memory in MB, and why it was refused if it was.
+    """Check the image in a new process; return its seconds, its peak memory in MB, and the reason if it was refused.
 
     The seconds include the import of the decoder; the memory is the whole process, interpreter included.
     """

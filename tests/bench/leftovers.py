@@ -1,4 +1,4 @@
-"""The confirmations that measured orders leave behind, so that sending them does not weigh on the next measurement."""
+"""The confirmations that measured orders leave behind, so that sending them does not disturb the next measurement."""
 
 import contextlib
 
@@ -11,10 +11,10 @@ from tests.bench.system import System
 
 
 def strike_off_mail(system: System) -> int:
-    """Strike off all mail that waits; returns how much it was."""
+    """Mark all waiting mail as done; return how many messages it was."""
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         struck = connection.execute("UPDATE outbox SET done_at = now() WHERE done_at IS NULL").rowcount
     storage = system.environment["AzureWebJobsStorage"]
-    with contextlib.suppress(ResourceNotFoundError):  # the first order makes the queue
+    with contextlib.suppress(ResourceNotFoundError):  # the queue exists only after the first order
         QueueClient.from_connection_string(storage, Queue.EMAIL).clear_messages()
     return struck

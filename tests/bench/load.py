@@ -1,4 +1,4 @@
-"""The load generator: a process of its own, as cheap as Python allows, for it shares the cores with what it measures.
+"""The load generator: a separate process, as cheap as Python allows, because it shares the cores with the system.
 
 `python -m tests.bench.load` reads a plan (JSON) on standard input, says `start` when it begins to count, and ends with
 one line of JSON. Each connection sends its next request when the answer to the last one is complete (closed loop).
@@ -49,13 +49,13 @@ class Load:
         return max(self._next_slot, now)
 
     def requests_of(self, connection: int) -> Iterator[bytes]:
-        """What a connection sends: its part of the requests again and again at a pace, else the next of all."""
+        """What a connection sends: at a pace, its own part of the requests again and again; else the next of all."""
         if self.plan.per_second is None:
             return self._requests
         return _endless(self.plan.requests[connection :: self.plan.concurrency])
 
     def rest(self) -> None:
-        """A connection sends no more."""
+        """Count a connection that sends no more requests."""
         self._working -= 1
         if not self._working:
             self.all_rest.set()
@@ -70,7 +70,7 @@ class Load:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request on its way."""
+    """One keep-alive connection with at most one unanswered request."""
 
     def __init__(self, load: Load, number: int) -> None:
         self._load = load
@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's own class derives from neither
 
     def send(self) -> None:
-        """Send the next request, or rest for good."""
+        """Send the next request, or stop for good."""
         assert self._transport is not None
         request = None if self._load.over else next(self._requests, None)
         self._sent_at = None
@@ -160,7 +160,7 @@ async def run(plan: LoadPlan) -> dict[str, object]:
 
 
 def _endless(templates: list[str]) -> Iterator[bytes]:
-    """Yield the requests in turn, each with an idempotency key of its own where it has a place for one."""
+    """Yield the requests in turn, each with its own idempotency key if it has a place for one."""
     run_name = secrets.token_hex(8)
     parts = [template.encode().partition(KEY.encode()) for template in templates]
     numbers = itertools.count()

@@ -1,4 +1,4 @@
-"""How fast orders that wait for their payment are paid, and paid ones refunded, with the development provider."""
+"""How fast pending orders are paid and paid orders are refunded, with the development provider."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Names of made-up buyers: as unlike one another, and as unevenly spread, as people's names are."""
+"""Names of invented buyers: as different from each other, and as unevenly distributed, as real names."""
 
 import random
 
@@ -12,12 +12,12 @@ _LAST = ["Smith", "Jones", "Brown", "Lovelace", "Miller", "Garcia"]
 
 
 def first_names() -> list[str]:
-    """A thousand, the same in every run; the first ones are meant to be the most frequent."""
+    """A thousand names, the same in every run; the first ones are to be used most often."""
     return _names(_FIRST, 1_000, (2, 2, 3))
 
 
 def last_names() -> list[str]:
-    """Twenty thousand."""
+    """Twenty thousand names."""
     return _names(_LAST, 20_000, (2, 3, 3, 4))
 
 

@@ -1,4 +1,4 @@
-"""How fast the team finds orders among a million of one event, and what the indexes for that cost each new order."""
+"""How fast the team finds orders among a million of one event, and what its indexes cost each new order."""
 
 import random
 from collections.abc import Callable
@@ -23,9 +23,9 @@ from tests.bench.windows import Window, measure, summary
 
 AT_ONCE = (1, 8)
 COST_ROUNDS = 2
-VARIETY = 40  # different requests of a kind, sent in turn
+VARIETY = 40  # the number of different requests of each kind, which are sent in turn
 
-# What the migration 0010 has added to what an order is written into.
+# What the migration 0010 has added to the tables that an order is written to.
 _INDEXES = """
 SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
  WHERE indexrelid::regclass::text = ANY(%s)
@@ -62,7 +62,7 @@ def measure_order_search(system: System, scenery: Scenery, pace: Pace, *, most: 
     event = replace(scenery, event_id=scenery.searched_id, package_ids=scenery.searched_package_ids)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         definitions: dict[str, str] = dict(connection.execute(_INDEXES, [NEW_INDEXES]).fetchall())
-        _drop(connection, definitions)  # a million rows are indexed faster at once
+        _drop(connection, definitions)  # it is faster to index a million rows at once
         add_past_orders(system, event, first=1, last=most)
         _mix(connection, event)
         _build(connection, definitions)
@@ -80,7 +80,7 @@ def measure_order_search(system: System, scenery: Scenery, pace: Pace, *, most: 
 
 
 def _mix(connection: psycopg.Connection[Any], event: Scenery) -> None:
-    """Let some orders be of other states, ways of paying and packages; the first tenth, all of a package sold early."""
+    """Give some orders other states, payment methods and packages; the first tenth are all for one early package."""
     which = {"event": event.event_id, "early": event.package_ids[1]}
     for statement in (_REFUND_SOME, _SELL_SOME_IN_CASH, _SELL_EARLY):
         connection.execute(statement.encode(), which)
@@ -88,7 +88,7 @@ def _mix(connection: psycopg.Connection[Any], event: Scenery) -> None:
 
 
 def _kinds(connection: psycopg.Connection[Any], event: Scenery) -> dict[str, Callable[[int], Parameters]]:
-    """What is asked for, each kind with a different thing each time."""
+    """The requests by kind; the requests of a kind all differ."""
     chance = random.Random(2)
     some = connection.execute(
         "SELECT o.customer_name, o.customer_email, o.number, t.number FROM orders o TABLESAMPLE SYSTEM (1)"
@@ -130,7 +130,7 @@ def _kinds(connection: psycopg.Connection[Any], event: Scenery) -> dict[str, Cal
 
 
 def _slip(name: str, chance: random.Random) -> str:
-    """The name with two letters of its last word in each other's place."""
+    """The name with two letters of its last word swapped."""
     place = chance.randrange(len(name) - 3, len(name) - 1)
     return name[:place] + name[place + 1] + name[place] + name[place + 2 :]
 
@@ -142,7 +142,7 @@ def _measure(system: System, event: Scenery, make: Callable[[int], Parameters], 
 
 
 def measure_dashboard(system: System, event: Scenery, pace: Pace) -> dict[str, Any]:
-    """The dashboard as its pollers get it: most from the cache, some of them computing it anew."""
+    """The dashboard as its pollers get it: mostly from the cache, sometimes computed again."""
     requests = [authorised(event, f"/api/v1/admin/events/{event.event_id}/dashboard")]
     return {str(each): summary([_measure_requests(system, requests, each, pace)]) for each in AT_ONCE}
 
@@ -166,7 +166,7 @@ def _measure_placing(
     definitions: dict[str, str],
     pace: Pace,
 ) -> dict[str, Any]:
-    """An order's SQL, one after the other, with none of the new indexes, with all but the search's, and with all."""
+    """Time an order's SQL without the new indexes, with all except the search's, and with all of them."""
     search = {SEARCH_INDEX: definitions[SEARCH_INDEX]}
     others = {name: each for name, each in definitions.items() if name != SEARCH_INDEX}
     steps: dict[str, dict[str, str]] = {"without": {}, "without search": others, "with": search}
@@ -197,7 +197,7 @@ def _place(system: System, event: Scenery, connection: psycopg.Connection[Any], 
     window = measure(system, plan)
     wal = connection.execute("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), %s)", before).fetchone()
     assert wal is not None
-    whole = window.count * (1 + pace.warm_seconds / pace.seconds)  # the warm-up writes, too
+    whole = window.count * (1 + pace.warm_seconds / pace.seconds)  # the warm-up writes as well
     return {
         "p50": window.p50,
         "p99": window.p99,

@@ -1,4 +1,4 @@
-"""What an order costs in an event that has had a thousand, and a million of them."""
+"""What an order costs in an event with a thousand past orders, and with a million."""
 
 from dataclasses import replace
 from statistics import median
@@ -18,7 +18,7 @@ from tests.bench.windows import measure
 AT_ONCE = (1, 8)
 ROUNDS = 3
 
-# Ids as the app makes them (UUIDv7), so that the indexes grow as they would: at their right end.
+# Ids as the app makes them (UUIDv7), so that the indexes grow as in production: at their right end.
 _MAKE_IDS = """
 CREATE TEMP TABLE past AS
 WITH moments AS MATERIALIZED (
@@ -41,7 +41,7 @@ CREATE OR REPLACE FUNCTION pg_temp.id(what text, at timestamptz) RETURNS uuid LA
     FROM (SELECT lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') AS h) AS hex
 $$
 """
-# Six letters as order numbers have them, each number its own: 7,919 and 30^6 have no common divisor.
+# Six letters like those of order numbers. Each number has its own: 7,919 and 30^6 have no common divisor.
 _WORD = """
 CREATE OR REPLACE FUNCTION pg_temp.word(n bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$
   SELECT string_agg(substr('23456789ABCDEFGHJKMNPQRSTVWXYZ',
@@ -121,9 +121,9 @@ def measure_past_orders(system: System, scenery: Scenery, pace: Pace, *, most: i
 
 
 def compare_sql(system: System, scenery: Scenery, at_once: int, pace: Pace) -> dict[str, float]:
-    """The order's SQL in the event with its past and in one without, in turn, so that the machine treats both alike.
+    """Time the order's SQL in the event with past orders and in one without, in turn, under the same conditions.
 
-    What an order costs beside its SQL knows nothing of other orders. p50 in ms, medians of the rounds.
+    All other costs of an order don't depend on other orders. p50 in ms, medians of the rounds.
     """
     without = CASES["floor-hot"].plan(system, scenery, at_once, pace)
     assert isinstance(without, FloorPlan)
@@ -137,7 +137,7 @@ def compare_sql(system: System, scenery: Scenery, at_once: int, pace: Pace) -> d
 
 
 def add_past_orders(system: System, scenery: Scenery, *, first: int, last: int) -> None:
-    """Write the orders with these numbers as if they had been placed and paid long ago; all indexes stay.
+    """Write the orders with these numbers as if they had been placed and paid long ago; all indexes remain.
 
     Foreign keys are not checked row by row: the rows are right by construction, and a million would take minutes.
     """

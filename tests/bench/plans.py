@@ -1,28 +1,28 @@
-"""What the measuring processes are told, and what they report: one JSON object each way."""
+"""The orders to the measuring processes, and their reports: one JSON object in each direction."""
 
 import json
 from dataclasses import asdict, dataclass
 from typing import Self
 
 KEY = "{key}"
-"""Stands in a request where each one has an idempotency key of its own."""
+"""The placeholder in a request for its own idempotency key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How long to measure, and with how many at once."""
+    """How long to measure, and how many requests at once."""
 
     concurrency: int
     seconds: float
     warm_seconds: float
 
     def to_json(self) -> str:
-        """For the other process's standard input."""
+        """Return the plan as text for the other process's standard input."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """What `to_json` has written."""
+        """Read a plan that `to_json` has written."""
         return cls(**json.loads(text))
 
 
@@ -30,8 +30,8 @@ class Plan:
 class LoadPlan(Plan):
     """HTTP requests to send to a port of this machine, in turn.
 
-    With a `limit` that many are sent in all, without warm-up, and the time is what they take. With `per_second` they
-    are sent at that pace, each connection its own part of them, whatever the answers take.
+    With a `limit`, that many requests are sent in all, without warm-up, and the time is measured. With `per_second`
+    they are sent at that pace, however long the answers take, and each connection sends its own part of them.
     """
 
     port: int
@@ -43,7 +43,7 @@ class LoadPlan(Plan):
 
 @dataclass(frozen=True, kw_only=True)
 class FloorPlan(Plan):
-    """Transactions to run on a database: orders on these packages, or bare commits when there are none."""
+    """Transactions to run on a database: orders on these packages, or bare commits if there are no packages."""
 
     url: str
     event_id: str
@@ -51,7 +51,7 @@ class FloorPlan(Plan):
 
 
 def outcome(latencies: list[float], seconds: float) -> dict[str, object]:
-    """How many there were, and how long they took, in ms."""
+    """How many requests there were, and how long they took, in ms."""
     latencies = sorted(latencies)
     quantiles = {
         f"p{percent}": round(latencies[min(len(latencies) - 1, len(latencies) * percent // 100)] * 1000, 3)

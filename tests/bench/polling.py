@@ -1,4 +1,4 @@
-"""What it costs that people watch the sales: a thousand who poll the summary, and pages of purchases."""
+"""What watching the sales costs: a thousand people who poll the summary, and pages of purchases."""
 
 import json
 import time
@@ -21,7 +21,7 @@ EVERY_SECONDS = 3.0
 POLLED_SECONDS = 12.0
 SALES = 10_000
 COLD_READS = 7
-# A summary is at most two seconds old; after these it is computed anew.
+# A summary is at most two seconds old; after this time it is computed again.
 _STALE_SECONDS = 2.2
 
 _ADD_MEMBERS = """
@@ -66,7 +66,7 @@ def measure_polling(system: System, scenery: Scenery, pace: Pace) -> dict[str, A
 
 
 def _at_a_pace(system: System, requests: list[str], status: int) -> Window:
-    """Send one request for each who polls, every three seconds, on connections that stay."""
+    """Send one request for each poller every three seconds, on connections that stay open."""
     return measure(
         system,
         LoadPlan(

@@ -15,7 +15,7 @@ _IDLE_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of a process in MB; PSS counts a page that several share for its part alone."""
+    """Memory of a process in MB; PSS counts only a process's part of a page that several processes share."""
 
     rss_mb: float
     pss_mb: float
@@ -25,8 +25,8 @@ class Memory:
 class Usage:
     """CPU seconds used so far, by part of the system.
 
-    `background` sends the mail; `services` are storage, Redis and the mail server, which elsewhere have machines of
-    their own; `machine` is everything that runs here.
+    `background` sends the mail; `services` are storage, Redis and the mail server, which have their own machines in
+    production; `machine` is everything that runs here.
     """
 
     workers: float
@@ -36,7 +36,7 @@ class Usage:
     machine: float
 
     def since(self, earlier: "Usage") -> dict[str, float]:
-        """CPU seconds used between the two."""
+        """CPU seconds used between the two readings."""
         then = asdict(earlier)
         return {part: used - then[part] for part, used in asdict(self).items()}
 
@@ -62,7 +62,7 @@ def http_workers(host: int | None) -> list[int]:
 
 
 def wait_until_idle(pids: list[int], *, timeout: float = 30.0) -> None:
-    """Wait until the processes have used next to nothing for a moment: a host is ready when its first worker is."""
+    """Wait until the processes are idle for a moment: a host reports ready when only its first worker is ready."""
     deadline = time.monotonic() + timeout
     before, used = 0.0, sum(map(_cpu_seconds, pids))
     while used - before > _IDLE_SHARE * _IDLE_LOOK_SECONDS and time.monotonic() < deadline:

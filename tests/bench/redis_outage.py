@@ -1,4 +1,4 @@
-"""What it costs a reader that Redis is stuck, or gone: one time-out, then the circuit breaker is open."""
+"""What a stuck or missing Redis costs a reader: one time-out, then the circuit breaker is open."""
 
 import http.client
 import signal
@@ -13,9 +13,9 @@ READS = 300
 
 
 def measure_outage(system: System, scenery: Scenery) -> dict[str, Any]:
-    """Read a cached list with Redis there, stuck (SIGSTOP) and killed; leaves Redis killed.
+    """Read a cached list with Redis running, stuck (SIGSTOP) and killed; Redis stays killed.
 
-    A host with one worker serves them, so that there is one breaker.
+    A host with one worker serves the reads, so that there is one breaker.
     """
     host = system.another_host(workers=1)
     host.start()

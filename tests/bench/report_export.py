@@ -1,4 +1,4 @@
-"""What a sales report takes, beside a COPY of the same query that goes nowhere (R-SALES-3); in fresh processes.
+"""What a sales report takes, compared with a COPY of the same query to nowhere (R-SALES-3); in new processes.
 
 `python -m tests.bench.report_export export|copy EVENT` does it once, with the settings of its environment.
 """
@@ -15,7 +15,7 @@ from uuid import UUID
 from infra.local.home import REPOSITORY
 from tests.bench.image_validation import peak_mb
 
-if TYPE_CHECKING:  # the fresh processes shall hold nothing that a worker does not
+if TYPE_CHECKING:  # the new processes must hold nothing that a worker does not hold
     from tests.bench.scenery import Scenery
     from tests.bench.system import System
 
@@ -26,7 +26,7 @@ def measure_exports(system: "System", scenery: "Scenery", *, rounds: int) -> dic
     """Write the report of an event with so many orders, and copy the same rows to nowhere, in turn; medians."""
     from tests.bench.past_orders import add_past_orders
 
-    # The other events have a past.
+    # The other events have past orders, too.
     scenery = replace(scenery, event_id=scenery.reported_id, package_ids=scenery.reported_package_ids)
     found: dict[str, Any] = {}
     before = 0
@@ -62,7 +62,7 @@ def _in_fresh_process(what: str, event_id: str, environment: dict[str, str]) -> 
 def _export(event_id: UUID) -> dict[str, Any]:
     """Ask for a report and write it, as the API does: run, query, file, catalogue and all.
 
-    A small one comes before it: a worker has had its imports and connections for long.
+    A small report is written first, because a worker already has its imports and connections.
     """
     from shared.domain.reports.commands import ask_for_report
     from shared.domain.reports.queries import report_of
@@ -88,7 +88,7 @@ def _export(event_id: UUID) -> dict[str, Any]:
 
 
 def _copy(event_id: UUID) -> dict[str, Any]:
-    """Let the server write the same rows, and read them without looking."""
+    """Let the server write the same rows, and read them without parsing them."""
     from shared.domain.reports.csv_file import CsvExport
     from shared.domain.reports.kinds.sales import SALES
     from shared.kit.db.unit_of_work import raw_connection

@@ -1,4 +1,4 @@
-"""More buyers than tickets, or as many, all let in at once: exactly as many as there are may have one."""
+"""More buyers than tickets, or equally many, all at once: exactly as many buyers as there are tickets may get one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from tests.bench.windows import measure
 
 @dataclass(frozen=True)
 class Rush:
-    """So many buyers, so many of them at once, for the last so many."""
+    """A number of buyers, how many of them act at once, and how many tickets are left."""
 
     buyers: int
     at_once: int
@@ -38,7 +38,7 @@ SELECT s.sold, count(DISTINCT i.order_id), count(t.id)
 
 
 def run_rush(system: System, scenery: Scenery, rush: Rush) -> dict[str, Any]:
-    """Let the buyers in and count what they got, by their answers and in the database."""
+    """Let the buyers buy, then count what they got, by their answers and in the database."""
     package_id = add_limited_package(system, scenery, limit=rush.last)
     plan = LoadPlan(
         concurrency=rush.at_once,

@@ -23,7 +23,7 @@ _COPIED = ("users", "events", "stock", "ticket_packages")  # in the order of the
 
 @dataclass(frozen=True)
 class Scenery:
-    """Where the measured things are."""
+    """The addresses of the measured things."""
 
     event_id: str
     package_ids: list[str]
@@ -57,7 +57,7 @@ class Scenery:
         return f"/api/v1/admin/events/{self.event_id}/ticket-packages/{self.package_ids[0]}"
 
     def orders_path(self, event_id: str) -> str:
-        """Where orders are placed."""
+        """The address at which orders are placed."""
         return f"/api/v1/public/events/{event_id}/orders"
 
 
@@ -106,7 +106,7 @@ def _add_option(api: httpx.Client, event_id: str, package_id: str, label: str) -
 
 
 def add_limited_package(system: System, scenery: Scenery, *, limit: int) -> str:
-    """Add a package of which there are `limit`; returns its id."""
+    """Add a package with the quantity limit `limit`; return its id."""
     with _api(system, scenery.token) as api:
         return _add_package(api, scenery.event_id, f"The last {limit}", quantity_limit=limit)
 

@@ -23,11 +23,11 @@ import function_app
 print(time.perf_counter() - wall, time.process_time() - cpu)
 """
 _PATIENCE_SECONDS = 60.0
-_GROUPED_DEEPER = ("azure", "shared", "functions")  # where the second name tells more than the first
+_GROUPED_DEEPER = ("azure", "shared", "functions")  # the second name tells more here
 
 
 def import_seconds(system: System, *, times: int) -> list[tuple[float, float]]:
-    """How long `import function_app` takes in fresh processes, and on a core, with the bytecode there.
+    """How long `import function_app` takes in new processes, in time and CPU, with bytecode present.
 
     On a machine that is busy with something else the first number is larger than it would be.
     """
@@ -36,7 +36,7 @@ def import_seconds(system: System, *, times: int) -> list[tuple[float, float]]:
 
 
 def import_without_bytecode(system: System) -> float:
-    """How long it takes where every module has to be compiled first."""
+    """How long it takes if every module has to be compiled first."""
     return _time_import(system, PYTHONPYCACHEPREFIX=str(system.folder / "nothing"), PYTHONDONTWRITEBYTECODE="1")[0]
 
 
@@ -46,7 +46,7 @@ def _time_import(system: System, **environment: str) -> tuple[float, float]:
 
 
 def heaviest_imports(system: System, *, most: int = 10) -> list[dict[str, Any]]:
-    """The packages whose own modules take longest to import, in ms; what they import in turn counts for itself."""
+    """The packages whose own modules take longest to import, in ms; modules that they import count separately."""
     spent: defaultdict[str, float] = defaultdict(float)
     for line in _python(system, "-X", "importtime", "-c", "import function_app").stderr.splitlines():
         own, _, rest = line.removeprefix("import time:").partition("|")
@@ -57,7 +57,7 @@ def heaviest_imports(system: System, *, most: int = 10) -> list[dict[str, Any]]:
 
 
 def cold_starts(system: System, scenery: Scenery, *, times: int) -> dict[str, Any]:
-    """Start a host some times; seconds from its start to the first answer, and what the first order then takes."""
+    """Start a host several times; return the seconds until its first answer, and those of the first order then."""
     answers, orders = [], []
     for _ in range(times):
         to_answer, to_order = _cold_start(system, scenery)

@@ -64,7 +64,7 @@ def count_statements(system: System, scenery: Scenery, *, orders: int) -> dict[s
 def _per_list(
     system: System, port: int, connection: psycopg.Connection[Any], scenery: Scenery, *, page_size: int
 ) -> int:
-    """How many statements one list takes of which the coordinator reads `page_size` packages."""
+    """How many statements a list takes from which the coordinator reads `page_size` packages."""
     path = scenery.admin_catalogue_path(page_size=page_size)
     connection.execute("SELECT pg_stat_statements_reset()")
     _send(system, port, authorised(scenery, path), 200, times=_LISTS_COUNTED)

@@ -1,4 +1,4 @@
-"""The whole system in a temporary folder: a durable PostgreSQL, as in production; nothing else on it."""
+"""The whole system in a temporary folder: with a durable PostgreSQL, as in production, and no other load."""
 
 import base64
 import contextlib
@@ -30,7 +30,7 @@ FLOOR_DATABASE = "floor"
 
 @dataclass(frozen=True)
 class System:
-    """What runs, and where it is reached."""
+    """The running system and its addresses."""
 
     folder: Path
     guard: Guard
@@ -52,7 +52,7 @@ class System:
         return self.postgres.url(FLOOR_DATABASE)
 
     def another_host(self, *, workers: int | None = None, **changes: str) -> FunctionsHost:
-        """A host on a port of its own, with changed settings; not started."""
+        """A host with its own port and changed settings, not started."""
         port = free_port()
         environment = self.environment | {"PUBLIC_URL": f"http://127.0.0.1:{port}"} | changes
         return _host(self.folder, self.guard, environment, port, workers=workers)
@@ -103,14 +103,14 @@ def _start(folder: Path, guard: Guard, stack: contextlib.ExitStack, say: Callabl
     host = _host(folder, guard, environment, port)
     stack.callback(host.stop)
     say(f"functions host with {default_workers()} HTTP workers")
-    host.start()  # compiles; what is measured must not carry that along in its memory
+    host.start()  # compiles first, so that the measured processes do not hold the compiler's memory
     host.stop()
     host.start()
     return System(folder, guard, postgres, valkey, azurite, issuer, host, environment)
 
 
 def _keep_bytecode(folder: Path) -> dict[str, str]:
-    """Compile each module once, as an installed app does, whatever this shell says of it."""
+    """Compile each module once, as in an installed app, whatever this shell's environment says."""
     return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
 
 

@@ -27,7 +27,7 @@ def load_table(load: Figures) -> Iterator[str]:
 
 
 def cpu_table(load: Figures, cores: int) -> Iterator[str]:
-    """CPU time a request by part, and how many a second the cores could do at that price: this shows what limits."""
+    """CPU time a request by part, and how many a second the cores could do at that price: it shows the limit."""
     yield (
         f"{'CPU, ms a request':<40} {'at once':>7} {'workers':>8} {'Postgres':>8} {'backgr.':>8} {'services':>8} "
         f"{'generator':>9} {'all':>7} {'ceiling':>8}  others on the machine"
@@ -65,7 +65,7 @@ def mail_lines(mail: Figures) -> Iterator[str]:
 
 
 def rush_lines(rush: Figures) -> Iterator[str]:
-    """How the last ones went."""
+    """How the last tickets were sold."""
     yield (
         f"{rush['buyers']:,} buyers, {rush['at_once']} at once, for the last {rush['last']:,}: {rush['bought']:,} "
         f"bought, {rush['told_sold_out']} told sold out, {rush['unexpected']} unexpected, in {rush['seconds']:.2f} s"
@@ -105,7 +105,7 @@ def past_lines(past: Figures) -> Iterator[str]:
 
 
 def polling_lines(polling: Figures) -> Iterator[str]:
-    """What it costs that people watch the sales."""
+    """What watching the sales costs."""
     cores = polling["cores"]
     yield (
         f"{polling['pollers']:,} who poll the summary every {polling['every_seconds']:g} s "
@@ -124,7 +124,7 @@ def polling_lines(polling: Figures) -> Iterator[str]:
 
 
 def search_lines(search: Figures) -> Iterator[str]:
-    """How fast the team finds orders, and what that costs an order."""
+    """How fast the team finds orders, and what this costs each new order."""
     yield f"Lists and searches by the team among {search['orders']:,} orders of one event, times in ms"
     yardstick = search["yardstick"]
     yield f"  to compare: one package is read in p50 {yardstick['p50']:.2f}, p95 {yardstick['p95']:.2f}, one at a time"
@@ -153,14 +153,14 @@ def outage_lines(outage: Figures) -> Iterator[str]:
 
 
 def memory_lines(memory: Figures) -> Iterator[str]:
-    """What HTTP workers take."""
+    """The memory that HTTP workers take."""
     for moment, workers in memory.items():
         each = ", ".join(f"{worker['rss_mb']:.0f} / {worker['pss_mb']:.0f}" for worker in workers)
         yield f"Memory of the HTTP workers {moment}, RSS / PSS in MB: {each}"
 
 
 def image_lines(images: Figures) -> Iterator[str]:
-    """What checking an upload takes."""
+    """What it takes to check an upload."""
     yield (
         f"Checking a JPEG of {images['bytes'] / 1e6:.1f} MB and 6000 × 4000 in a fresh process: "
         f"{images['seconds']:.2f} s, of which {images['cpu_seconds']:.2f} s on a core; "
@@ -169,7 +169,7 @@ def image_lines(images: Figures) -> Iterator[str]:
 
 
 def report_lines(reports: Figures) -> Iterator[str]:
-    """What writing a report takes."""
+    """What it takes to write a report."""
     yield "Sales report to blob storage, from its asking to its listing, beside a COPY of the same query to nowhere"
     for count, figures in reports.items():
         yield (

@@ -16,7 +16,7 @@ from tests.bench.system import System
 
 @dataclass(frozen=True)
 class Window:
-    """What came of one plan; times in ms, CPU in seconds by part of the system."""
+    """The result of one plan; times in ms, CPU in seconds by part of the system."""
 
     count: int
     seconds: float
@@ -35,7 +35,7 @@ class Window:
 
 
 def measure(system: System, plan: LoadPlan | FloorPlan) -> Window:
-    """Carry out the plan in a process of its own; its warm-up is not counted anywhere."""
+    """Carry out the plan in a separate process; its warm-up is not counted."""
     module = "tests.bench.load" if isinstance(plan, LoadPlan) else "tests.bench.floor"
     with subprocess.Popen(
         [sys.executable, "-m", module],
@@ -63,7 +63,7 @@ def measure(system: System, plan: LoadPlan | FloorPlan) -> Window:
 
 
 def summary(windows: list[Window]) -> dict[str, Any]:
-    """The medians of several windows of the same plan; CPU is ms a request, `others` a share of one core."""
+    """The medians of several windows of the same plan; CPU is in ms for each request, `others` a share of one core."""
     count, seconds = sum(window.count for window in windows), sum(window.seconds for window in windows)
     cpu = {part: sum(window.cpu[part] for window in windows) for part in windows[0].cpu}
     others = cpu.pop("others")

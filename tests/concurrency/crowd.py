@@ -1,4 +1,4 @@
-"""Many buyers at the same instant: each with an open connection, all let go by one barrier."""
+"""Many buyers at the same instant: each with an open connection, all released by one barrier."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.harness.polling import PATIENCE_SECONDS
 
-# What a buyer whose connection broke knows: nothing. No status of HTTP has this number.
+# The status for a buyer whose connection broke, who knows nothing. No HTTP status has this number.
 NO_ANSWER = 0
 
 
@@ -28,7 +28,7 @@ class Answer:
 
     @property
     def outcome(self) -> str:
-        """The status, and the problem's code where it is one: "201", "409 sold_out"."""
+        """The status, and the code if the answer is a problem: "201", "409 sold_out"."""
         return " ".join(str(part) for part in (self.status, self.body.get("code")) if part is not None)
 
 
@@ -42,7 +42,7 @@ def order(*items: tuple[str, int]) -> dict[str, Any]:
 
 
 def place_at_once(url: str, event_id: str, orders: Sequence[dict[str, Any]]) -> list[Answer]:
-    """Place all orders at the same instant; returns the answers in the orders' own order."""
+    """Place all orders at the same instant; return the answers in the same sequence as the orders."""
     barrier = threading.Barrier(len(orders))
     answers: list[Answer] = [Answer(NO_ANSWER)] * len(orders)
 
@@ -65,7 +65,7 @@ def place_at_once(url: str, event_id: str, orders: Sequence[dict[str, Any]]) -> 
 def place(
     connection: http.client.HTTPConnection, event_id: str, body: dict[str, Any], *, key: str | None = None
 ) -> Answer:
-    """Place one order; a connection that breaks is an answer, too."""
+    """Place one order; a broken connection counts as an answer, too."""
     headers = {"Content-Type": "application/json", "Idempotency-Key": key or uuid.uuid4().hex}
     try:
         connection.request("POST", f"/api/v1/public/events/{event_id}/orders", json.dumps(body), headers)
@@ -89,14 +89,14 @@ def outcomes(answers: Sequence[Answer]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Purchase:
-    """What one buyer of a crowd got, and between which moments (of the monotonic clock) they waited for it."""
+    """What one buyer of a crowd got, and when (on the monotonic clock) they began and stopped waiting for it."""
 
     begun: float
     ended: float
     answer: Answer
 
     def within(self, start: float, end: float) -> bool:
-        """Whether all of it happened between the two moments."""
+        """Whether the whole wait was between the two moments."""
         return start < self.begun and self.ended < end
 
 
@@ -110,10 +110,10 @@ def keep_buying(
     insist: bool = False,
     pause: float = 0.0,
 ) -> Iterator[list[Purchase]]:
-    """While the block runs, so many buyers buy again and again; yields what they have got so far.
+    """While the block runs, a number of buyers buy again and again; yields what they have got so far.
 
-    Each pauses so many seconds between two purchases, which spares the machine where a test waits for something else.
-    Those who `insist` ask again with the same key after a 503, as it says, until they have what they want.
+    Each buyer pauses between two purchases, which saves CPU when a test waits for something else. With `insist`, buyers
+    ask again with the same key after a 503, as its text says, until they get what they want.
     """
     purchases: list[Purchase] = []
     enough = threading.Event()

@@ -1,4 +1,4 @@
-"""What the database says of an event after the crowd has gone, and whether it agrees with itself."""
+"""What the database holds about an event after the crowd has gone, and whether its tables agree."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 
 
 def counts(database_url: str, event_id: str) -> dict[str, int]:
-    """Packages sold and held by the stock rows, and orders, packages and tickets by the rows of the orders."""
+    """The packages sold and held in the stock rows, and the orders, packages and tickets in the orders' rows."""
     return _one(
         database_url,
         """
@@ -25,12 +25,12 @@ def counts(database_url: str, event_id: str) -> dict[str, int]:
 
 
 def disagreements(database_url: str, event_id: str) -> list[dict[str, Any]]:
-    """Whatever the event's tables do not tell alike, each with its rule; an empty list is what one hopes for.
+    """The rows on which the event's tables disagree, each with its rule; an empty list is the right result.
 
     Stock and items, promo codes and customers and their counts, orders and items, tickets and states, books and money.
     """
     with psycopg.connect(database_url, row_factory=dict_row) as connection:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # all rules look at one moment
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")  # all rules see the same moment
         return [
             {"rule": rule} | row
             for rule, query in _RULES.items()
@@ -39,7 +39,7 @@ def disagreements(database_url: str, event_id: str) -> list[dict[str, Any]]:
 
 
 def deadlocks(client: httpx.Client) -> float:
-    """How often the host has run a transaction again because it waited for another one in a circle."""
+    """How often the host has run a transaction again because of a deadlock."""
     found = re.search(
         r'^boxoffice_transaction_retries_total\{reason="deadlock"\} (\S+)$', client.get("/metrics").text, re.MULTILINE
     )
@@ -47,7 +47,7 @@ def deadlocks(client: httpx.Client) -> float:
 
 
 def wait_for_locks(database_url: str, count: int, poll: Callable[[Callable[[], bool]], bool]) -> None:
-    """Until so many transactions of this database wait for what others have locked."""
+    """Wait until `count` transactions of this database wait for locks of others."""
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         def waiting() -> int:
@@ -67,7 +67,7 @@ def _one(database_url: str, query: str, event_id: str) -> dict[str, int]:
     return row
 
 
-# Each finds what contradicts it.
+# Each query finds the rows that break its rule.
 _RULES = {
     "a package has held what pending orders ask for, sold what paid ones keep, and no more than there is": """
         SELECT s.id, s.held, s.sold, s.quantity_limit, o.pending, o.kept

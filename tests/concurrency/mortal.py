@@ -1,4 +1,4 @@
-"""The whole system on servers of its own, each of which can be killed and comes back."""
+"""The whole system on its own servers; each server can be killed and comes back."""
 
 import contextlib
 import random
@@ -22,13 +22,13 @@ from tests.harness.polling import PATIENCE_SECONDS
 from tests.harness.shared_services import AZURITE_PROGRAM
 
 _WORKER = "infra.local.host.worker"
-# The lease of whoever died earlier has less time left.
+# The lease of a worker that died earlier has less time left.
 _BEING_SENT = "SELECT 1 FROM outbox WHERE done_at IS NULL AND leased_until > now() + interval '28 seconds'"
 
 
 @dataclass(frozen=True)
 class Mortal:
-    """A system whose parts die one by one, at moments that chance chooses."""
+    """A system whose parts die one after the other, at random moments."""
 
     postgres: PostgresServer
     valkey: ValkeyServer
@@ -38,7 +38,7 @@ class Mortal:
 
     @property
     def deaths(self) -> dict[str, Callable[[random.Random], None]]:
-        """Ways to kill a part; each returns when the part is back, or will be by itself."""
+        """Ways to kill a part; each returns when the part is back, or will come back without help."""
         return {
             "an HTTP worker": self._kill_http_worker,
             "the background process": self._kill_background,
@@ -58,16 +58,16 @@ class Mortal:
         return found
 
     def postgres_processes(self) -> list[psutil.Process]:
-        """The server's processes, the first one first."""
+        """The server's processes, beginning with its first one."""
         whole = psutil.Process(self.postgres.process.pid)
         return [whole, *whole.children(recursive=True)]
 
     def _kill_http_worker(self, rng: random.Random) -> None:
-        """The host replaces it by itself."""
+        """Kill an HTTP worker; the host replaces it."""
         rng.choice(self.workers("http")).kill()
 
     def _kill_background(self, rng: random.Random) -> None:
-        """While it sends something, if it does so within a few seconds; the host replaces it by itself."""
+        """Kill it while it sends a message, if it does so within a few seconds; the host replaces it."""
         give_up_at = time.monotonic() + 3
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             while not connection.execute(_BEING_SENT).fetchone() and time.monotonic() < give_up_at:
@@ -76,7 +76,7 @@ class Mortal:
             process.kill()
 
     def _kill_postgres(self, rng: random.Random) -> None:
-        """All its processes at once, as when the machine loses its power."""
+        """Kill all its processes at once, as when the machine loses power."""
         processes = self.postgres_processes()
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -95,7 +95,7 @@ class Mortal:
         self.valkey.start()
 
     def _stop_storage(self, rng: random.Random) -> None:
-        """By SIGTERM: the emulator keeps its lists in memory, and killed it forgets what the real one keeps."""
+        """Stop it by SIGTERM: the emulator keeps its lists in memory, and SIGKILL would lose data that Azure keeps."""
         self.azurite.stop(timeout=PATIENCE_SECONDS)
         time.sleep(rng.uniform(0, 0.4))
         self.azurite.start()
@@ -105,9 +105,9 @@ class Mortal:
 def mortal_system(
     folder: Path, guard: Guard, environment: dict[str, str], *, template: str, workers: int
 ) -> Iterator[Mortal]:
-    """Start everything on ports and in folders of its own, with a copy of the database `template`.
+    """Start everything on its own ports and in its own folders, with a copy of the database `template`.
 
-    `environment` says the rest.
+    `environment` has the other settings.
     """
     with contextlib.ExitStack() as stack:
         folder.chmod(0o755)  # PostgreSQL may run as another user

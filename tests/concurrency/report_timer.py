@@ -1,6 +1,6 @@
-"""`python -m tests.concurrency.report_timer STEP NOW`: the timer that writes reports, standing still before a step.
+"""`python -m tests.concurrency.report_timer STEP NOW`: the timer that writes reports, which stops before a step.
 
-It says so on its standard output, and waits to be killed. Settings come from the environment, as for the app.
+It reports this on its standard output, and waits to be killed. Settings come from the environment, as for the app.
 """
 
 import sys
@@ -21,13 +21,13 @@ IN_ITS_FILE = "in the middle of its file"
 
 
 def stand_still(*_: object, **__: object) -> Any:
-    """Say that the moment has come, and do nothing more."""
+    """Report that the step is reached, and do nothing more."""
     print("now", flush=True)
     threading.Event().wait()
 
 
 def half_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Some blocks' worth, and then nothing more."""
+    """Yield enough for some blocks, then yield nothing more."""
     staged = 0
     for chunk in chunks:
         if staged > 4 * BLOCK_BYTES:
@@ -37,7 +37,7 @@ def half_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def main(step: str, now: datetime) -> None:
-    """Let the timer run up to the step."""
+    """Run the timer up to the step."""
     if step == IN_ITS_FILE:
         put_stream, blobs._BLOCK_BYTES = blobs.put_stream, BLOCK_BYTES
         blobs.put_stream = lambda container, name, chunks, **how: put_stream(container, name, half_of(chunks), **how)

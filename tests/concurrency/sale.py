@@ -7,7 +7,7 @@ import httpx
 
 
 def open_sale(client: httpx.Client, admin: dict[str, str], *packages: dict[str, Any]) -> tuple[str, list[str]]:
-    """Publish an event with the given packages; returns its id and theirs."""
+    """Publish an event with the given packages; return the event's id and the packages' ids."""
     event = client.post(
         "/admin/events",
         headers=admin,

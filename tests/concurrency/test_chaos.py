@@ -1,7 +1,7 @@
-"""Everything dies at some moment of a sale, and nothing is lost, sold twice or charged for nothing (R-ORD, R-OPS-5).
+"""Every part dies at some moment of a sale; nothing is lost, sold twice, or charged without a sale (R-ORD, R-OPS-5).
 
-Buyers and a coordinator go on through it as a browser would: what was not answered is asked again with its own
-idempotency key. `CHAOS_ROUNDS=50` does it for longer, `CHAOS_SEED=…` again with the same dice.
+Buyers and a coordinator go on as a browser would: they repeat a request without an answer with the same idempotency
+key. `CHAOS_ROUNDS=50` makes the test longer, and `CHAOS_SEED=…` repeats a run with the same random choices.
 """
 
 import http.client
@@ -29,11 +29,11 @@ from tests.harness.polling import PATIENCE_SECONDS
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 SEED = int(os.environ.get("CHAOS_SEED", "0")) or random.randrange(1, 10**6)
 BUYERS = 4
-# Cancelling carries no key: where its outcome is unknown, the host says so, and asking again is harmless.
+# Cancelling has no key: if its outcome is unknown, the host says so, and asking again does no harm.
 ASK_AGAIN = {NO_ANSWER, 503}
 
 _COUNT_MAIL = "SELECT count(*) FROM outbox WHERE done_at IS NULL"
-# As if the lease of whoever died, and the time after which a lost message is put on the queue again, were over.
+# As if the lease of a dead worker and the time after which a lost message is published again were over.
 _LET_TIME_PASS = """
 UPDATE outbox SET published_at = NULL, leased_until = NULL WHERE done_at IS NULL RETURNING kind, attempts, last_error
 """
@@ -51,7 +51,7 @@ class Told:
 
 @dataclass
 class Client:
-    """A buyer with one connection, who asks until there is an answer."""
+    """A buyer with one connection, who repeats a request until there is an answer."""
 
     url: str
     event_id: str
@@ -64,7 +64,7 @@ class Client:
     _connection: http.client.HTTPConnection | None = None
 
     def act(self) -> None:
-        """Buy one thing from beginning to end."""
+        """Make one purchase from beginning to end."""
         kind = self.rng.choice([self.buy_at_once, self.pay_by_card, self.pay_by_card, self.give_up, self.have_refunded])
         kind()
 
@@ -141,7 +141,7 @@ class Client:
         headers: dict[str, str] | None = None,
         expected: tuple[int, ...],
     ) -> Answer:
-        """Send the same request with the same key until it is answered; nothing but what is expected may come."""
+        """Send the same request with the same key until it is answered; only expected answers are allowed."""
         keyed = {"Content-Type": "application/json", "Idempotency-Key": new_key()} | (headers or {})
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < give_up_at:
@@ -159,7 +159,7 @@ class Client:
         self._connection = None
 
     def send(self, method: str, path: str, body: str, headers: dict[str, str]) -> Answer:
-        """One try; whatever breaks is an answer, too."""
+        """Try once; an error of the connection counts as an answer, too."""
         try:
             self._connection = self._connection or connect(self.url)
             self._connection.request(method, path, body, headers)
@@ -219,9 +219,9 @@ def set_scene(system: Mortal, admin: dict[str, str]) -> tuple[str, list[str]]:
 
 
 def keep_buying_while_things_die(system: Mortal, clients: list[Client], poll: Any) -> int:
-    """Let the clients buy while each part of the system dies, in each round once; returns how many deaths there were.
+    """Let the clients buy while each part of the system dies once in each round; return the number of deaths.
 
-    Between two deaths somebody buys something, so that none hits a system that is still down altogether.
+    Between two deaths somebody buys something, so that no death hits a system that is still completely down.
     """
     enough = threading.Event()
 
@@ -261,7 +261,7 @@ def wait_for_sales(clients: list[Client], running: list[Future[None]], poll: Any
 
 
 def assert_all_as_told(system: Mortal, told: list[Told]) -> None:
-    """Each order is to this day what its buyer was told, down to the codes of the tickets."""
+    """Each order is still what its buyer was told, including the codes of the tickets."""
     with httpx.Client(base_url=f"{system.host.url}/api/v1", timeout=30, trust_env=False) as client:
         for known in told:
             order = known.order
@@ -277,7 +277,7 @@ SAME = ("number", "customer", "subtotal_cents", "discount_cents", "total_cents",
 
 
 def deliver_what_is_left(system: Mortal, poll: Any) -> None:
-    """Let what was interrupted be done, as it would be ten minutes later."""
+    """Let interrupted work be done, as it would be ten minutes later."""
     system.host.stop()
     query(system.database_url, _LET_TIME_PASS)
     system.host.start()
@@ -285,7 +285,7 @@ def deliver_what_is_left(system: Mortal, poll: Any) -> None:
 
 
 def assert_confirmed_once(mail_box: Any, told: list[Told]) -> None:
-    """Each paid order has its confirmation; one that came twice, for who sent it died, is known as one by its id."""
+    """Each paid order has its confirmation; if it came twice, because its sender died, both have the same id."""
     ids: dict[str, set[str]] = {}
     for message in mail_box.messages():
         if message["Subject"].startswith("Your tickets for"):

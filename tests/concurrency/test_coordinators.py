@@ -1,4 +1,4 @@
-"""Coordinators at work on one event at the same moment: nobody's edit is lost, nothing fails, nothing mixes."""
+"""Coordinators at work on one event at the same moment: no edit is lost, nothing fails, and no edits are mixed."""
 
 import random
 import threading
@@ -35,7 +35,7 @@ def evening(client, issuer):
 
 @dataclass(frozen=True)
 class Shelf:
-    """Packages or options: where they are listed and put in order, and how a list of ids is sent."""
+    """Packages or options: the addresses that list and reorder them, and the field for a list of ids."""
 
     evening: Evening
     path: str
@@ -69,7 +69,7 @@ def packages(evening: Evening) -> Shelf:
 
 
 def options(evening: Evening) -> Shelf:
-    """Ten, of which six are retired."""
+    """Ten options, six of them retired."""
     package_id, ids = evening.package()["id"], []
     for number in range(10):
         ids.append(add_option(evening, package_id).json()["id"])

@@ -1,4 +1,4 @@
-"""Demand of once, twice and ten times what there is, with all that moves stock beside it (R-ORD-2, R-ORD-9)."""
+"""Demand for once, twice and ten times the stock, while everything else changes the stock too (R-ORD-2, R-ORD-9)."""
 
 import random
 import threading
@@ -37,7 +37,7 @@ def remaining(evening: Evening) -> dict[str, int]:
 
 @DEMAND
 def test_of_one_package_exactly_as_many_are_had_as_there_are(evening, host, database_url, times):
-    """Half of the buyers pay at once, half hold what they will pay for later."""
+    """Half of the buyers pay at once; the other half hold packages that they will pay for later."""
     package = evening.package(quantity_limit=20)
     bodies = [order((package["id"], 1)) | {"payment_method": ("test", "card")[n % 2]} for n in range(20 * times)]
 
@@ -52,7 +52,7 @@ def test_of_one_package_exactly_as_many_are_had_as_there_are(evening, host, data
 
 @DEMAND
 def test_of_twenty_packages_and_a_code_whoever_is_refused_wanted_what_is_not_there(evening, host, database_url, times):
-    """Stock and uses only go down here, so a refusal was right exactly if what it names is short to this day."""
+    """Stock and uses only go down here, so a refusal was right exactly if what it names is still short now."""
     rng = random.Random(times)
     packages = [evening.package(price_cents=2_000)["id"] for _ in range(20)]
     bodies = []
@@ -94,7 +94,7 @@ def test_of_twenty_packages_and_a_code_whoever_is_refused_wanted_what_is_not_the
 
 @DEMAND
 def test_what_expired_orders_hold_is_there_for_everybody_at_once(evening, host, database_url, times):
-    """Fifteen tickets, all held by orders whose time is up; buyers and two timers meet over them."""
+    """Fifteen tickets, all held by expired orders; buyers and two timers want them at the same time."""
     package = evening.package(quantity_limit=15)
     code = {"code": "EXPIRED", "discount_type": "percentage", "discount_value": 10, "max_total_uses": 5}
     evening.client.post(f"{evening.path}/promo-codes", json=code, headers=evening.headers).raise_for_status()
@@ -117,12 +117,12 @@ def test_what_expired_orders_hold_is_there_for_everybody_at_once(evening, host, 
 
 
 def test_stock_that_somebody_else_frees_while_a_buyer_looks_for_it_is_not_refused(evening, database_url, poll):
-    """The buyer finds nothing left, and before they can tidy away the expired order that is in the way, another has."""
+    """A buyer finds nothing left; before they can end the expired order that holds the stock, somebody else does."""
     package = evening.package(quantity_limit=1)
     order = hold(evening, (package["id"], 1))
     let_time_pass(database_url, order)
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as buyer:
-        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")  # reading what is on sale does not look there
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")  # what is on sale is read elsewhere
         answer = buyer.submit(lambda: send_order(evening.client, evening.id, [(package["id"], 1)]))
         wait_for_locks(database_url, 1, poll)
         released = release(other, evening.event_id, [order["id"]], to=State.EXPIRED, now=datetime.now(UTC))
@@ -135,9 +135,9 @@ def test_stock_that_somebody_else_frees_while_a_buyer_looks_for_it_is_not_refuse
 
 @dataclass
 class Market:
-    """A package that is bought, held, paid, given up, let expire and refunded at once, and when who did what to it.
+    """A package that is bought, held, paid, given up, expired and refunded at the same time, with a log of these acts.
 
-    Each list tells moments of the monotonic clock and numbers of packages.
+    Each list holds moments of the monotonic clock and numbers of packages.
     """
 
     evening: Evening
@@ -145,17 +145,17 @@ class Market:
     database_url: str
     limit: int
     freed: list[tuple[float, int]] = field(default_factory=list)
-    """Since when packages were surely free again."""
+    """The moments from which packages were surely free again."""
     taken: list[tuple[float, int]] = field(default_factory=list)
-    """Since when packages may have been gone."""
+    """The moments from which packages may have been taken."""
     refused: list[tuple[float, float, int, dict[str, Any]]] = field(default_factory=list)
-    """From when to when a buyer waited for how many in vain, and what they were told."""
+    """For each refused buyer: when they began and stopped waiting, how many packages they wanted, and the refusal."""
     paid: list[dict[str, Any]] = field(default_factory=list)
     pending: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def has_seen_enough(self) -> bool:
-        """Whether everything that matters has happened often enough to tell."""
+        """Whether all important acts have happened often enough for a result."""
         return len(self.taken) >= 150 and len(self.refused) >= 50 and len(self.freed) >= 50
 
     def run(self, act: Callable[[random.Random], None], seed: int) -> None:
@@ -190,7 +190,7 @@ class Market:
         self.freed.append((time.monotonic(), bought["items"][0]["quantity"]))
 
     def end_hold(self, rng: random.Random) -> None:
-        """Pay for it, give it up, or let its time pass; and sometimes pay for it all the same."""
+        """Pay for the order, give it up, or let it expire; and sometimes pay for it all the same."""
         if (held := self.draw(self.pending, rng)) is None:
             return
         quantity = held["items"][0]["quantity"]
@@ -230,10 +230,10 @@ class Market:
             return None
 
     def spurious(self) -> list[Any]:
-        """Refusals during which there were surely enough all the time.
+        """Return the refusals of buyers for whom there were surely enough packages during their whole wait.
 
-        Free at any moment of the buyer's waiting: at least the limit and what was freed before they came, less all
-        that may have been taken before they left.
+        At any moment of a wait, at least this many are free: the limit, plus all packages freed before the wait began,
+        minus all that may have been taken before it ended.
         """
         return [
             refusal
@@ -282,7 +282,7 @@ TRIES = 3
 
 
 def claim_by_version(connection: psycopg.Connection[Any]) -> str:
-    """Read, write down the order, and claim if nobody has claimed since; after three tries the buyer is sent away."""
+    """Read, insert the order, and claim if nobody has claimed since; after three tries the buyer is refused."""
     for _ in range(TRIES):
         row = connection.execute("SELECT sold, quantity_limit, version FROM tally").fetchone()
         assert row is not None
@@ -294,12 +294,12 @@ def claim_by_version(connection: psycopg.Connection[Any]) -> str:
 
 
 def claim_under_guard(connection: psycopg.Connection[Any]) -> str:
-    """Write down the order, and claim if one is left."""
+    """Insert the order, and claim if a ticket is left."""
     return "bought" if write_down(connection, "sold < quantity_limit") else "sold out"
 
 
 def write_down(connection: psycopg.Connection[Any], condition: LiteralString, *parameters: int) -> bool:
-    """Insert an order and claim a ticket for it under the condition, or neither."""
+    """Insert an order and claim a ticket for it if the condition holds, or do neither."""
     connection.execute("BEGIN")
     connection.execute("INSERT INTO bought VALUES (%s)", [uuid.uuid4()])
     claim = "UPDATE tally SET sold = sold + 1, version = version + 1 WHERE " + condition
@@ -312,7 +312,7 @@ def write_down(connection: psycopg.Connection[Any], condition: LiteralString, *p
 def test_positive_control_comparing_versions_sends_buyers_away_while_tickets_remain(
     fresh_database, claim, all_have_one
 ):
-    """A hundred buyers for a hundred tickets, in SQL alone: why stock is guarded and not versioned (decision 6)."""
+    """A hundred buyers for a hundred tickets, in SQL only: why stock has a guard and not a version (decision 6)."""
     with psycopg.connect(fresh_database, autocommit=True) as connection:
         connection.execute("CREATE TABLE tally (sold int, quantity_limit int, version int)")
         connection.execute("INSERT INTO tally VALUES (0, 100, 1)")

@@ -1,4 +1,4 @@
-"""A process killed with SIGKILL in the middle of a rush: nothing lost, nothing sold twice (R-OPS-5)."""
+"""A process killed with SIGKILL in the middle of a rush: nothing is lost, and nothing is sold twice (R-OPS-5)."""
 
 import signal
 import threading
@@ -14,9 +14,9 @@ from tests.harness.polling import PATIENCE_SECONDS
 
 
 def test_a_host_killed_in_the_middle_of_the_rush_leaves_counts_that_agree(start_host, fresh_database, issuer):
-    """Two hundred buyers for fifty; every process of the host dies at the first sale that a buyer hears of.
+    """Two hundred buyers want fifty tickets; every process of the host dies when the first buyer is told of a sale.
 
-    Whoever got no answer repeats the request with its own idempotency key once the host is back, as a browser would.
+    Buyers without an answer repeat the request with the same idempotency key once the host is back, as a browser would.
     """
     admin = {"Authorization": f"Bearer {issuer.token('admin@demo.test', roles=['super_admin'])}"}
     host = start_host(DATABASE_URL=fresh_database)

@@ -51,7 +51,7 @@ def test_refunds_of_all_kinds_at_once_never_exceed_what_was_paid(evening, databa
     assert {answer.status_code for answer in answers} <= {201, 409, 422}, [answer.text for answer in answers]
     returned = sum(answer.json()["amount_cents"] for answer in answers if answer.status_code == 201)
     after = read(evening, bought)
-    assert returned == after["refunded_cents"] == bought["total_cents"]  # one wished for all that is left
+    assert returned == after["refunded_cents"] == bought["total_cents"]  # one of them asked for the whole rest
     assert {ticket["status"] for ticket in after["tickets"]} == {"void"}
     booked = "SELECT sum(amount_cents)::int FROM ledger WHERE order_id = %s AND kind = 'refund'"
     assert query(database_url, booked, bought["id"]) == [(returned,)]
@@ -60,7 +60,7 @@ def test_refunds_of_all_kinds_at_once_never_exceed_what_was_paid(evening, databa
 
 
 def test_of_payment_expiry_and_cancellation_exactly_one_wins(evening, database_url):
-    """Another buyer wants the same ticket: whoever finds it short lets the overdue order go first."""
+    """Another buyer wants the same ticket: an order that finds too few tickets ends the overdue order first."""
     seen = set()
     for round_ in range(24):
         package = evening.package(quantity_limit=1)
@@ -69,7 +69,7 @@ def test_of_payment_expiry_and_cancellation_exactly_one_wins(evening, database_u
         let_time_pass(database_url, bought)
 
         def act(number, package=package, bought=bought, first=round_ % 6):
-            if number != first < 3:  # in half of the rounds one of them has a little start
+            if number != first < 3:  # in half of the rounds one of them starts a little earlier
                 time.sleep(0.01)
             if number == 0:
                 return ask(evening, bought, "confirm", {"card": "succeeds"})
@@ -89,7 +89,7 @@ def test_of_payment_expiry_and_cancellation_exactly_one_wins(evening, database_u
         else:
             assert state in {"cancelled", "expired"}
             assert refunds == [("paid_too_late",)]
-        # At the latest now the ticket is somebody's, and only one's.
+        # At the latest now the ticket belongs to somebody, and to only one buyer.
         if state != "paid" and other.status_code != 201:
             assert send_order(evening.client, evening.id, [(package["id"], 1)]).status_code == 201
         assert stock(evening, package) == (0, 1)
@@ -147,7 +147,7 @@ def test_cards_and_cash_codes_and_twenty_packages_in_any_combination(evening, ho
     assert len(held) >= 10
 
     def end(number: int) -> int:
-        """Of those that wait: some are paid, some given up, some let go; some by two at once."""
+        """Of the pending orders some are paid, some given up, some expired; some by two callers at once."""
         bought = held[number // 2]
         if (number // 2) % 4 == 3:
             return ask(evening, bought, "cancel").status_code
@@ -175,7 +175,7 @@ def test_cards_and_cash_codes_and_twenty_packages_in_any_combination(evening, ho
 def test_orders_of_one_customer_wait_for_each_other_and_those_of_others_do_not(
     evening, client, database_url, poll, app_environment
 ):
-    """Each is counted when the one before it is committed; here one is held open between its count and its commit."""
+    """Each order is counted after the one before has committed; here one is held open between count and commit."""
     path, headers = evening.path, evening.headers
     assert client.patch(path, json={"max_tickets_per_customer": 3}, headers=headers).is_success
     package = evening.package(seats_per_package=2)

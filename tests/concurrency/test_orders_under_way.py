@@ -1,7 +1,7 @@
-"""Coordinators while an order is being written: edits never wait for buyers, deletions wait for them in no circle.
+"""Coordinators while an order is being written: edits never wait for buyers, and deletions cause no deadlock with them.
 
 An order that is being written refers to its packages and to the questions it answers, which locks those rows against
-deletion; the stock it claims last. Here such an order is held open between the two.
+deletion. It claims its stock last. Here such an order is held open between these two steps.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ import pytest
 from tests.concurrency.ledger import wait_for_locks
 from tests.factories import Evening, open_evening
 
-# As the foreign keys of order items and answers lock what they refer to.
+# The locks that the foreign keys of order items and answers take on the rows that they refer to.
 REFERS = """
 SELECT 1 FROM ticket_packages WHERE event_id = %(event)s FOR KEY SHARE;
 SELECT 1 FROM custom_options WHERE event_id = %(event)s FOR KEY SHARE;
@@ -34,7 +34,7 @@ def evening(client, issuer):
 
 @pytest.fixture
 def order_under_way(evening: Evening, database_url: str) -> Iterator[Any]:
-    """Opens an order that has yet to claim its stock; call it once all that it refers to is there."""
+    """Opens an order that has not claimed its stock yet; call it when everything that the order refers to exists."""
     with psycopg.connect(database_url) as connection:
 
         def begin() -> psycopg.Connection[Any]:

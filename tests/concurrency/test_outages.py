@@ -1,4 +1,4 @@
-"""A dependency goes away and comes back: clear answers meanwhile, nothing half done, and it heals by itself."""
+"""A dependency goes away and comes back: answers are clear meanwhile, nothing is half done, and all recovers."""
 
 import signal
 

@@ -1,7 +1,7 @@
 """Each dependency is stopped, stuck and started again while people buy (R-OPS-5).
 
-Redis and the storage are missed by no buyer. Without the database buyers are told so within its time-outs, and what
-they asked for happens once or not at all.
+No buyer notices that Redis or the storage is away. Without the database, buyers are told so within its time-outs, and
+their request takes effect once or not at all.
 """
 
 import signal
@@ -21,12 +21,12 @@ from tests.harness.polling import PATIENCE_SECONDS
 
 BUYERS = 6
 PAUSE_SECONDS = 0.1
-# Time-outs that are longer than a purchase takes, also on a slow machine that is busy with other things: whoever takes
-# as long has waited for one.
+# These time-outs are longer than a purchase takes, even on a slow and busy machine. So a request that takes as long has
+# waited for a time-out.
 REDIS_SECONDS = 5.0
 STORAGE_SECONDS = 5.0
 STATEMENT_SECONDS = 5
-# How long a statement may take, and the grace until the client gives up; then two attempts to connect.
+# The time of a statement, and the grace until the client gives up; then two attempts to connect.
 DATABASE_SECONDS = STATEMENT_SECONDS + 2 + 2 * 2
 NOISE_SECONDS = 10
 
@@ -65,7 +65,7 @@ def begun_after(purchases: Sequence[Purchase], moment: float) -> list[Purchase]:
 
 
 def wait_for_purchases(purchases, poll, count: int = 40) -> list[Purchase]:
-    """Those that begin from now on, once there are so many."""
+    """Return the purchases that begin from now on, once there are `count` of them."""
     now = time.monotonic()
     return poll(lambda: len(found := begun_after(purchases, now)) >= count and found)
 
@@ -89,7 +89,7 @@ def test_a_stuck_or_dead_redis_is_missed_by_no_buyer(system, client, sale, poll)
         wait_for_purchases(purchases, poll, 100)
         waited = [purchase for purchase in list(purchases) if purchase.ended > stopped]
         slow = [purchase for purchase in waited if purchase.ended - purchase.begun >= REDIS_SECONDS]
-        # Only those that were on their way when it stopped have waited, and each of them once.
+        # Only requests that were under way when it stopped have waited, and each of them once.
         assert len(slow) <= BUYERS
         assert all(purchase.begun < stopped + REDIS_SECONDS for purchase in slow)
         assert all(purchase.ended - purchase.begun < 2 * REDIS_SECONDS for purchase in slow)
@@ -121,7 +121,7 @@ def test_a_stuck_or_stopped_storage_is_missed_by_no_buyer_and_the_mail_is_queued
         assert state(client, "storage") == "down"
         refused = client.post(image, headers=admin, files={"image": ("a.jpg", b"\xff\xd8\xff", "image/jpeg")})
         assert (refused.status_code, refused.json()["dependency"]) == (503, "storage")
-        assert refused.elapsed.total_seconds() < STORAGE_SECONDS  # the first to wait told all others
+        assert refused.elapsed.total_seconds() < STORAGE_SECONDS  # the breaker is open
         assert client.get("/metrics").elapsed.total_seconds() < STORAGE_SECONDS
         wait_for_purchases(purchases, poll, 100)
         system.azurite.process.popen.send_signal(signal.SIGCONT)
@@ -133,7 +133,7 @@ def test_a_stuck_or_stopped_storage_is_missed_by_no_buyer_and_the_mail_is_queued
     assert set(outcomes([purchase.answer for purchase in purchases])) == {"201"}
     assert max(purchase.ended - purchase.begun for purchase in purchases) < STORAGE_SECONDS
     assert_books_agree(system, event_id, purchases)
-    # One that the storage took as it went, without saying so, is delivered, and not known to have been published.
+    # The storage may have taken a message just before it stopped: it is delivered, but not marked as published.
     waiting = "SELECT count(*) FROM outbox WHERE event_id = %s AND published_at IS NULL AND done_at IS NULL"
     poll(lambda: query(system.database_url, waiting, event_id) == [(0,)])
 
@@ -156,7 +156,7 @@ def test_a_stuck_database_gives_clear_answers_in_time_and_what_was_asked_for_hap
     assert set(outcomes([purchase.answer for purchase in purchases])) == {"201", "503 dependency_down"}
     waits = [purchase.ended - purchase.begun for purchase in refused]
     assert max(waits) < DATABASE_SECONDS + NOISE_SECONDS
-    # Once it is known, nobody waits: threads that wait would be missed when the database is back.
+    # Once the outage is known, no request waits: waiting threads would be missing when the database is back.
     assert sum(wait >= 2 for wait in waits) <= 2 * BUYERS
     assert all(purchase.answer.body["dependency"] == "database" for purchase in refused)
     assert_books_agree(system, event_id, purchases)
@@ -183,7 +183,7 @@ def test_a_dead_database_gives_clear_answers_and_selling_goes_on_when_it_is_back
 
 
 def signal_all(processes: Sequence[psutil.Process], number: int) -> None:
-    """The first one first: it would replace those that are gone."""
+    """Its first process first, because that would replace the others."""
     for process in processes:
         try:
             process.send_signal(number)
@@ -192,7 +192,7 @@ def signal_all(processes: Sequence[psutil.Process], number: int) -> None:
 
 
 def wait_for_refusals(purchases, poll) -> list[Purchase]:
-    """What the buyers were refused, once each has been twice."""
+    """The refusals that the buyers got, once each buyer has got two."""
 
     def refused() -> list[Purchase]:
         return [purchase for purchase in list(purchases) if purchase.answer.status != 201]

@@ -21,7 +21,7 @@ def evening(client, issuer):
 
 
 def test_an_order_has_the_terms_from_before_an_edit_or_from_after_it(evening, host, database_url, poll):
-    """Name, price and seats change together; an order with the name of one and the price of the other is a mix."""
+    """Name, price and seats change together; an order with the old name and the new price, or the reverse, is a mix."""
     terms = [("Early", 1_000, 1), ("Late", 2_500, 3)]
     package = evening.package(name="Early", price_cents=1_000, seats_per_package=1)
     edits: list[tuple[float, float, tuple[str, int, int]]] = []
@@ -121,7 +121,7 @@ def test_a_limit_that_rises_and_sinks_while_fifty_buy_is_kept_at_every_moment(ev
     assert len(seen) > 50
     sold = counts(database_url, evening.id)["sold"]
     assert sold == sum(answer.status == 201 for answer in answers)
-    # Whatever was refused on the way: what is left now is there for whoever comes now.
+    # Whatever was refused before: a new buyer can buy what is left now.
     assert evening.patch_package(package["id"], {"quantity_limit": sold + 7}).status_code == 200
     late = place_at_once(host.url, evening.id, [order((package["id"], 1))] * 10)
     assert outcomes(late) == {"201": 7, "409 sold_out": 3}
@@ -129,7 +129,7 @@ def test_a_limit_that_rises_and_sinks_while_fifty_buy_is_kept_at_every_moment(ev
 
 
 def test_a_package_deleted_in_a_rush_is_gone_unsold_or_stays_and_everybody_has_it(evening, client, database_url):
-    """A buyer of another package beside it is sold both or nothing; and no one waits for anyone in a circle."""
+    """A buyer of two packages is sold both or nothing, and there is no deadlock."""
     deadlocks_before = deadlocks(client)
     for number in range(6):
         other, package, headers = evening.package(), evening.package(), evening.headers

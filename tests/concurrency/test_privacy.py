@@ -37,7 +37,7 @@ def test_a_customer_who_buys_while_being_erased_gets_no_more_than_they_may_have(
     assert set(statuses) <= {200, 201, 409, 422}, statuses
     assert deadlocks(client) == before
     assert disagreements(database_url, evening.id) == []
-    # What is counted: nothing that was cancelled, never more than the limits, erased or not.
+    # The counts leave out cancelled orders and never exceed the limits, with or without erasure.
     counted = "SELECT count(*) FROM orders WHERE event_id = %s AND status IN ('paid', 'pending')"
     ((live,),) = query(database_url, counted, evening.id)
     assert live == 6 if by == "test" else live <= 6
@@ -57,7 +57,7 @@ def test_a_customer_who_buys_while_being_erased_gets_no_more_than_they_may_have(
 
 
 def test_an_order_that_is_being_paid_is_waited_for_and_then_keeps_its_owner(evening, client, database_url, poll):
-    """The erasure looks at the order once it has it, not as it was when it began to wait."""
+    """The erasure reads the order after it has locked it, not as it was when it began to wait."""
     email, headers = new_email("bo"), evening.headers
     buyer = {"name": "Bo Secretive", "email": email}
     free = evening.package(price_cents=0)

@@ -46,7 +46,7 @@ def patch(evening: Evening, promo: dict[str, Any], **change: Any) -> dict[str, A
 
 
 def redeemed(database_url: str, promo: dict[str, Any]) -> tuple[Any, ...]:
-    """By the code's count, by its customers' counts, by the orders it is noted for, and what those were spared."""
+    """Uses by the code's count, by its customers' counts and by its noted orders, and the discount of those orders."""
     (found,) = query(
         database_url,
         """
@@ -97,7 +97,7 @@ def test_a_code_with_seven_uses_left_is_used_seven_times_by_forty(evening, datab
 
 @pytest.mark.parametrize("signed_in", [False, True], ids=["guest", "signed in"])
 def test_one_customer_at_ten_tills_uses_a_code_twice(evening, issuer, database_url, signed_in):
-    """A guest is known by the mailbox, however it is written; who is signed in, by the account alone."""
+    """A guest is recognised by the mailbox, however it is written; a signed-in buyer only by the account."""
     package, mailbox = evening.package(), new_email("keen")
     promo = added(evening, max_uses_per_customer=2, max_total_uses=100)
     token = issuer.token(mailbox) if signed_in else None
@@ -233,7 +233,7 @@ def test_a_total_that_rises_and_sinks_in_a_rush_is_kept_and_spurns_nobody(evenin
 
 
 def test_a_code_made_for_a_package_that_is_being_deleted_is_refused(evening, database_url, poll):
-    """The deletion is held open while the code is made: it is for a package that is still there, and then is not."""
+    """The deletion is held open while the code is made: the code's package still exists then, but not later."""
     package_id, headers = evening.package()["id"], evening.headers
     body = {"code": "FORTHIS", "discount_type": "percentage", "discount_value": 10, "package_ids": [package_id]}
     promo = added(evening)

@@ -1,4 +1,4 @@
-"""A refusal asks whether its key has had its effect before; that question may itself meet a dying database."""
+"""After a refusal the app asks whether its key has had its effect before; the database may die during that query."""
 
 import threading
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""The timer killed with SIGKILL while it writes a report (R-SALES-4, R-OPS-5): the next one finishes it, once."""
+"""The timer killed with SIGKILL while it writes a report (R-SALES-4, R-OPS-5): the next run finishes it, once."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ from tests.harness.polling import PATIENCE_SECONDS
 from tests.harness.report_desk import open_reports
 
 LEFT = {IN_ITS_FILE: ("running", 0), "after its file": ("running", 1), "after it is shown": ("ready", 1)}
-"""What the catalogue says, and how many files there are."""
+"""The entries of the catalogue, and the number of files."""
 ROWS = 1_000
 
 
@@ -26,7 +26,7 @@ def reports(fresh_database, app_environment):
 
 
 def kill_at(step, now, environment):
-    """Let a process of its own be the timer, and kill it there."""
+    """Run the timer in a separate process, and kill it at the step."""
     command = [sys.executable, "-m", "tests.concurrency.report_timer", step, now.isoformat()]
     with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, text=True) as timer:
         assert timer.stdout is not None

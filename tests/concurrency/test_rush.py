@@ -55,7 +55,7 @@ def test_nobody_is_refused_while_there_is_enough_for_all(client, host, admin, da
 def test_orders_of_several_packages_are_all_or_nothing_and_never_deadlock(client, host, admin, database_url):
     event_id, packages = open_sale(client, admin, *[{"quantity_limit": 30}] * 6)
     rng = random.Random(20261120)
-    # In the order the buyer happened to click, which differs from buyer to buyer.
+    # In the sequence in which the buyer clicked, which differs between buyers.
     orders = [order(*[(package, rng.randint(1, 2)) for package in rng.sample(packages, 3)]) for _ in range(120)]
 
     answers = place_at_once(host.url, event_id, orders)
@@ -68,7 +68,7 @@ def test_orders_of_several_packages_are_all_or_nothing_and_never_deadlock(client
             bought[item["package_id"]] += item["quantity"]
     listed = client.get(f"/admin/events/{event_id}/ticket-packages", headers=admin).json()["items"]
     assert {package["id"]: package["sold_count"] for package in listed} == bought
-    # Stock only went down, so a refusal was right exactly if the package it names is short of that order to this day.
+    # Stock only went down, so a refusal was right exactly if the package that it names is still short of that order.
     remaining = {package["id"]: package["remaining"] for package in listed}
     for placed, answer in zip(orders, answers, strict=True):
         if answer.status == 409:
@@ -144,9 +144,9 @@ def unprotected(start_module_host, module_database):
 def test_positive_control_it_is_the_guard_that_keeps_the_crowd_from_overselling(
     unprotected, module_database, issuer, condition, oversold
 ):
-    """Shows that this harness sees a race: the constraint is taken away, and the claim replaced by one that dawdles.
+    """Shows that this harness sees a race: the constraint is removed, and the claim is replaced by a slow one.
 
-    Dawdling makes sure that several buyers have read the same stock before the first of them claims.
+    The pause makes sure that several buyers have read the same stock before the first of them claims.
     """
     with psycopg.connect(module_database, autocommit=True) as connection:
         connection.execute(

@@ -1,7 +1,7 @@
-"""What changes after an order was computed and before it claims: it is computed anew (R-ORD-2, R-PROMO-2, R-PKG-5).
+"""Changes after an order was computed and before it claims: the order is computed again (R-ORD-2, R-PROMO-2, R-PKG-5).
 
-The order is held between the two: it refers to a second package, whose row somebody has locked. So each guard of the
-claim is met surely, and not once in a thousand rushes.
+The order is held between these two steps, because it refers to a second package whose row somebody has locked. So each
+guard of the claim is reached in every run, not only once in a thousand rushes.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def scene(client, issuer):
 
 
 def order_across(scene: Scene, database_url: str, poll: Any, change: Callable[[Scene], Any]) -> httpx.Response:
-    """Order three with the code, and make the change while that is between its computation and its claim."""
+    """Order three with the code, and make the change while the order is between its computation and its claim."""
     gate = scene.evening.package(name="Gate", price_cents=0)["id"]
     customer = {"name": "Keen", "email": MAILBOX}
     items = [(gate, 1), (scene.package_id, 3)]

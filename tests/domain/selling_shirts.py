@@ -1,6 +1,6 @@
-"""T-shirts, sold for as long as this program runs: what a new kind of line takes, and that it takes nothing else.
+"""T-shirts, sold only while this program runs: it shows all that a new kind of order line needs.
 
-A program of its own, because a kind is registered before anything reads the list. Prints what has become of it.
+It is a separate program, because a kind must be registered before the list is read. It prints the results.
 """
 
 import json
@@ -91,7 +91,7 @@ class Shop:
     shirt: UUID
 
     def buy(self, *, seats: int, shirts: int, method: str = "card", now: Any = NOW) -> tuple[Any, dict[str, UUID]]:
-        """Place an order; returns its draft, and the ids of its lines by kind."""
+        """Place an order; return its draft, and the ids of its lines by kind."""
         email = f"{uuid.uuid4().hex}@example.com"
         wanted = [Wanted(PACKAGE, self.seat, seats)] if seats else []
         wanted += [Wanted(SHIRT, self.shirt, shirts)] if shirts else []
@@ -108,7 +108,7 @@ class Shop:
         self.desk.hear(replace(begun, status=PaymentStatus.SUCCEEDED), now=now)
 
     def stock(self) -> list[tuple[int, int]]:
-        """Held and sold of the seats, and of the shirts."""
+        """How many seats, and how many shirts, are held and sold."""
         return [self.desk.stock(self.seat), self.desk.stock(self.shirt)]
 
     def findings(self) -> list[str]:

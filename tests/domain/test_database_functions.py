@@ -1,4 +1,4 @@
-"""The database's functions are what their source files say, so that whoever reads a source reads what runs."""
+"""The database's functions are equal to their source files, so a reader of a source reads what runs."""
 
 import re
 
@@ -28,7 +28,7 @@ def test_every_function_of_the_database_is_what_its_source_says(fresh_database):
         told[name] = [found[4], ", ".join(found[2].replace("\n", " ").split(", ")).strip(), found[3]]
         told[name][1] = " ".join(told[name][1].split())
     assert {name: rest for name, rest in installed.items() if name not in LEFT_FOR_THE_RELEASE_BEFORE} == told
-    assert installed.keys() >= LEFT_FOR_THE_RELEASE_BEFORE, "what is dropped is no longer left"
+    assert installed.keys() >= LEFT_FOR_THE_RELEASE_BEFORE, "a dropped function has no source file left"
 
 
 def test_what_is_left_for_the_release_before_has_no_source():

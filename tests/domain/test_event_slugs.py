@@ -1,4 +1,4 @@
-"""An event whose organiser chose no slug gets one of its own, whatever others are called."""
+"""An event without a chosen slug gets a slug of its own, whatever the other slugs are."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat

@@ -44,7 +44,7 @@ def checked(data: bytes) -> WebImages | ImageRefused:
 
 
 def shown(data: bytes, *, thumbnail: bool = False) -> Image.Image:
-    """What comes of an image that must be good."""
+    """The result for an image that must be accepted."""
     made = checked(data)
     assert isinstance(made, WebImages), made
     result = Image.open(io.BytesIO(made.thumbnail if thumbnail else made.display))
@@ -54,7 +54,7 @@ def shown(data: bytes, *, thumbnail: bool = False) -> Image.Image:
 
 
 def reason(data: bytes) -> str:
-    """Why an image that must not be good is refused."""
+    """The reason why an image that must be refused is refused."""
     refusal = checked(data)
     assert isinstance(refusal, ImageRefused)
     return refusal.detail
@@ -73,7 +73,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, pixels: bytes, *, depth: int = 8, kind: int = 2, interlaced: bool = False) -> bytes:
-    """A PNG made by hand, for what Pillow can read and not write."""
+    """A PNG made by hand, for features that Pillow can read but not write."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, int(interlaced)))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
 
@@ -92,7 +92,7 @@ SAMPLES = {
         Image.new("RGB", (9, 9)), "PNG", save_all=True, append_images=[Image.new("RGB", (9, 9), "red")], duration=9
     ),
 }
-SECONDS_AT_MOST = 5.0  # of a core, for some milliseconds' work: they are tiny
+SECONDS_AT_MOST = 5.0  # CPU seconds; the images are tiny and need some milliseconds
 
 
 def test_whatever_is_changed_in_an_image_it_is_used_or_refused():
@@ -111,7 +111,7 @@ def test_whatever_is_changed_in_an_image_it_is_used_or_refused():
 
 
 def damaged(whole: bytes, draw: Any) -> bytes:
-    """The image with some bytes changed, most of them in its header; now and then some more, or some fewer."""
+    """The image with some bytes changed, most of them in its header; sometimes bytes are added or removed."""
     broken = bytearray(whole)
     where = st.one_of(st.integers(0, min(400, len(broken) - 1)), st.integers(0, len(broken) - 1))
     for at, value in draw(st.lists(st.tuples(where, st.integers(0, 255)), max_size=8)):
@@ -310,7 +310,7 @@ def test_sixteen_bits_a_colour_become_eight():
     ("ink", "wanted"), [((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 255), (0, 0, 0)), ((0, 0, 0, 0), (255, 255, 255))]
 )
 def test_the_inks_of_a_printer_become_the_colours_they_print(ink, wanted):
-    """Pillow writes CMYK as Adobe does: inverted, and said so in a marker of its own."""
+    """Pillow writes CMYK as Adobe does: inverted, with a marker that says so."""
     data = saved(Image.new("CMYK", (32, 32), ink), "JPEG", quality=95)
     assert b"Adobe" in data
     assert near(colour(shown(data)), wanted)
@@ -348,7 +348,7 @@ def test_a_profile_for_other_channels_says_nothing():
     assert near(colour(shown(grey)), (100, 100, 100))
 
 
-# Where the first row and the first column of the stored picture are seen (EXIF 2.3, tag 0x0112).
+# Where a viewer sees the first row and the first column of the stored picture (EXIF 2.3, tag 0x0112).
 SEEN_AT = {
     1: ("top", "left"),
     2: ("top", "right"),

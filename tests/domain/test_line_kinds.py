@@ -1,4 +1,4 @@
-"""A line of an order may sell something new without a change of placing, prices, refunds, books or reports."""
+"""A new kind of order line needs no change in placing, prices, refunds, books or reports."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which membership of an event counts for whoever signs in (R-ROLE-1)."""
+"""Which membership of an event counts for a user who signs in (R-ROLE-1)."""
 
 import uuid
 from typing import Any
@@ -30,7 +30,7 @@ def let_in(desk: Desk, identity: Identity, permission: Permission = Permission.E
 
 
 def promise(desk: Desk, email: str, role: str, *, to: uuid.UUID | None = None) -> None:
-    """Put an address on the team, bound to a user already or not."""
+    """Put an address on the team, whether or not it is bound to a user already."""
     desk.connection.execute(
         "INSERT INTO event_members (event_id, id, email, user_id, role, created_at) VALUES (%s, %s, %s, %s, %s, %s)",
         [desk.event_id, uuid.uuid4(), email, to, role, NOW],

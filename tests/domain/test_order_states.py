@@ -1,4 +1,4 @@
-"""The ways between an order's states: all that stand in the table are walked, and no other is found (R-ORD-1)."""
+"""The transitions between an order's states: every one in the table happens, and no other does (R-ORD-1)."""
 
 import re
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def one_ticket(desk: Desk, order_id: UUID) -> UUID:
 
 
 def in_state(desk: Desk, state: State, package: UUID) -> PlacedOrderOut:
-    """An order of two that has come to a state."""
+    """An order of two tickets in the given state."""
     order = desk.place({package: 2})
     ways: dict[State, list[str]] = {
         State.PENDING: [],
@@ -105,7 +105,7 @@ def test_what_happens_to_orders_is_what_the_table_says(desk):
                 if after != state or refunded != before:
                     walked.add((state, after))
     steps = {(state, other) for state, others in TRANSITIONS.items() for other in others}
-    # What goes back had come: a refund of a payment that we took for given up says at once that it was paid.
+    # Money that is refunded was paid: a refund of a payment that counted as given up also shows that it was paid.
     through_paid = {(State.FAILED, other) for other in (State.PARTIALLY_REFUNDED, State.REFUNDED)}
     assert walked == steps | through_paid
 

@@ -1,4 +1,4 @@
-"""Orders that end, and what comes after their end (R-ORD-4, R-ORD-6, R-ORD-9)."""
+"""Orders that end, and what happens after their end (R-ORD-4, R-ORD-6, R-ORD-9)."""
 
 from datetime import timedelta
 
@@ -63,7 +63,7 @@ def test_a_ticket_that_was_given_back_counts_no_more_for_its_customer(desk):
 
 
 def test_a_payment_that_was_sent_back_buys_nothing_when_the_stock_returns(desk):
-    """The provider tells of the refund, too; by then the tickets may be free again."""
+    """The provider reports the refund as well; by then the tickets may be free again."""
     package = desk.package(quantity_limit=1)
     order = desk.place({package: 1})
     reference = desk.begin_payment(order)
@@ -119,7 +119,7 @@ def test_whoever_let_an_order_go_may_have_as_many_tickets_again(desk):
 
 
 def test_a_buyer_gets_what_is_held_beyond_its_time_however_many_others_have_to_be_let_go_first(desk):
-    """A hundred are let go at once, those first whose time was up first."""
+    """One run ends a hundred orders; the orders that expired first come first."""
     package, other = desk.package(quantity_limit=1), desk.package()
     for _ in range(100):
         desk.place({other: 1})

@@ -1,4 +1,4 @@
-"""When a package is on sale and how much of it is left, as buyers are told (R-PKG-6)."""
+"""When a package is on sale, and how many are left, as buyers see it (R-PKG-6)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What one message of a provider changes, and what it leaves as it is (R-ORD-6)."""
+"""What one message of a provider changes, and what it leaves unchanged (R-ORD-6)."""
 
 from datetime import timedelta
 
@@ -25,13 +25,13 @@ def order(desk):
 
 
 def answer(desk, facts):
-    """What the provider says when it is asked."""
+    """The provider's answer when it is asked for a payment."""
     with desk.connection.transaction():
         take_note(desk.connection, "test", facts, asked=True, now=LATER)
 
 
 def payment(desk, reference, *fields):
-    """How the payment stands."""
+    """The present facts of the payment."""
     (row,) = desk.rows(f"SELECT {', '.join(fields)} FROM payments WHERE reference = %s", reference)
     return row[0] if len(fields) == 1 else row
 

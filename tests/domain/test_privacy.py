@@ -1,6 +1,6 @@
-"""Erasing and handing out personal data (docs/decisions/0021): gone is gone, the books stay, limits go on counting.
+"""Erasing and handing out personal data (docs/decisions/0021): erased data is gone, the books stay, limits still count.
 
-What must be gone is looked for in every table at once: the address, the name, the telephone number, the answer.
+The tests look in all tables for the data that must be gone: the address, the name, the telephone number, the answer.
 """
 
 import re
@@ -85,7 +85,7 @@ def exported(desk, *, email=EMAIL, everywhere=False, **fields):
 
 
 def anywhere(desk, *words):
-    """The tables in which one of the words stands, however deep."""
+    """The tables that hold one of the words at any depth."""
     tables = desk.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     count = "SELECT count(*) FROM {} t WHERE to_jsonb(t)::text ILIKE ANY(%s)"
     patterns = [f"%{word}%" for word in words]
@@ -118,7 +118,7 @@ def question(desk, package, **fields):
 
 
 def a_full_life(desk):
-    """An order with everything personal that an order can have; returns it and its package."""
+    """Place an order with all personal data that an order can have; return the order and its package."""
     package = desk.package(quantity_limit=9)
     option = question(desk, package)
     desk.code("HALF", discount_value=50, max_uses_per_customer=1)
@@ -280,7 +280,7 @@ def test_an_order_under_way_is_cancelled_when_forced_and_gives_everything_back(d
     assert (desk.status(order.id), desk.stock(package)) == ("cancelled", (0, 0))
     assert desk.value("SELECT uses FROM promo_code_stock") == 0
     assert desk.rows("SELECT kind FROM outbox") == [("give_up_payment",)]
-    # Paid all the same: the money goes back by itself.
+    # If it is paid all the same, the money is refunded automatically.
     desk.hear(Facts(reference, PaymentStatus.SUCCEEDED))
     assert desk.rows("SELECT reason, status FROM refunds") == [("paid_too_late", "pending")]
     assert check_books(desk.connection, desk.event_id, now=NOW).findings == []
@@ -474,7 +474,7 @@ def test_a_providers_message_is_kept_without_what_it_tells_of_a_person(desk):
 
 @pytest.fixture
 def retained(fresh_database, app_environment, monkeypatch):
-    """A desk on whose database the timer works, too."""
+    """A desk, with the timer on the same database."""
     know_settings(app_environment)
     desk = Desk(fresh_database)
     engine = make_engine(load(DatabaseSettings, {**app_environment, "DATABASE_URL": fresh_database}))
@@ -547,14 +547,14 @@ def test_old_messages_go_and_young_and_waiting_ones_stay(retained):
 
 
 def test_every_column_of_text_is_said_to_be_personal_or_not(desk):
-    """A new column of text or JSON has to be put somewhere: what is personal and forgotten is never erased."""
+    """Each new column of text or JSON must be in a list here: a forgotten personal column would never be erased."""
     columns = desk.rows(
         "SELECT table_name, column_name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND data_type IN ('text', 'jsonb', 'json', 'character varying', 'ARRAY')"
     )
     told = (ERASED_COLUMNS, KEPT_COLUMNS, IMPERSONAL_COLUMNS)
     known = [(table, column) for places in told for table in places for column in places[table]]
-    assert len(known) == len(set(known)), "one that is said to be two things"
+    assert len(known) == len(set(known)), "a column is in two lists"
     schema = {(table, column) for table, column in columns if table != "alembic_version"}
     assert sorted(schema - set(known)) == []
     assert sorted(set(known) - schema) == []

@@ -1,4 +1,4 @@
-"""What a promo code takes off, and whom it refuses (R-PROMO-2, R-PROMO-3)."""
+"""What a promo code takes off, and which buyers it refuses (R-PROMO-2, R-PROMO-3)."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -91,7 +91,7 @@ def test_one_mailbox_is_one_customer_with_whatever_tag_it_is_written():
     assert customer_key(None, " Bo+Gala@Example.com ") == bo
     assert customer_key(None, "bo+gala+more@example.com") == bo
     assert customer_key(None, "bo.gala@example.com") != bo
-    assert customer_key(None, "+gala@example.com") == "email:+gala@example.com"  # nothing would be left of it
+    assert customer_key(None, "+gala@example.com") == "email:+gala@example.com"  # no name would be left
     assert customer_key(UUID(int=7), "bo+gala@example.com") == f"user:{UUID(int=7)}"
 
 

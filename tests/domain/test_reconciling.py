@@ -1,6 +1,6 @@
 """What the checks of the books find, and what a repair does about it (R-ORD-8).
 
-Each test harms the data behind the domain's back, as a fault or a lost message would, and looks at what is found.
+Each test damages the data directly in the database, as a fault or a lost message would, and checks the findings.
 """
 
 import uuid
@@ -46,7 +46,7 @@ def harm(desk, statement, *parameters):
 
 
 def books_are_open(desk, statement, *parameters):
-    """Change the ledger as only the database's owner could."""
+    """Change the ledger as only the database's owner can."""
     harm(desk, "ALTER TABLE ledger DISABLE TRIGGER USER")
     harm(desk, statement, *parameters)
     harm(desk, "ALTER TABLE ledger ENABLE TRIGGER USER")
@@ -204,7 +204,7 @@ def test_a_wrong_amount_goes_back_and_buys_nothing(desk, paid):
     assert [mend(desk, "payment_mismatch", payment) for _ in "12"] == [True, False]
     assert desk.rows("SELECT amount_cents, status FROM refunds") == [(paid.get("amount_cents", 1_000), "pending")]
     assert (queued(desk, "provider_refund"), queued(desk, "refund_notice")) == (1, 1)
-    # However right the next message makes it look: the money is on its way back.
+    # The next message may make it look right, but the money is on its way back.
     right = Facts(reference, PaymentStatus.SUCCEEDED, amount_cents=1_000, currency="USD")
     desk.hear(right)
     assert desk.status(order.id) == "pending"
@@ -212,7 +212,7 @@ def test_a_wrong_amount_goes_back_and_buys_nothing(desk, paid):
 
 
 def test_money_that_has_all_gone_back_is_no_finding(desk):
-    """Neither a wrong amount nor a payment that bought nothing, though no refund of ours is on record."""
+    """Neither a wrong amount nor a payment that bought nothing is found, though no refund of ours is on record."""
     wrong, unused = desk.place({desk.package(): 1}), desk.place({desk.package(): 1})
     desk.hear(Facts(desk.begin_payment(wrong, amount_cents=999), PaymentStatus.SUCCEEDED))
     desk.begin_payment(unused)

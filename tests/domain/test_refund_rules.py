@@ -1,4 +1,4 @@
-"""How much goes back, which tickets die with it, and what may be sold again (R-ORD-7)."""
+"""How much money is refunded, which tickets become void, and what may be sold again (R-ORD-7)."""
 
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ T1, T2, T3, T4 = (UUID(int=number) for number in (1, 2, 3, 4))
 
 
 def line(*tickets: UUID, gross: int, void: tuple[UUID, ...] = (), **fields: Any) -> SoldLine:
-    """A line of single tickets, unless `fields` say otherwise."""
+    """A line of packages with one ticket each, unless `fields` change that."""
     known: dict[str, Any] = {"id": ITEM, "quantity": len(tickets), "tickets_each": 1, "returned": 0}
     return SoldLine(
         stock_id=UUID(int=201),

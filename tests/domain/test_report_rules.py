@@ -1,4 +1,4 @@
-"""When schedules are due (R-SALES-4), over every odd thing that clocks do."""
+"""When schedules are due (R-SALES-4), for every unusual change of clocks."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""What the timer does about reports (R-SALES-4): what is due, once, whatever happens; each on a database of its own."""
+"""The timer writes each due report once, whatever happens (R-SALES-4); each test has its own database."""
 
 import dataclasses
 import threading
@@ -84,7 +84,7 @@ def test_an_event_that_is_moved_moves_its_reports_with_it(reports):
     reports.desk.change_event(timezone="America/New_York", ends_at=(NOW + timedelta(days=202)).isoformat())
     assert reports.tick() == 0
     assert (reports.next_run(daily), reports.next_run(after)) == ("11-21T12:00", "06-10T18:00")
-    reports.now = NOW + timedelta(days=201)  # the end that was
+    reports.now = NOW + timedelta(days=201)  # the end as it was before
     assert {kind for kind, _ in reports.shown() if reports.tick()} == set()
     assert reports.next_run(after) == "06-10T18:00"
 
@@ -112,7 +112,7 @@ def test_a_paused_schedule_writes_nothing_until_it_goes_on(reports):
 
 def test_an_event_without_a_schedule_gets_a_report_after_new_sales_but_not_too_often(reports):
     package = reports.desk.package(price_cents=100)
-    reports.now = real = datetime.now(UTC)  # the ids of what is sold tell the real time
+    reports.now = real = datetime.now(UTC)  # the ids of the sold tickets hold the real time
     assert reports.tick() == 0
     reports.desk.place({package: 1}, by="test")
     assert reports.tick(timedelta(seconds=10)) == 1
@@ -202,7 +202,7 @@ def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(
 
 
 def test_a_report_that_the_server_works_on_for_long_is_no_outage(reports, monkeypatch):
-    """The first row comes later than the answer to any other statement has to."""
+    """The first row comes later than the time-out of any other statement."""
     slow = dataclasses.replace(
         KINDS["orders"], condition="o.event_id = %(event_id)s AND (SELECT true FROM pg_sleep(1))"
     )
@@ -211,7 +211,7 @@ def test_a_report_that_the_server_works_on_for_long_is_no_outage(reports, monkey
     reports.schedule(kinds=["orders"])
     with unit_of_work.raw_connection() as connection:
         pass
-    connection.patience = 0.3  # type: ignore[attr-defined]  # the pool lends the same one again
+    connection.patience = 0.3  # type: ignore[attr-defined]  # the pool lends the same connection again
     reports.tick(timedelta(hours=13))
     assert [(report.status, report.rows) for report in reports.listed()] == [("ready", 1)]
     with unit_of_work.raw_connection() as connection:
@@ -249,7 +249,7 @@ def test_a_timer_that_ends_before_it_has_begun_leaves_the_report_to_the_next(whe
 
 
 def test_an_attempt_that_was_thought_dead_undoes_nothing_when_it_wakes_up(reports, monkeypatch):
-    """The first attempt stands still after its file; another one writes the report; then the first goes on."""
+    """The first attempt stops after its file; another one writes the report; then the first goes on."""
     reports.desk.place({reports.desk.package(): 1}, by="test")
     reports.schedule()
     reports.now += timedelta(hours=13)
@@ -300,7 +300,7 @@ def test_files_are_kept_for_as_many_days_as_their_schedule_says(reports):
     for _ in range(5):
         reports.tick(timedelta(days=1))
     days = [f"{report.due_at:%d}" for report in reports.listed()]
-    assert days == ["24", "25"]  # that of the 23rd was written two days ago
+    assert days == ["24", "25"]  # the report of the 23rd was written two days ago
     reports.assert_catalogue_and_files_agree()
     assert reports.desk.value("SELECT count(*) FROM report_runs") == len(days)
 

@@ -1,4 +1,4 @@
-"""Whatever a buyer agrees to raises the terms when it changes, so that no order is placed on the old ones (R-PKG-5)."""
+"""A change of anything that a buyer agrees to raises the terms, so no order is placed on the old ones (R-PKG-5)."""
 
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def test_a_term_of_the_event_raises_the_terms_of_all_its_packages(field, desk):
     packages = desk.package(), desk.package()
     desk.change_event(**{field: EVENT_CHANGES[field]})
     assert terms(desk, *packages) == [2, 2]
-    desk.change_event(**{field: EVENT_CHANGES[field]})  # as it is already
+    desk.change_event(**{field: EVENT_CHANGES[field]})  # the value that it has already
     assert terms(desk, *packages) == [2, 2]
 
 

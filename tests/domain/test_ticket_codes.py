@@ -1,4 +1,4 @@
-"""Ticket codes (R-TKT-1): genuine ones are read with the public key alone, anything else is not."""
+"""Ticket codes (R-TKT-1): genuine codes can be read with only the public key; nothing else can."""
 
 import base64
 from uuid import UUID
@@ -39,7 +39,7 @@ def test_a_code_with_any_one_character_changed_is_not_genuine():
                 assert read_code(TEXT[:at] + changed + TEXT[at + 1 :], PUBLIC) is None, (at, changed)
 
 
-# Signed by the same key before codes had key ids: such tickets are out and stay valid.
+# Signed by the same key before codes had key ids: buyers hold such tickets, and they stay valid.
 OLD_TEXT = (
     "BX1AGQ7TFUQDBZSJLSDDU3YMEUO3QA2D6MWSCUHGDFAYV22SSD4ISGAAAMUMDLXHAFE2XL5N5MZR65MP"
     "JRFZBHXBVLNVJGSD4WE3LCDHJ4DNFVY23CHVYL6AHGVPITJW63VKZTLXVKPFF36MXB2ZTFP2TB2C6ZQK"
@@ -55,7 +55,7 @@ def test_a_code_without_a_key_id_is_genuine_as_long_as_its_key_is_there():
 
 @pytest.mark.parametrize("text", [TEXT, OLD_TEXT], ids=["with key id", "without"])
 def test_a_code_has_one_way_to_be_written(text):
-    """The last letter may carry a bit that nothing signs; only the letter that we write is taken."""
+    """The last letter may carry a bit that is not signed; only the letter that we write is accepted."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
     genuine = [letter for letter in letters if read_code(text[:-1] + letter, PUBLIC)]
     assert genuine == [text[-1]]
@@ -94,7 +94,7 @@ def test_a_forger_who_names_a_known_key_is_not_believed():
     forged = sign_code(CODE, Ed25519PrivateKey.from_private_bytes(bytes(32)))
     for key in (PUBLIC, NEW_KEY.public_key()):
         assert read_code(renamed(forged, key), PUBLIC, NEW_KEY.public_key()) is None
-    # Nor is a genuine code that is said to be of another key, or of none.
+    # A genuine code is refused too if it names another key, or none.
     assert read_code(renamed(TEXT, NEW_KEY.public_key()), PUBLIC, NEW_KEY.public_key()) is None
     raw = base64.b32decode(TEXT[3:])
     without = codes.PREFIX_WITHOUT_KEY_ID + base64.b32encode(raw[2:]).decode().rstrip("=")

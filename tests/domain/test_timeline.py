@@ -1,4 +1,4 @@
-"""What the team reads of an order's e-mails (R-SALES-6)."""
+"""What the team reads about an order's e-mails (R-SALES-6)."""
 
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ def test_an_email_that_was_sent_at_its_last_attempt_has_not_failed(desk):
 
 
 def email(desk, order):
-    """What the timeline tells of the order's only e-mail."""
+    """The timeline's entry for the order's only e-mail."""
     with desk.session() as session:
         found = with_history(session, get_order_for_team(session, desk.event_id, order.id))
     [entry] = [entry for entry in found.timeline if entry.kind == "email"]

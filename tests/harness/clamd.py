@@ -12,7 +12,7 @@ from infra.local.services.process import START_SECONDS, ServiceProcess
 from tests.harness.polling import PATIENCE_SECONDS
 
 MARKER = b"BOXOFFICE-TEST-MALWARE-7f3a"
-"""What both take for malware. It is harmless, and no scanner of the machine minds it, as one would EICAR's."""
+"""Both take this for malware. It is harmless, and unlike EICAR's file no other scanner on the machine reports it."""
 FOUND = "Boxoffice.Test.UNOFFICIAL"
 
 
@@ -44,9 +44,9 @@ class RealClamd:
 
 
 class StandInClamd:
-    """Reads `zINSTREAM`, then chunks to the empty one; answers by MARKER, or as `says` tells.
+    """Reads `zINSTREAM`, then chunks up to the empty one; answers by MARKER, or as `says` requires.
 
-    `says`: None for a verdict, "" to hang up without a word, "silence" to say nothing, else the very answer.
+    `says`: None for a verdict, "" to close without an answer, "silence" to never answer, else the exact answer.
     """
 
     def __init__(self, *, stream_max_length: int = 6_000_000, port: int = 0) -> None:

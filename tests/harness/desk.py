@@ -1,4 +1,4 @@
-"""A sale inside the test's own process: the domain on a real database, without HTTP, at any moment one likes."""
+"""A sale inside the test's own process: the domain on a real database, without HTTP, at any chosen time."""
 
 import os
 import uuid
@@ -35,7 +35,7 @@ ONLINE = SalesChannel(paid_at_once=frozenset({"test"}), paid_later=frozenset({"c
 
 
 class Desk:
-    """A published event, and all that can be done with its orders."""
+    """A published event, and everything that can be done with its orders."""
 
     def __init__(self, database_url: str, **event: Any) -> None:
         self.connection = psycopg.connect(database_url, autocommit=True)
@@ -57,7 +57,7 @@ class Desk:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A session whose work is kept if nothing is raised."""
+        """A session whose work is committed if nothing is raised."""
         with Session(self.engine) as session:
             yield session
             session.commit()
@@ -125,7 +125,7 @@ class Desk:
         return reference
 
     def hear(self, facts: Facts, *, now: datetime = NOW) -> None:
-        """Let something that the provider says have its effect."""
+        """Apply a message of the provider."""
         with self.connection.transaction():
             take_note(self.connection, "test", facts, now=now)
 
@@ -136,7 +136,7 @@ class Desk:
         return reference
 
     def expire(self, *, now: datetime) -> None:
-        """What the timer does."""
+        """Do the timer's work."""
         release_all_overdue(self.connection, now=now)
 
     def cancel(self, order_id: UUID, *, now: datetime = NOW) -> None:
@@ -157,11 +157,11 @@ class Desk:
             )
 
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """What the database answers."""
+        """Return the rows that the database answers."""
         return self.connection.execute(statement.encode(), parameters).fetchall()
 
     def value(self, statement: str, *parameters: Any) -> Any:
-        """The one value that the database answers."""
+        """Return the one value that the database answers."""
         ((value,),) = self.rows(statement, *parameters)
         return value
 
@@ -169,7 +169,7 @@ class Desk:
         return str(self.value("SELECT status FROM orders WHERE id = %s", order_id))
 
     def stock(self, package_id: UUID) -> tuple[int, int]:
-        """Held and sold."""
+        """How many packages are held, and how many sold."""
         ((held, sold),) = self.rows("SELECT held, sold FROM stock WHERE id = %s", package_id)
         return held, sold
 

@@ -11,7 +11,7 @@ ANSWER_SECONDS = 180.0
 
 
 class ServiceDirectory(Protocol):
-    """Whoever knows the addresses: the shared services themselves, or their controller's exchange."""
+    """A source of addresses: the shared services themselves, or the controller's exchange."""
 
     def ask(self, what: str, worker: str) -> str:
         """The address of `what` for `worker`."""
@@ -36,7 +36,7 @@ class Exchange:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="exchange", daemon=True).start()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
 

@@ -1,4 +1,4 @@
-"""Servers and clients for tests. Everything is started when a test first asks for it, and belongs to one worker.
+"""Servers and clients for tests. Each is started when a test first asks for it, and belongs to one worker.
 
 pytest-xdist's controller (without xdist: the one process) owns PostgreSQL, the Redis-compatible server and the
 storage emulator; each worker has its own database, numbered Redis database, storage account, issuer and mail sink.
@@ -44,7 +44,7 @@ PATIENT = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the controller the services (none is started yet) and each worker a line to them."""
+    """Give the controller the services (none is started yet) and give each worker a connection to them."""
     if hasattr(config, "workerinput"):
         config.stash[SERVICES] = RemoteServices(config.workerinput["services"])
     else:
@@ -61,7 +61,7 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop everything, after an interrupt too; after SIGKILL the guard does."""
+    """Stop everything, also after an interrupt; after SIGKILL the guard does it."""
     if exchange := config.stash.get(EXCHANGE, None):
         exchange.close()
     services = config.stash.get(SERVICES, None)
@@ -70,7 +70,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 class StartHost(Protocol):
-    """Starts a host with some settings changed, or left out. One that is `http_only` costs half of another."""
+    """Starts a host with some settings changed or left out. An `http_only` host costs half as much."""
 
     def __call__(self, *, http_only: bool = False, **changes: str | None) -> RunningHost:
         """The host, running."""
@@ -78,7 +78,7 @@ class StartHost(Protocol):
 
 
 class AskFor(Protocol):
-    """Asks for a shared server on behalf of this worker."""
+    """Asks for a shared server for this worker."""
 
     def __call__(self, what: str) -> str:
         """The address of `what`."""
@@ -93,7 +93,7 @@ def worker_name() -> str:
 
 @pytest.fixture(scope="session")
 def shared_service(pytestconfig: pytest.Config, worker_name: str) -> AskFor:
-    """Asks for a shared server, starting it when nobody has yet."""
+    """Asks for a shared server, which is started if it is not running yet."""
     services = pytestconfig.stash[SERVICES]
 
     def ask(what: str) -> str:
@@ -104,7 +104,7 @@ def shared_service(pytestconfig: pytest.Config, worker_name: str) -> AskFor:
 
 @pytest.fixture(scope="session")
 def worker_folder(shared_service: AskFor, worker_name: str) -> Path:
-    """A folder of this worker that goes with the run."""
+    """A folder of this worker, which is removed after the run."""
     folder = Path(shared_service("folder")) / worker_name
     folder.mkdir(exist_ok=True)
     return folder
@@ -126,7 +126,7 @@ def postgres_url(shared_service: AskFor) -> str:
 
 @pytest.fixture(scope="session")
 def template_url(shared_service: AskFor) -> str:
-    """A migrated, empty database, to be copied and nothing else."""
+    """A migrated, empty database, which is only for copying."""
     return shared_service("template")
 
 
@@ -153,7 +153,7 @@ def _databases(shared_service: AskFor) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture
 def new_database(shared_service: AskFor) -> Iterator[Callable[[], str]]:
-    """Makes migrated, empty databases for this test alone; each call returns the URL of another one."""
+    """Makes migrated, empty databases for this test alone; each call returns a new one's URL."""
     with _databases(shared_service) as make:
         yield make
 
@@ -185,13 +185,13 @@ def storage(shared_service: AskFor) -> str:
 
 @pytest.fixture(scope="session")
 def second_storage(shared_service: AskFor) -> str:
-    """Another account of this worker, for hosts of its own: `host` does not look into it."""
+    """Another account of this worker, for its other hosts: `host` does not use it."""
     return shared_service("second storage")
 
 
 @pytest.fixture(scope="session")
 def third_storage(shared_service: AskFor) -> str:
-    """One more, for a module that runs two hosts of its own at the same time."""
+    """One more account, for a module that runs two hosts of its own at the same time."""
     return shared_service("third storage")
 
 
@@ -212,7 +212,7 @@ def mail_box(mail_sink: SmtpSink) -> MailBox:
 
 @pytest.fixture(scope="session")
 def issuer() -> Iterator[Issuer]:
-    """This worker's token issuer; after `rotate()` the tokens made before are void for the rest of the session."""
+    """This worker's token issuer; after `rotate()` older tokens are not accepted for the rest of the session."""
     issuer = Issuer()
     issuer.start()
     yield issuer
@@ -245,9 +245,9 @@ def app_environment(
         **PATIENT,
         "OUTBOX_SCHEDULE": "*/2 * * * * *",
         "UPLOADS_SCHEDULE": "*/5 * * * * *",
-        # Never: it would report on all that the tests of a run sell. Its own tests run it by hand.
+        # Never: the timer would report on all sales of a test run. Its own tests run it by hand.
         "SALES_REFRESH_SCHEDULE": "0 0 0 1 1 *",
-        "FUNCTIONS_BACKGROUND_NICENESS": "0",  # a test waits for the mail, and the others keep every core busy
+        "FUNCTIONS_BACKGROUND_NICENESS": "0",  # tests wait for mail, and other tests keep all cores busy
     }
 
 

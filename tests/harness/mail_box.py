@@ -15,10 +15,10 @@ class MailBox:
         self._read: dict[Path, EmailMessage] = {}
 
     def messages(self) -> list[EmailMessage]:
-        """All mails so far, the oldest first; X-Envelope-To holds the recipients that SMTP was told."""
+        """All mails so far, the oldest first; X-Envelope-To holds the recipients of the SMTP envelope."""
         paths = sorted(self.folder.glob("*.eml"))
         for path in paths:
-            if path not in self._read:  # there are hundreds, and whoever waits for one looks again and again
+            if path not in self._read:  # there are hundreds, so read each once
                 message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
                 assert isinstance(message, EmailMessage)
                 self._read[path] = message

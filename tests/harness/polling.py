@@ -4,7 +4,7 @@ from collections.abc import Callable
 PATIENCE_SECONDS = 60.0
 """How long a test waits for anything before it fails: for a state, a mail, an answer, a process that ends.
 
-It is no promise of the system's. A machine may be slow and busy with other things, and where all is well nobody waits.
+The system does not promise this time. A machine may be slow and busy, and if all is well, a test does not wait.
 """
 
 

@@ -1,4 +1,4 @@
-"""An event's reports inside the test's own process: the domain on a database of its own, at any moment one likes."""
+"""An event's reports inside the test's own process: the domain on its own database, at any chosen time."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ LONDON = {"timezone": "Europe/London", "starts_at": NOW + timedelta(days=200), "
 
 
 class Reports:
-    """An event's reports, the timer, and the clock that it looks at."""
+    """An event's reports, the timer, and the timer's clock."""
 
     def __init__(self, desk: Desk) -> None:
         coordinator = desk.coordinator
@@ -55,7 +55,7 @@ class Reports:
         return None if due is None else f"{due:%m-%dT%H:%M}"
 
     def tick(self, later: timedelta | None = None) -> int:
-        """Let the timer run, `later` than before."""
+        """Run the timer, `later` than the run before."""
         self.now += later or timedelta(0)
         return upkeep.keep_reports(sales_every=EVERY, clock=lambda: self.now)
 
@@ -74,7 +74,7 @@ class Reports:
         return {blob.name for blob in found}
 
     def assert_catalogue_and_files_agree(self) -> None:
-        """What is shown is there, whole, and what is there is shown."""
+        """Check that each listed report has a complete file, and that each file is listed."""
         ready = [entry for entry in catalogue.entries(self.desk.event_id) if entry["status"] == "ready"]
         assert {entry["blob"] for entry in ready} == self.files()
         for entry in ready:
@@ -96,7 +96,7 @@ class Reports:
 
 @contextmanager
 def open_reports(database_url: str, environment: Mapping[str, str]) -> Iterator[Reports]:
-    """An event in London, half a year from now; until the end this process's units of work are on `database_url`."""
+    """An event in London, half a year from now; meanwhile this process's units of work use `database_url`."""
     know_settings(environment)
     engine = make_engine(load(DatabaseSettings, {**environment, "DATABASE_URL": database_url}))
     reading = engine.execution_options(isolation_level="AUTOCOMMIT")

@@ -26,5 +26,5 @@ class RunningHost:
         return self._host.process.output()
 
     def stop(self, *, timeout: float = 10.0) -> None:
-        """Let what is in work finish and stop; idempotent."""
+        """Let running work finish, then stop; idempotent."""
         self._host.stop(timeout=timeout)

@@ -1,4 +1,4 @@
-"""The servers of one test run: started when first asked for, stopped with the run, met by no other run."""
+"""The servers of one test run: each is started when first asked for, stopped with the run, and used by no other run."""
 
 import base64
 import contextlib
@@ -64,7 +64,7 @@ class SharedServices:
             return self._postgres
 
     def template_url(self) -> str:
-        """The URL of a migrated, empty database that nobody is connected to."""
+        """The URL of a migrated, empty database without connections."""
         server = self.postgres()
         with self._locks["template"]:
             if not self._template_made:
@@ -98,7 +98,7 @@ class SharedServices:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _started[S: (PostgresServer, ValkeyServer, AzuriteServer)](self, new: Callable[[Guard], S]) -> S:
-        """Start a server; another try has other ports, should someone have taken one in the meantime."""
+        """Start a server; try again with other ports if another program has taken one in the meantime."""
         with self._locks["guard"]:
             self._guard = self._guard or Guard(keep_open=[self._lock_file.fileno()])
         for attempt in range(1, ATTEMPTS + 1):
@@ -147,7 +147,7 @@ def account_of(worker: str) -> str:
 
 
 def second_account_of(worker: str) -> str:
-    """A storage account of a worker that its `host` does not watch."""
+    """A storage account of a worker that the worker's `host` does not watch."""
     return f"second{worker}"
 
 

@@ -1,7 +1,7 @@
-"""A server that stands in for Stripe: its published behaviour as far as Boxoffice uses it, and its bad days on demand.
+"""A server that stands in for Stripe: its published behaviour as far as Boxoffice uses it, and its failures on demand.
 
 PaymentIntents, refunds and disputes; form-encoded bodies, keys that make a request happen once, errors in Stripe's
-shape, and messages signed by Stripe's scheme. What a buyer or somebody in Stripe's dashboard does is a method.
+form, and messages signed by Stripe's scheme. Each act of a buyer, or of a user of Stripe's dashboard, is a method.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Fault(Enum):
     BROKEN = auto()
     """500, before anything happens; as at Stripe, the same key gets the same answer again."""
     DOWN = auto()
-    """503 of a machine in front: nothing happens, and nothing is remembered."""
+    """503 from a proxy in front: nothing happens, and nothing is remembered."""
     SILENT = auto()
     """No answer, and nothing happens."""
     LOST = auto()
@@ -51,7 +51,7 @@ class Fault(Enum):
 
 
 class StripeError(Exception):
-    """An answer in Stripe's shape of errors."""
+    """An answer in the form of Stripe's errors."""
 
     def __init__(self, status: int, kind: str, code: str | None, message: str, **more: Any) -> None:
         super().__init__(message)
@@ -61,7 +61,7 @@ class StripeError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came."""
+    """A request as it was received."""
 
     method: str
     path: str
@@ -109,7 +109,7 @@ class StripeStandIn:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The settings with which the application takes this for Stripe."""
+        """The settings that make the application use this server as Stripe."""
         return {
             "STRIPE_SECRET_KEY": SECRET_KEY,
             "STRIPE_PUBLISHABLE_KEY": PUBLISHABLE_KEY,
@@ -119,7 +119,7 @@ class StripeStandIn:
         }
 
     def fail_next(self, method: str, path: str, *faults: Fault) -> None:
-        """Have the next requests whose path ends like this go wrong, one after the other."""
+        """Make the next requests whose path ends with this text fail, one after the other."""
         with self._lock:
             self._faults += [(method, path, fault) for fault in faults]
 
@@ -134,7 +134,7 @@ class StripeStandIn:
                 return self.intents[intent_id]
 
     def complete(self, intent_id: str, *, succeeds: bool = True) -> Json:
-        """End what waits: the bank's question has been answered (3-D Secure), or slow money has arrived."""
+        """End the wait: the bank's question was answered (3-D Secure), or a slow payment has arrived."""
         with self._lock:
             intent = self._intent(intent_id)
             assert intent["status"] in {"requires_action", "processing"}, intent["status"]
@@ -190,14 +190,14 @@ class StripeStandIn:
             return won
 
     def cancel(self, intent_id: str) -> Json:
-        """Somebody cancels it in the dashboard."""
+        """Cancel the payment in the dashboard."""
         with self._lock:
             return self._cancel(intent_id, {})
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def event(self, kind: str, thing: Json) -> Json:
-        """A message about something as it is now, not yet delivered."""
+        """Make a message about the present state of an object; it is not delivered yet."""
         return {
             "id": f"evt_{secrets.token_hex(12)}",
             "object": "event",
@@ -211,7 +211,7 @@ class StripeStandIn:
         }
 
     def told(self, intent_id: str, *kinds: str) -> list[Json]:
-        """The messages about one payment so far, oldest first; only those of `kinds` if any are named."""
+        """The messages about one payment so far, oldest first; only messages of `kinds` if any are given."""
         with self._lock:
             about = [
                 event
@@ -226,7 +226,7 @@ class StripeStandIn:
     # --- the API -----------------------------------------------------------------------------------------------------
 
     def answer(self, request: Request, authorization: str | None) -> tuple[int, bytes, dict[str, str]] | None:
-        """Answer a request; None ends the connection without a word."""
+        """Answer a request; None closes the connection without an answer."""
         with self._lock:
             self.requests.append(request)
             if authorization != f"Bearer {SECRET_KEY}":
@@ -244,7 +244,7 @@ class StripeStandIn:
         return None if fault in {Fault.SILENT, Fault.HANGING, Fault.LOST} else answer
 
     def _once(self, request: Request, fault: Fault | None) -> tuple[int, bytes, dict[str, str]]:
-        """Let a request with a key happen once."""
+        """Run a request with a key only once."""
         kept: _Kept | None = None
         if request.key is not None and request.method == "POST":
             fingerprint = json.dumps([request.path, request.params], sort_keys=True)
@@ -260,7 +260,7 @@ class StripeStandIn:
         answer = self._run(request, fault)
         if kept is not None and request.key is not None:
             if answer[0] == 404 or b'"parameter_' in answer[1]:
-                del self._keys[request.key]  # it failed validation: nothing has begun
+                del self._keys[request.key]  # the request failed validation, so it has not begun
             else:
                 kept.answer = answer
         return *answer, {}
@@ -506,12 +506,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class has it so
-        """Say nothing."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class has this name
+        """Log nothing."""
 
 
 def _nested(form: str) -> Json:
-    """`metadata[order]=1` as `{"metadata": {"order": "1"}}`."""
+    """Read `metadata[order]=1` as `{"metadata": {"order": "1"}}`."""
     params: Json = {}
     for name, value in parse_qsl(form, keep_blank_values=True):
         outer, _, inner = name.partition("[")

@@ -19,7 +19,7 @@ def start_and_fail(app: str, folder: Path, *, port: int = 0) -> RunningHost:
 
 
 def is_running(process: psutil.Process) -> bool:
-    """Tell whether it still does anything; a zombie waits for whoever adopted it."""
+    """Return whether the process still runs; a zombie only waits for its parent."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Who is let in (R-ROLE-1 to R-ROLE-3): every route × every role, every way in which a token can be wrong, the team."""
+"""Who is admitted (R-ROLE-1 to R-ROLE-3): every route × every role, every kind of wrong token, the team."""
 
 import base64
 import json
@@ -132,7 +132,7 @@ REFUSALS = {"401": (401, "unauthenticated"), "403": (403, "permission_missing"),
 
 @dataclass(frozen=True)
 class Scene:
-    """An evening with a team, and somebody in each role; nobody has a token to lose."""
+    """An event with a team and a user in each role; `nobody` has no token."""
 
     evening: Evening
     emails: dict[str, str | None]
@@ -155,7 +155,7 @@ def set_the_scene(client: httpx.Client, issuer: Issuer) -> Scene:
 
 
 def things_in(evening: Evening, path: str, environment: dict[str, str]) -> dict[str, str]:
-    """What the route's path names, made for this call where it must exist."""
+    """The things that the route's path names; those that must exist are made for this call."""
     things = {"event_id": evening.id, "slug": evening.event["slug"]}
     if "{package_id}" in path:
         things["package_id"] = evening.package()["id"]
@@ -186,7 +186,7 @@ def things_in(evening: Evening, path: str, environment: dict[str, str]) -> dict[
         things["month"] = archive_trail(environment, evening.id)
     if path.endswith("/resend"):
         things["order_id"] = evening.order((evening.package()["id"], 1))["id"]
-    elif "{order_id}" in path:  # one whose payment has been begun: it can be paid and cancelled
+    elif "{order_id}" in path:  # an order with a begun payment: it can be paid and cancelled
         order = evening.order((evening.package()["id"], 1), payment_method="card")
         things["order_id"] = order["id"]
         things["token"] = order["access_token"]
@@ -222,7 +222,7 @@ def test_each_role_may_call_what_is_its_own_and_nothing_else(
 
     def call(role: str) -> httpx.Response:
         headers = {"Idempotency-Key": new_key(), "X-Order-Token": things.get("token", "")} | scene.headers(role)
-        # An empty body is refused as such (415, 422) or changes nothing; what matters is who gets that far.
+        # An empty body is refused (415, 422) or changes nothing; this test checks only which roles get that far.
         body: dict[str, Any] = {} if route.body is None else {"json": {}}
         path = route.path.removeprefix("v1/").format(**things)
         return client.request(route.method, f"/{path}", headers=headers, **body)
@@ -235,7 +235,7 @@ def test_each_role_may_call_what_is_its_own_and_nothing_else(
     for role in ROLES:
         if role not in refused:
             answer = call(role)
-            # Who lets Stripe's messages in is their signature.
+            # Stripe's messages are admitted by their signature.
             let_in = {400} if name == "take_stripe_message" else {200, 201, 202, 204, 302, 415, 422}
             assert answer.status_code in let_in, f"{role}: {answer.text}"
             if name in {
@@ -298,7 +298,7 @@ def unsigned(claims: dict[str, Any], *, header: dict[str, Any], signature: bytes
 
 
 def hs256_with_the_public_key(issuer: Issuer) -> str:
-    """The classic confusion: the public key, which everybody has, used as the secret of a symmetric signature."""
+    """The classic attack: the public key, which everybody has, is used as the secret of a symmetric signature."""
     public = issuer.key.private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -313,7 +313,7 @@ def hs256_with_the_public_key(issuer: Issuer) -> str:
 
 
 def admins_claims(issuer: Issuer, **changed: Any) -> dict[str, Any]:
-    """The claims of a token that would open everything; one changed to None is left out."""
+    """The claims of a token that would be allowed everything; a claim changed to None is left out."""
     claims = claims_for(ADMIN, issuer=issuer.url) | changed
     return {name: value for name, value in claims.items() if value is not None}
 
@@ -370,7 +370,7 @@ def test_a_bad_token_opens_nothing(fault, client, issuer, database_url):
     problem = assert_problem(client.post("/admin/events", json=event_fields(), headers=headers), 401, "invalid_token")
     assert problem["detail"] != ""
     assert query(database_url, "SELECT count(*) FROM events") == before
-    # A public route does not pretend that nobody is signed in.
+    # A public route refuses a bad token too, instead of treating the caller as a guest.
     assert_problem(client.get("/public/events", headers=headers), 401, "invalid_token")
 
 
@@ -418,7 +418,7 @@ def test_a_claim_of_super_admin_counts_only_when_it_has_the_value(client, issuer
 
 
 def test_keys_rotate_without_a_restart(start_host, poll):
-    """Has an issuer and a host of its own: the tokens that other tests hold stay good."""
+    """It has its own issuer and host, so the tokens of other tests stay valid."""
     issuer = Issuer()
     issuer.start()
     try:
@@ -521,7 +521,7 @@ def test_a_role_is_changed_by_putting_it_again(client, issuer):
 
 
 def lone_coordinator(client: httpx.Client, issuer: Issuer) -> Evening:
-    """An evening whose founder is its only coordinator."""
+    """An event whose creator is its only coordinator."""
     founder = new_email("founder")
     event = create_event(client, issuer.token(founder, roles=["super_admin"]))
     return Evening(client, issuer, event, founder)
@@ -554,7 +554,7 @@ def test_of_two_coordinators_who_remove_each_other_at_once_one_stays(client, iss
         left = query(database_url, "SELECT role FROM event_members WHERE event_id = %s", evening.id)
         assert left == [("coordinator",)]
         assert statuses[0] == 204
-        assert statuses[1] in {404, 409}  # gone before the request was let in, or the last one by then
+        assert statuses[1] in {404, 409}  # removed before the request was admitted, or the last coordinator by then
 
 
 def test_members_need_an_address(client, issuer, database_url):
@@ -571,7 +571,7 @@ def test_members_need_an_address(client, issuer, database_url):
 
 
 def test_a_token_with_an_odd_name_is_still_a_token(client, issuer, database_url):
-    """What a person calls themselves at the sign-in service can't lock them out."""
+    """A user's name at the sign-in service can't lock them out."""
     evening = open_evening(client, issuer)
     for name in ("\ud800", "a\0b", "x" * 5_000, 7, "", "Zoë 🎭"):
         token = issuer.token(evening.coordinator, name=name)
@@ -579,6 +579,6 @@ def test_a_token_with_an_odd_name_is_still_a_token(client, issuer, database_url)
 
 
 def test_jwt_encodes_lone_surrogates_as_json_does():
-    """Otherwise the test above would not send what it says."""
+    """Otherwise the test above would not send the requests that it describes."""
     token = jwt.encode({"name": "\ud800"}, "secret" * 8, algorithm="HS256")
     assert jwt.decode(token, options={"verify_signature": False})["name"] == "\ud800"

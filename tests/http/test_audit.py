@@ -1,4 +1,4 @@
-"""The audit trail (R-AUDIT-1): one entry a changed field, insert-only, chained so that tampering shows."""
+"""The audit trail (R-AUDIT-1): one entry for each changed field, insert-only, chained so that tampering is found."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The audit archive (R-AUDIT-1): closed months go to the storage, are proven, and only then leave the database."""
+"""The audit archive (R-AUDIT-1): past months are stored as files, verified, and only then leave the database."""
 
 import gzip
 import hashlib
@@ -53,7 +53,7 @@ def domain(app_environment):
 
 @dataclass(frozen=True)
 class Trail:
-    """The audit trail of an event that was founded long ago."""
+    """The audit trail of an event that was created long ago."""
 
     domain: Domain
     evening: Evening
@@ -110,7 +110,7 @@ class Trail:
         return report
 
     def faults(self) -> dict[str, str]:
-        """What is wrong with which archive."""
+        """The faults found, with their archives."""
         reports = self.domain.archives.verify_archives(self.event_id)
         return {report.month: report.fault for report in reports if report.fault is not None}
 
@@ -126,7 +126,7 @@ class Trail:
         self.domain.blobs.delete_blob("archive", f"audit/{self.event_id}/{month}.{kind}")
 
     def state(self) -> dict[str, Any]:
-        """All that archiving and pruning could change."""
+        """Everything that archiving and pruning could change."""
         tables = ("audit_log", "audit_heads", "audit_archives")
         rows = {
             table: query(self.database_url, f"SELECT * FROM {table} WHERE event_id = %s ORDER BY 1, 2", self.event_id)
@@ -146,7 +146,7 @@ def at(moment: str) -> datetime:
 
 @pytest.fixture
 def found(domain, client, issuer, database_url):
-    """Founds an event at a moment long ago: that is the first entry of its trail."""
+    """Creates an event at a moment long ago: this is the first entry of its trail."""
     host = open_evening(client, issuer)
     [(user_id,)] = query(database_url, "SELECT id FROM users WHERE email = %s", host.coordinator)
     actor = Actor(user_id=user_id, email=host.coordinator, name="Ada", request_id="request-1")
@@ -165,7 +165,7 @@ def found(domain, client, issuer, database_url):
         return trails[-1]
 
     yield found
-    with behind_the_triggers(database_url) as connection:  # a broken one would trouble the runs of later tests
+    with behind_the_triggers(database_url) as connection:  # a broken archive would disturb the runs of later tests
         for table in ("audit_log", "audit_archives", "audit_heads"):
             statement = sql.SQL("DELETE FROM {} WHERE event_id = ANY(%s)").format(sql.Identifier(table))
             connection.execute(statement, [[trail.event_id for trail in trails]])
@@ -173,7 +173,7 @@ def found(domain, client, issuer, database_url):
 
 @contextmanager
 def behind_the_triggers(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """As the owner of the database, who can switch the triggers off."""
+    """Run a statement as the owner of the database, who can switch off the triggers."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE audit_log DISABLE TRIGGER USER")
         try:
@@ -195,14 +195,14 @@ def start_command(domain: Domain, *arguments: str, **environment: str) -> subpro
 
 
 def run_command(domain: Domain, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The same, until it ends."""
+    """Run the same command, and wait until it ends."""
     with start_command(domain, *arguments, **environment) as running:
         stdout, stderr = running.communicate()
     return subprocess.CompletedProcess(arguments, running.returncode, stdout, stderr)
 
 
 def run_here(domain: Domain, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The same within this process, which spares the start of another."""
+    """Run the same command in this process, which saves the start of another."""
     main = load("shared.domain.audit.__main__", domain.environment).main
     with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()) as stderr:
         code = main(list(arguments))
@@ -275,7 +275,7 @@ def test_an_entry_that_came_late_across_the_border_is_in_the_later_archive(found
     trail.note("2026-02-01 00:00:01", "2026-01-31 23:59:59", "2026-02-02")
     trail.archive(now=at("2026-03-05"))
     assert trail.archives() == {"2026-02": [2, 4], "2026-01": [1, 1]}
-    trail.note("2026-02-28 23:59:59", "2026-05-01")  # February is in the archive already
+    trail.note("2026-02-28 23:59:59", "2026-05-01")  # February has been archived already
     trail.archive(now=at("2026-06-05"))
     assert trail.archives() == {"2026-05": [6, 6], "2026-03": [5, 5], "2026-02": [2, 4], "2026-01": [1, 1]}
     assert trail.faults() == {}
@@ -412,7 +412,7 @@ def drop_a_row(trail: Trail) -> None:
 
 
 def forge_all_but_the_chain(trail: Trail) -> None:
-    """Another price in the file, and the manifest and the database told of the new file."""
+    """Change a price in the file, and make the manifest and the database describe the new file."""
     forged = gzip.compress(gzip.decompress(trail.read("2019-02") or b"").replace(b"Gala", b"Ball"), mtime=0)
     trail.write("2019-02", forged)
     digest = hashlib.sha256(forged)
@@ -459,7 +459,7 @@ def test_a_spoilt_archive_is_named_and_nothing_of_it_or_after_it_is_pruned(fault
         outcome = domain.upkeep.prune_proven_months(now=utc_now())
     assert outcome.failed == 1
     assert f"{trail.event_id} is not pruned: audit/{trail.event_id}/2019-02.jsonl.gz: {reason}" in caplog.text
-    # January had its proof, unless it is the one whose archive nobody knows of any more.
+    # January was verified, unless it is the month whose archive is recorded nowhere any more.
     kept = [1, 2, 3, 4, 5, 6] if fault == "it does not follow the archive before it" else [3, 4, 5, 6]
     assert trail.entries() == kept
     assert trail.chain()["valid"] is True

@@ -1,4 +1,4 @@
-"""What can't be right is refused whole: one problem document, every fault named by pointer, and nothing has changed."""
+"""Bad input is refused as a whole: one problem document, every fault named by pointer, and nothing has changed."""
 
 import json
 import socket
@@ -46,14 +46,14 @@ def another_evening(client, issuer):
 
 @pytest.fixture
 def nothing_changes(evening, package, database_url):
-    """The database knows the same of the event after the test as before."""
+    """The database holds the same data about the event after the test as before."""
     before = event_state(database_url, evening.id)
     yield
     assert event_state(database_url, evening.id) == before
 
 
 def post_raw(evening: Evening, body: bytes | str, **headers: str) -> httpx.Response:
-    """Send these very bytes to the address that creates packages."""
+    """Send exactly these bytes to the address that creates packages."""
     given = {"Content-Type": "application/json"} | headers
     return evening.client.post(evening.packages, content=body, headers=evening.headers | given)
 
@@ -186,7 +186,7 @@ BAD_PACKAGE_FIELDS = [
     ("name", "a\u2028b"),
     ("name", "a\u202eb"),
     ("name", "\u2066gnp.elbat\u2069"),
-    ("name", "\u0958" * 100),  # 100 characters that are 200 in NFC
+    ("name", "\u0958" * 100),  # 100 characters that become 200 in NFC
     ("description", ""),
     ("description", " \n\t "),
     ("description", "x" * 1001),
@@ -647,7 +647,7 @@ def test_two_requests_without_an_id_get_two(client):
 
 
 def test_no_header_can_be_injected_through_the_request_id(host):
-    """Raw bytes, for clients refuse to send them: a bare line feed, and a NUL, inside the header's value."""
+    """Raw bytes, because clients refuse to send a bare line feed or a NUL inside a header's value."""
     address = urlsplit(host.url)
     for value in (b"abc\nSet-Cookie: stolen=1", b"abc\rSet-Cookie: stolen=1", b"abc\0def"):
         with socket.create_connection(
@@ -680,7 +680,7 @@ def test_a_refusal_says_nothing_of_the_inside(client, evening):
     "name",
     [
         "Zoë’s Tisch – “Gala” №5",
-        "e\u0301toile",  # decomposed: comes back composed
+        "e\u0301toile",  # decomposed text is returned composed
         "東京の夜 ☕",
         "👩‍👩‍👧‍👦 Family",
         "مساء الخير",

@@ -1,4 +1,4 @@
-"""Sales at the box office: by the team, paid there and then (R-ROLE-1, R-ORD-6)."""
+"""Sales at the box office: made by the team, and paid at once (R-ROLE-1, R-ORD-6)."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def staff(evening, issuer):
     email = new_email("staff")
     put_member(evening.client, evening.token, evening.id, email, "staff")
     headers = bearer(issuer.token(email))
-    evening.client.get(evening.path, headers=headers)  # signed in once, so that the membership is theirs
+    evening.client.get(evening.path, headers=headers)  # they sign in once, so that the membership is bound to them
     return headers
 
 

@@ -1,8 +1,8 @@
-"""Every operation, called with what its schema allows and what it forbids, answers as the reference says (R-OPS-2).
+"""Every operation, called with input that its schema allows or forbids, answers as the reference says (R-OPS-2).
 
-The reference is the one that the running app serves. Real ids and words take the place of generated ones most of the
-time, so that the calls reach the code behind the first refusal; each operation that changes something gets things of
-its own, so that one which deletes or cancels leaves the others something to work on.
+The reference is the one that the running app serves. Real ids and words mostly replace generated ones, so that the
+calls get past the first refusal. Each operation that changes something gets its own things, so that an operation that
+deletes or cancels does not take them away from the others.
 """
 
 import os
@@ -37,7 +37,7 @@ CALLS = int(os.environ.get("CONTRACT_CALLS", "10"))
 SUPER_ADMIN = "admin@demo.test"
 SIGNED_BY_OTHERS = "/webhooks/stripe"
 SOON = datetime.now(UTC) + timedelta(days=30)
-# What no generator hits upon: values that fit together, or that name exactly what is there.
+# Values that no generator finds: they fit together, or they name exactly an existing thing.
 FITTING: dict[str, Any] = {
     "option_type": "text_input",
     "choices": [],
@@ -75,9 +75,9 @@ def read_reference(url: str, *, mode: str = "all") -> Any:
     config = schemathesis.Config.from_dict(
         {
             "base-url": url,
-            # Tokens are the callers' own affair; a NUL in a path is refused by the platform before the app sees it.
+            # The tests choose the tokens themselves; the platform refuses a NUL in a path before the app sees it.
             "generation": {"with-security-parameters": False, "allow-x00": False, "mode": mode},
-            # The links that the reference gives, and none that are guessed.
+            # Only the links in the reference, no guessed ones.
             "phases": {"stateful": {"inference": {"algorithms": []}}},
         }
     )
@@ -107,18 +107,18 @@ def test_every_operation_answers_as_the_reference_says(
             if changes_nothing(operation, caller):
                 real = for_all
             else:
-                # Refunded and sent again is what has been paid; all else is done to an order that waits for payment.
+                # Refunds and new confirmations need a paid order; all other operations get a pending one.
                 real = new_things(paid=operation.path.endswith(("/refund", "/repair", "/resend")))
             if "{finding_id}" in operation.path:
                 real = real | {"finding_id": break_something(app_environment, real["order_id"])}
             statuses = hold_to_the_reference(operation, real, headers)
-            # Otherwise the calls have seen no more of the operation than its refusals.
+            # Without one success the calls would have tested only the operation's refusals.
             reached = min(statuses) < 400 or operation.path.endswith(SIGNED_BY_OTHERS)
             assert caller == "guest" or reached, sorted(statuses)
 
 
 def changes_nothing(operation: Any, caller: str) -> bool:
-    """Whether it leaves things as they are: what only reads, and what a guest may not do at all."""
+    """Whether it changes nothing: it only reads, or a guest is never allowed to do it."""
     return operation.method == "get" or (caller == "guest" and "/admin/" in operation.path)
 
 
@@ -150,25 +150,25 @@ def hold_to_the_reference(operation: Any, real: dict[str, str], headers: dict[st
 
 
 def names_its_own_address(case: Any) -> bool:
-    """Whether each path parameter is one segment of the path; otherwise the call is about something else."""
+    """Whether each path parameter is one segment of the path; otherwise the call goes to another operation."""
     return all(str(value) not in {"", ".", ".."} and "/" not in str(value) for value in case.path_parameters.values())
 
 
 def modes_of(operation: Any) -> list[GenerationMode]:
-    """What takes no input can't be called wrongly."""
+    """An operation without input can't be called wrongly."""
     takes_input = operation.body or any(operation.iter_parameters())
     return [GenerationMode.POSITIVE, GenerationMode.NEGATIVE] if takes_input else [GenerationMode.POSITIVE]
 
 
 def substitute(case: Any, real: dict[str, str]) -> None:
-    """Let the call be about real things, in their present version, and in words that nobody objects to."""
+    """Change the call to real things, in their present version, and to acceptable words."""
     for name in case.path_parameters.keys() & real.keys():
         case.path_parameters[name] = real[name]
     make_acceptable(case, real)
 
 
 def make_acceptable(case: Any, real: dict[str, str]) -> None:
-    """Fill query and body with what nobody objects to; the address stays as it is."""
+    """Fill query and body with acceptable values; the address stays the same."""
     if "confirm" in case.query:
         case.query["confirm"] = "true"
     case.headers.pop("If-Match", None)
@@ -197,7 +197,7 @@ def with_real_values(value: Any, real: dict[str, str]) -> Any:
 
 
 def break_something(environment: dict[str, str], order_id: str) -> str:
-    """Take a paid order's tickets back behind the app's back; returns the finding that names it."""
+    """Make a paid order's tickets reserved again, directly in the database; return the finding that names the order."""
     reserved = (
         "UPDATE tickets t SET status = 'reserved' FROM order_items i"
         " WHERE i.id = t.order_item_id AND i.order_id = %s RETURNING 1"
@@ -207,7 +207,7 @@ def break_something(environment: dict[str, str], order_id: str) -> str:
 
 
 def real_things(client: httpx.Client, as_super_admin: dict[str, str], *, paid: bool) -> dict[str, str]:
-    """Make a published event with something of everything, and return what addresses name it by."""
+    """Make a published event with a thing of each kind, and return the ids that addresses need."""
 
     def send(method: str, path: str, key: str | None = None, **content: Any) -> Any:
         headers = as_super_admin | ({"Idempotency-Key": key} if key else {})

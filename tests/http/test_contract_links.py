@@ -1,8 +1,8 @@
-"""Where the reference's links lead can be gone: whole ways, each step with what the answer before it gave (R-OPS-2).
+"""The reference's links can be followed: in each step with values from the answer before it (R-OPS-2).
 
-`test_contract` calls each operation by itself; here an event is made, sold, paid for, refunded and reported on by
-following links alone. An order names its package in the body, where no link reaches: each event that is made gets one
-to sell, and is published.
+`test_contract` calls each operation alone. Here an event is made, sold, paid for, refunded and reported on only by
+following links. An order names its package in the body, which links don't fill: so each event that is made is published
+and gets a package to sell.
 """
 
 import os
@@ -38,7 +38,7 @@ WAYS = [
 
 @pytest.fixture(scope="module")
 def reference(host):
-    # What is wrongly called is the other test's affair: a way ends where a call is refused.
+    # The other test covers wrong calls: here a walk ends when a call is refused.
     return read_reference(host.url, mode="positive")
 
 
@@ -99,7 +99,7 @@ def go(
     for rule in machine.root_rules - {normalize_name(f"RANDOM -> {beginning}")}:
         setattr(Walk, rule, None)
     settings = hypothesis.settings(
-        max_examples=2,  # the plainest walk, and one at random
+        max_examples=2,  # the simplest walk, and a random one
         stateful_step_count=steps,
         database=None,
         deadline=None,
@@ -110,15 +110,15 @@ def go(
         try:
             hypothesis.seed(walk)(Walk).run(settings=settings)
         except FlakyStrategyDefinition:
-            # Hypothesis began two walks alike and found the system changed, as it may well be; also when it went to see
-            # a failure once more, which must not hide that.
+            # Hypothesis began two equal walks and found the system changed, which is allowed. This also happens when it
+            # repeats a failure, and then the failure itself must be raised.
             if failures:
                 raise failures[0] from None
     return followed
 
 
 def name_package(case: Any, package_id: str) -> None:
-    """Let the body be what nobody objects to, and about this package; a public order is to be paid by card."""
+    """Make the body acceptable, and about this package; a public order is paid by card."""
     make_acceptable(case, {"package_id": package_id, "package_ids": package_id, "option_id": ""})
     if isinstance(case.body, dict) and {"customer", "items"} <= case.body.keys():
         case.body["items"] = [{"package_id": package_id, "quantity": 1}]
@@ -127,7 +127,7 @@ def name_package(case: Any, package_id: str) -> None:
 
 
 def name_of(case: Any) -> str:
-    """Return the operationId of what is called."""
+    """Return the operationId of the call."""
     name: str = case.operation.definition.raw["operationId"]
     return name
 

@@ -1,4 +1,4 @@
-"""The dashboard (R-SALES-5, R-SALES-6): the sale by the event's own clock, and what somebody should look at."""
+"""The dashboard (R-SALES-5, R-SALES-6): sales in the event's time zone, and what somebody should look at."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,7 +91,7 @@ def test_days_and_hours_are_those_of_the_events_own_clock(database_url, app_envi
     desk = Desk(database_url, timezone="Pacific/Auckland")
     try:
         package = desk.package()
-        now = datetime(2026, 11, 20, 18, tzinfo=UTC)  # 07:00 on the 21st there
+        now = datetime(2026, 11, 20, 18, tzinfo=UTC)  # 07:00 on the 21st in that time zone
         midnight = timedelta(hours=7)
         ago = (timedelta(hours=1), midnight, midnight + timedelta(microseconds=1), timedelta(days=6), timedelta(days=7))
         for before in ago:
@@ -181,7 +181,7 @@ def test_while_one_poller_computes_the_others_get_what_was_known(evening, redis_
     evening.order((package["id"], 1))
     server: Any = redis.Redis.from_url(redis_url)
     [key] = [key for key in server.keys("dashboard:*") if evening.id.encode() in key]
-    server.set(key + b":computing", b"1", px=60_000)  # as if somebody else were at it
+    server.set(key + b":computing", b"1", px=60_000)  # as if another request were computing it
     poll(lambda: dashboard(evening)["as_of"] == before["as_of"])
     old = server.get(key).replace(before["as_of"].encode(), b"2026-01-01T00:00:00Z")
     server.set(key, old)

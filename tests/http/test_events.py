@@ -1,4 +1,4 @@
-"""Events: made as drafts, published, changed, cancelled for good."""
+"""Events: they are made as drafts, published, changed, and cancelled for good."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The team finds orders: by words, numbers and what they are, page after page (R-SALES-6)."""
+"""The team finds orders: by words, by numbers and by filters, page after page (R-SALES-6)."""
 
 import re
 import tempfile
@@ -38,7 +38,7 @@ def evening(client, issuer):
 
 @pytest.fixture(scope="module")
 def house(client, issuer, database_url):
-    """An event with four orders that nobody changes, and the words of their buyers learnt."""
+    """An event with four orders that no test changes; the search knows the words of their buyers."""
     evening = open_evening(client, issuer)
     package = evening.package()
     orders = {who: buy(evening, package, name, f"{who}@example.com") for who, name in FIELDS.items()}
@@ -245,7 +245,7 @@ def test_pages_of_a_misspelt_search_go_on_where_they_ended(evening, database_url
 
 
 def test_what_makes_no_sense_is_refused(evening):
-    cursor = "WyJuZXdlc3QiLG51bGwsZmFsc2Vd"  # of the right form, with no id in it
+    cursor = "WyJuZXdlc3QiLG51bGwsZmFsc2Vd"  # the right form, but without an id
     refused: list[tuple[dict[str, str], str]] = [
         ({"cursor": "x"}, "/query/cursor"),
         ({"cursor": cursor}, "/query/cursor"),
@@ -275,7 +275,7 @@ def test_a_cursor_of_one_order_of_the_list_does_not_fit_another(evening):
 
 
 def test_the_list_takes_as_many_statements_for_many_orders_as_for_one(evening, database_url):
-    """Counted as the server is asked, in this process."""
+    """The statements are counted in this process."""
     package = evening.package()
     buy(evening, package, "Ann Lovelace", "ann@example.com")
     few = statements_of(database_url, evening, package)
@@ -341,7 +341,7 @@ def test_among_more_orders_than_are_looked_at_one_by_one_the_index_finds_the_rar
     assert second["next_cursor"] is None
     assert (listed(evening)["total"], listed(evening, q="many")["total"]) == (None, None)
     assert [item["id"] for item in listed(evening, q="zoe", sort="total", page_size=3)["items"]] == found
-    # In the order of names they come after all the others, whatever leads to them.
+    # When sorted by name they come after all others, by any plan of the database.
     for filters in ({"package_id": package["id"]}, {"payment_method": "test"}, {"q": "zoe", "channel": "online"}):
         for sort in ("name", "total"):
             by_sort = listed(evening, **filters, sort=sort)

@@ -1,4 +1,4 @@
-"""Uploads straight to storage, events that come twice or late, and what the timer makes good (R-IMG-1 to R-IMG-3)."""
+"""Uploads directly to storage, blob events that come twice or late, and what the timer repairs (R-IMG-1 to R-IMG-3)."""
 
 import os
 import signal
@@ -76,12 +76,12 @@ def new_upload(domain, evening, package):
 
 
 def two_uploads(domain, evening, package):
-    """An older one and a newer one; ids of the same millisecond have no order."""
+    """Make an older and a newer upload; ids of the same millisecond have no order."""
     return sorted((new_upload(domain, evening, package) for _ in range(2)), key=lambda upload: upload.id)
 
 
 def validate(domain, coming, data: bytes) -> None:
-    """One blob event, with the content that it brings; the quarantine itself is left to others."""
+    """Handle one blob event with its content; the blob in the quarantine is not touched."""
     domain.checking.validate_upload(coming.blob_name, lambda: data, size=len(data), now=now())
 
 
@@ -108,7 +108,7 @@ def test_an_image_sent_straight_to_storage_is_shown(evening, package, storage, p
 
 
 def test_a_link_writes_one_blob_once_and_does_nothing_else(evening, package, storage, domain):
-    """The blob lies in the second folder of nobody, so that validation does not take it away meanwhile."""
+    """The blob is in a container that no function watches, so that no check removes it meanwhile."""
     name = f"{evening.id}/kept/{uuid.uuid4()}"
     url = domain.blobs.create_link("reports", name, now=now(), expiry=now() + timedelta(minutes=10))
     header = {"x-ms-blob-type": "BlockBlob"}
@@ -146,7 +146,7 @@ def test_a_link_used_again_after_the_verdict_changes_nothing(evening, package, s
     poll(lambda: blobs(storage, "uploads", package) == [])
     before = evening.read_package(package["id"])
     picture = httpx.get(before["image_url"], trust_env=False).content
-    assert send(link, photo(500, 500)).status_code == 201  # the name is free again, and that is all
+    assert send(link, photo(500, 500)).status_code == 201  # the name is free again, but nothing else happens
     poll(lambda: blobs(storage, "uploads", package) == [])
     assert upload_state(evening, package, link["upload_id"]) == ended
     assert evening.read_package(package["id"]) == before
@@ -174,7 +174,7 @@ def test_a_file_too_large_is_not_even_read(domain, evening, package):
 
 
 def test_a_browser_may_use_a_link_where_the_storage_allows_it(second_storage):
-    """What `make dev` sets on the emulator; on Azure the account's own rules count."""
+    """These are the rules that `make dev` sets on the emulator; on Azure the account's own rules apply."""
     allow_uploads_from_browsers(second_storage)
     asking = {
         "Origin": "http://localhost:5173",
@@ -211,7 +211,7 @@ def test_what_never_arrives_is_refused_once_the_link_is_long_over(evening, packa
 
 
 def test_an_upload_whose_event_was_lost_is_checked_by_the_timer(evening, package, domain, monkeypatch):
-    """The file lies in another container than the one that the host watches; the timer is told to look there."""
+    """The file is in another container than the one that the host watches; the timer is told to look there."""
     monkeypatch.setattr(domain.blobs, "UPLOADS", "lostuploads")
     received = domain.commands.receive_image(
         evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
@@ -225,7 +225,7 @@ def test_an_upload_whose_event_was_lost_is_checked_by_the_timer(evening, package
 
 
 def test_an_upload_whose_file_is_gone_says_so(evening, package, domain, monkeypatch):
-    """Defender can be told to remove what it finds; or the upload's request failed half way."""
+    """Defender may be set to remove malware; or the upload's request failed half way."""
     monkeypatch.setattr(domain.blobs, "UPLOADS", "goneuploads")
     received = domain.commands.receive_image(
         evening.event_id, uuid.UUID(package["id"]), photo(), content_type="image/jpeg", actor=GUEST, now=now()
@@ -348,7 +348,7 @@ def test_an_event_that_comes_again_changes_nothing(evening, package, domain, sto
     validate(domain, coming, photo())
     before = evening.read_package(package["id"]), upload_state(evening, package, str(coming.id))
     picture = httpx.get(before[0]["image_url"], trust_env=False).content
-    for data in (photo(), photo(400, 400), b"rubbish"):  # whatever it brings
+    for data in (photo(), photo(400, 400), b"rubbish"):  # whatever its content is
         validate(domain, coming, data)
         assert (evening.read_package(package["id"]), upload_state(evening, package, str(coming.id))) == before
     assert httpx.get(before[0]["image_url"], trust_env=False).content == picture
@@ -446,7 +446,7 @@ def test_an_image_shown_while_somebody_else_refused_it_is_taken_back(evening, pa
 
 
 class Killed(BaseException):
-    """What a killed process does not survive; nothing of ours catches it."""
+    """Stands for the death of the process: no code of ours catches it."""
 
 
 def die(*_: object, **__: object) -> None:
@@ -511,7 +511,7 @@ def test_what_a_killed_validation_has_published_is_removed_when_nothing_shows_it
         with pytest.raises(Killed):
             validate(domain, killed_one, photo(400, 400))
     assert len(blobs(storage, "public", package)) == 4
-    clean(domain, timedelta(minutes=50))  # it might still be at work
+    clean(domain, timedelta(minutes=50))  # another run might still be at work
     assert len(blobs(storage, "public", package)) == 4
     clean(domain, timedelta(minutes=70))
     assert len(blobs(storage, "public", package)) == 2

@@ -1,4 +1,4 @@
-"""Package images (R-IMG): into quarantine, checked, shown as WebP without metadata, or refused with a reason."""
+"""Package images (R-IMG): each is put in quarantine, checked, and shown as WebP without metadata or refused."""
 
 import io
 import struct
@@ -24,7 +24,7 @@ def package(evening):
 
 
 def photo_with_a_place() -> bytes:
-    """A JPEG that says where and by whom it was taken, and that it lies on its side."""
+    """A JPEG whose metadata tell where and by whom it was taken, and that it must be turned."""
     exif = Image.Exif()
     exif[0x0112] = 6  # turn it by a quarter
     exif[0x013B] = "A. Secret Photographer"

@@ -1,4 +1,4 @@
-"""What the running app writes: a line a request, tied to its trace, and nothing of buyers or what opens things."""
+"""The running app's log: a line for each request, with its trace, and no personal data or secrets."""
 
 import json
 
@@ -74,7 +74,7 @@ def test_nothing_of_a_buyer_is_written_whatever_happens(host, talking, issuer, m
     key = new_key()
     path = f"/public/orders/{order['id']}"
 
-    # Wrong guesses, bad input, garbage, and a member whose address stands in the path.
+    # Wrong guesses, bad input, garbage, and a member whose address is in the path.
     assert send_order(talking, evening.id, [(package["id"], 1)], promo_code="WRONGHUSH8").status_code == 422
     bad = {"customer": CUSTOMER | {"email": f"{NAME}@", "phone": 7}, "items": [{"package_id": PROMO}]}
     assert talking.post(f"/public/events/{evening.id}/orders", json=bad, headers={"Idempotency-Key": key}).is_error
@@ -85,7 +85,7 @@ def test_nothing_of_a_buyer_is_written_whatever_happens(host, talking, issuer, m
     assert talking.get("/my/orders", headers=bearer(f"{order['access_token']}.{PROMO}")).is_error
     member = f"{evening.path}/members/{EMAIL}"
     assert talking.put(member, json={"role": "staff"}, headers=evening.headers).status_code == 200
-    # The database refuses the order, and quotes the row as it does so.
+    # The database refuses the order, and its error quotes the row.
     with psycopg.connect(module_database, autocommit=True) as connection:
         connection.execute("ALTER TABLE orders ADD CONSTRAINT nobody CHECK (customer_name = 'Nobody') NOT VALID")
         failed = send_order(talking, evening.id, [(package["id"], 1)], customer=CUSTOMER, promo_code=PROMO)

@@ -1,4 +1,4 @@
-"""The confirmation (R-TKT-6): it arrives once, brings the tickets, and one that can't be delivered holds up nobody."""
+"""The confirmation (R-TKT-6): it arrives once, brings the tickets, and a failed delivery delays no other e-mail."""
 
 import json
 import re
@@ -107,14 +107,14 @@ def test_a_message_that_only_a_newer_version_knows_waits_for_that_version(
         evening.id,
         order["id"],
     )
-    # The newer version has put it on the queue, and this one takes it off.
+    # The newer version has put it on the queue, and this version takes it.
     outbox.put_on_queue("email", [(evening.event_id, message_id)])
     noted = "SELECT last_error FROM outbox WHERE id = %s AND last_error IS NOT NULL"
     unknown = "This version of the app does not know the kind."
     assert poll(lambda: query(database_url, noted, message_id)) == [(unknown,)]
     state = "SELECT attempts, done_at, leased_until, published_at < now() FROM outbox WHERE id = %s"
     assert query(database_url, state, message_id) == [(0, None, None, True)]
-    # A minute later the version that knows the kind publishes it; here that is this one, under a name that it knows.
+    # A minute later the version that knows the kind publishes it; here it is this version, under a name that it knows.
     query(
         database_url,
         "UPDATE outbox SET kind = 'order_confirmation', published_at = published_at - interval '1 minute'"
@@ -192,6 +192,6 @@ def test_an_address_that_refuses_mail_ends_in_the_poison_queue_and_holds_up_nobo
         assert rows[3][:2] == (True, True)
         assert "550" in rows[3][2]
         assert not [mail for mail in mail_box.messages() if to(bad)(mail)]
-        # The order itself is as good as any: it can be read, and its tickets are valid.
+        # The order itself is complete: it can be read, and its tickets are valid.
         assert evening.read_package(package["id"])["sold_count"] == 4
         assert client.get(evening.path, headers=bearer(evening.token)).status_code == 200

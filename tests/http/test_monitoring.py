@@ -1,4 +1,4 @@
-"""What is told to Prometheus, and that the dashboard and the alerts ask for nothing else (R-OPS-4)."""
+"""The metrics for Prometheus; the dashboard and the alerts ask for no others (R-OPS-4)."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def told(client, issuer):
 
 @pytest.fixture
 def labels(told, app_environment) -> dict[str, set[str]]:
-    """The labels of every series: those that have been told, and those that wait for their first event."""
+    """The labels of every series: those reported already, and those that wait for their first event."""
     load("shared.kit.metrics", app_environment)
     known: dict[str, set[str]] = {}
     for sample in samples_of(told):
@@ -61,7 +61,7 @@ def labels(told, app_environment) -> dict[str, set[str]]:
 
 
 def allowed_values(app_environment: dict[str, str]) -> dict[str, set[str]]:
-    """What each label may say: names that stand in the code, never what a caller chooses."""
+    """The values that each label may have: names from the code, never a text that a caller chooses."""
     metrics = load("shared.kit.metrics", app_environment)
     reconciling = load("shared.domain.ledger.reconciling", app_environment)
     ours = load("functions.metrics", app_environment)
@@ -107,11 +107,11 @@ def test_the_oldest_message_is_the_oldest_that_is_still_to_be_tried(fresh_databa
     messages = [
         ("order_confirmation", 1, None, 900),
         ("order_confirmation", 5, None, 9_000),  # given up: on the poison queue
-        ("provider_refund", 9, None, 7_200),  # money that is owed is tried for as long as it takes
+        ("provider_refund", 9, None, 7_200),  # a refund is tried until it is done
         ("order_confirmation", 1, "now()", 99_000),  # done
     ]
     with psycopg.connect(fresh_database) as connection:
-        connection.execute("SET session_replication_role = replica")  # messages without events will do
+        connection.execute("SET session_replication_role = replica")  # messages without events are enough
         for kind, attempts, done_at, age in messages:
             connection.execute(
                 "INSERT INTO outbox (event_id, id, kind, payload, created_at, attempts, done_at, last_error) VALUES"

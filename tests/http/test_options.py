@@ -1,4 +1,4 @@
-"""Custom options: what buyers are asked, and their answers (R-OPT)."""
+"""Custom options: the questions to buyers, and their answers (R-OPT)."""
 
 import pytest
 

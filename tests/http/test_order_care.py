@@ -1,4 +1,4 @@
-"""What the team sees of an order and does for its buyer: the timeline, notes, the confirmation again (R-SALES-6)."""
+"""What the team sees about an order and does for its buyer: timeline, notes, a second confirmation (R-SALES-6)."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -192,7 +192,7 @@ def test_the_confirmation_is_sent_again_with_the_tickets_once_a_key(evening, mai
 
 
 def test_nobodys_mailbox_can_be_flooded(evening, database_url):
-    """Three an hour for all orders of a customer, also at once; another customer's are not counted."""
+    """Three an hour for all orders of a customer, even at the same moment; another customer's are not counted."""
     package = evening.package()
     ada = {"name": "Ada", "email": new_email("ada")}
     orders = [evening.order((package["id"], 1), customer=ada) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Buying tickets (R-ORD-1 to R-ORD-5): all or nothing, once a key, never more than there are."""
+"""Buying tickets (R-ORD-1 to R-ORD-5): all or nothing, once for each key, never more than there are."""
 
 import re
 import uuid
@@ -31,7 +31,7 @@ def evening(client, issuer):
 
 
 def sold(database_url: str, *package_ids: str) -> list[int]:
-    """How many of each are sold, by the stock and by the orders, which must agree."""
+    """How many of each package are sold; the stock and the orders must agree."""
     counts = []
     for package_id in package_ids:
         stock = query(database_url, "SELECT sold, held FROM stock WHERE id = %s", package_id)
@@ -219,7 +219,7 @@ def test_orders_of_the_same_packages_in_any_order_do_not_block_each_other(client
 
 
 def test_twenty_customers_who_have_never_signed_in_before_buy_at_once(client, issuer, evening, database_url):
-    """More of them than the app has connections, so that none may need two at a time."""
+    """There are more requests than the app has connections, so no request may need two at a time."""
     package = evening.package(quantity_limit=20)
     emails = [new_email("newcomer") for _ in range(20)]
     tokens = [issuer.token(email) for email in emails]
@@ -345,7 +345,7 @@ def test_nothing_of_a_draft_or_a_cancelled_event_is_sold(client, issuer, databas
 
 
 def test_after_the_answer_to_a_cancellation_nothing_is_sold(client, evening, database_url):
-    """The claims under way finish first; what the database has at that moment is all that was ever sold."""
+    """The claims under way finish first; the orders in the database at that moment are all that were ever sold."""
     package, headers = evening.package(), evening.headers
 
     def act(number: int) -> tuple[int, Any]:
@@ -401,7 +401,7 @@ def test_the_test_provider_is_refused_in_production(start_host, client, evening,
     with httpx.Client(base_url=f"{production.url}/api/v1", timeout=30, trust_env=False) as there:
         refused = send_order(there, evening.id, [(package["id"], 1)])
         assert pointers(assert_problem(refused, 422, "payment_method_unavailable")) == ["/payment_method"]
-        # There the metrics have a key of their own.
+        # In production the metrics have their own key.
         assert_problem(there.get("/metrics"), 401, "unauthenticated")
         assert_problem(there.get("/metrics", headers=bearer("x" * 32)), 401, "unauthenticated")
         assert there.get("/metrics", headers=bearer("k" * 32)).status_code == 200

@@ -1,6 +1,6 @@
-"""Messages: each way that writes one, with its trace, and published though no handler asks for it and no timer comes.
+"""Messages: each request that writes one adds its trace, and the message is published without the timer.
 
-The host of this module publishes by its timer once a year, so what is done has been published after its commit.
+In this module's host the timer publishes once a year, so each message that is done was published after its commit.
 """
 
 import uuid
@@ -35,7 +35,7 @@ def post(evening: Evening, path: str, body: Any = None) -> httpx.Response:
 
 
 def by_card(evening: Evening) -> Any:
-    """An order whose payment has been begun."""
+    """An order with a begun payment."""
     order = hold(evening, (evening.package()["id"], 1))
     assert ask(evening, order, "payment-intent").status_code == 201
     return order

@@ -1,4 +1,4 @@
-"""The public list of packages is cached; whatever changes it shows at once, and a lost drop for two seconds at most."""
+"""The public list of packages is cached; a change shows at once, or within two seconds if its drop was lost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,9 +29,9 @@ def change(evening: Evening, method: str, path: str, status: int = 200, **body: 
 def test_a_list_that_was_just_read_is_not_asked_of_the_database_again(evening, database_url, redis_url):
     package = evening.package()
     assert [shown["name"] for shown in listed(evening)] == ["Single seat"]
-    with redis.Redis.from_url(redis_url) as cache:  # for longer than this test takes, however slow the machine
+    with redis.Redis.from_url(redis_url) as cache:  # for longer than this test takes, even on a slow machine
         assert cache.pexpire(f"packages:{evening.id}:20:all", 600_000)
-    # Behind the app's back, so that nothing is dropped.
+    # Directly in the database, so that no entry is dropped.
     renamed = "UPDATE ticket_packages SET name = 'Renamed' WHERE id = %s RETURNING name"
     assert query(database_url, renamed, package["id"]) == [("Renamed",)]
     assert [shown["name"] for shown in listed(evening)] == ["Single seat"]
@@ -43,7 +43,7 @@ def test_a_lost_drop_shows_for_two_seconds_at_most(evening, database_url, redis_
     key = f"packages:{evening.id}:20:all"
 
     def time_to_live() -> int:
-        """Of the list that has just been read, in ms; a slow machine may have to read it again to see it."""
+        """Return the remaining ms of the list's cache entry; a slow machine may have to read the list again first."""
         listed(evening)
         with redis.Redis.from_url(redis_url) as cache:
             return max(0, cache.pttl(key))

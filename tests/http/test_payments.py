@@ -41,7 +41,7 @@ def read(evening: Evening, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def let_time_pass(database_url: str, order: dict[str, Any]) -> None:
-    """As if the order's time to pay were up."""
+    """Make the order's time to pay end."""
     query(
         database_url,
         "UPDATE orders SET expires_at = now() - interval '1 second' WHERE id = %s RETURNING 1",
@@ -122,7 +122,7 @@ def test_a_payment_after_expiry_takes_the_stock_again_if_it_is_there(evening, da
     order = hold(evening, (package["id"], 2))
     assert ask(evening, order, "payment-intent").status_code == 201
     let_time_pass(database_url, order)
-    refused = send_order(evening.client, evening.id, [(package["id"], 3)])  # looks, finds too little, and tidies up
+    refused = send_order(evening.client, evening.id, [(package["id"], 3)])  # this ends expired orders
     assert assert_problem(refused, 409, "sold_out")["remaining"] == 2
     assert read(evening, order)["status"] == "expired"
 

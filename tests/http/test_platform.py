@@ -1,4 +1,4 @@
-"""Health, metrics, the reference, and the manners of every answer."""
+"""Health, metrics, the reference, and the rules that every answer keeps."""
 
 import re
 

@@ -101,7 +101,7 @@ def test_to_an_erased_customer_nothing_is_sent_though_their_money_goes_back(even
 
 @pytest.mark.parametrize("address", ["erased@erased.invalid", "[erased]"])
 def test_the_placeholder_is_nobodys_address(address, evening):
-    """Or one could ask for all that was ever erased."""
+    """Otherwise a caller could ask for everything that was ever erased."""
     assert_problem(ask(evening, "export", email=address), 422, "invalid_input")
 
 
@@ -116,7 +116,7 @@ def test_report_files_made_before_an_erasure_go_and_the_next_one_has_nothing_of_
     def listed():
         return [report["id"] for report in evening.client.get(reports, headers=evening.headers).json()["items"]]
 
-    retention.drop_old_files(now=utc_now())  # too early: somebody may be reading yet what was there before
+    retention.drop_old_files(now=utc_now())  # too early: somebody may still be reading the old file
     assert old["id"] in listed()
     retention.drop_old_files(now=utc_now() + timedelta(minutes=6))
     assert old["id"] not in listed()
@@ -128,7 +128,7 @@ def test_report_files_made_before_an_erasure_go_and_the_next_one_has_nothing_of_
     text = httpx.get(link, trust_env=False).text
     assert "[erased],erased@erased.invalid" in text
     assert email not in text
-    retention.drop_old_files(now=utc_now() + timedelta(minutes=6))  # done is done
+    retention.drop_old_files(now=utc_now() + timedelta(minutes=6))  # a second run finds nothing to do
     assert new["id"] in listed()
 
 

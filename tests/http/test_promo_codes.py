@@ -1,4 +1,4 @@
-"""Promo codes (R-PROMO): made, previewed, redeemed exactly, never too often."""
+"""Promo codes (R-PROMO): they are made, previewed, and redeemed exactly and never too often."""
 
 from typing import Any
 

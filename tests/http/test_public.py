@@ -1,4 +1,4 @@
-"""What everybody sees: published events, and what of them can be bought."""
+"""What everybody sees: published events, and what can be bought for them."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -100,7 +100,7 @@ def test_lists_take_as_many_statements_for_fifty_packages_as_for_one(client, iss
         with Session(engine) as session:
             reads: list[Callable[[], Page[Any]]] = [
                 lambda: queries.list_packages(session, evening.event_id, PackageListQuery(page_size=99)),
-                # Of a size that is not cached.
+                # A page size that is not cached.
                 lambda: queries.list_public_packages(session, evening.event_id, PublicPackageListQuery(page_size=99)),
             ]
             for read in reads:

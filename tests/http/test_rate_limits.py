@@ -1,4 +1,4 @@
-"""Guessing is slowed, by address and event; selling is not, unless somebody says so (R-PROMO-4, R-OPS-3)."""
+"""Guessing is limited, by address and event; selling is not, unless a setting says so (R-PROMO-4, R-OPS-3)."""
 
 import signal
 
@@ -120,7 +120,7 @@ def test_wrong_links_are_slowed_for_their_address_and_keep_nobody_from_paying(ev
     cancel = f"{path}/cancel"
     assert [open_(right).status_code, open_(right, path=cancel, method="POST").status_code] == [429, 429]
     assert open_(right, address="203.0.113.31").json()["status"] == "pending"
-    # Others who share the address still pay; who is wrong again is told to wait.
+    # Others with the same address still pay; a caller that is wrong again is told to wait.
     assert (pay(right).status_code, pay("wrong").status_code) == (201, 429)
 
 
@@ -158,7 +158,7 @@ def test_users_events_and_where_somebody_says_so_orders_have_limits_of_their_own
     assert_problem(seen[-1], 429, "too_many_requests")
     assert seen[0].headers["RateLimit-Policy"] == '"user_requests";q=12;w=3600, "event_writes";q=6;w=3600'
     assert seen[-1].headers["RateLimit-Policy"] == '"event_writes";q=6;w=3600'
-    # Reading goes on, until this user has asked too often; buying always does, and so do others.
+    # Reading works until this user has asked too often; buying always works, and so do other users' requests.
     reads = [strict.get(evening.path, headers=evening.headers).status_code for _ in range(8)]
     assert reads[0] == 200
     assert reads[-1] == 429

@@ -1,4 +1,4 @@
-"""When the books disagree: found, listed, repaired by one click, and shown to whoever watches (R-ORD-8, R-OPS-4)."""
+"""When the books disagree: this is found, listed, repaired by one request, and reported (R-ORD-8, R-OPS-4)."""
 
 import re
 import uuid
@@ -44,7 +44,7 @@ def harm(database_url, statement, *parameters):
 
 
 def lose_tickets(database_url, order):
-    """As if the process had died between payment and tickets, were that not one transaction."""
+    """Act as if the process had died between payment and tickets (in reality they are one transaction)."""
     of_order = "order_item_id IN (SELECT id FROM order_items WHERE order_id = %s)"
     harm(database_url, f"UPDATE tickets SET status = 'reserved' WHERE {of_order}", order["id"])
 
@@ -130,9 +130,9 @@ def test_an_overdue_order_is_let_go(evening, database_url):
     package = evening.package(quantity_limit=1)
     order = hold(evening, (package["id"], 1))
     let_time_pass(database_url, order)
-    assert findings(evening) == []  # the timer may still come by
+    assert findings(evening) == []  # the timer may still run
     harm(database_url, "UPDATE orders SET expires_at = now() - interval '6 minutes' WHERE id = %s", order["id"])
-    for finding in findings(evening):  # none where the timer was faster
+    for finding in findings(evening):  # none if the timer was faster
         assert finding["id"] == f"order_overdue:{order['id']}"
         assert repair(evening, finding["id"]).status_code == 200
     assert (read(evening, order)["status"], stock(evening, package)) == ("expired", (0, 0))

@@ -1,4 +1,4 @@
-"""Reordering packages (R-PKG-7), and whether one can be bought (R-PKG-6)."""
+"""Reordering packages (R-PKG-7), and whether a package can be bought (R-PKG-6)."""
 
 from tests.factories import UNKNOWN_ID, assert_problem, at_once, event_state, in_days, open_evening
 

@@ -1,4 +1,4 @@
-"""Report schedules through the API (R-SALES-4): who says what when, and that it then happens."""
+"""Report schedules through the API (R-SALES-4): who may set them, and that the reports are then written."""
 
 import json
 from datetime import timedelta
@@ -174,13 +174,13 @@ def about(evening: Evening, email: str) -> Any:
 
 @pytest.fixture(scope="module")
 def timer_host(start_module_host, module_database, second_storage):
-    """A host of this module's own: its timer has no other sales to report on."""
+    """This module's own host, so that its timer has no other sales to report on."""
     return start_module_host(DATABASE_URL=module_database, AzureWebJobsStorage=second_storage)
 
 
 @pytest.fixture
 def reported(timer_host, issuer):
-    """An evening at that host."""
+    """An event at that host."""
     with httpx.Client(base_url=f"{timer_host.url}/api/v1", timeout=30, trust_env=False) as client:
         yield open_evening(client, issuer)
 

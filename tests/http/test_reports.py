@@ -1,4 +1,4 @@
-"""Reports as files (R-SALES-3, R-SALES-4): what is in them, who may have them, and that they open in spreadsheets."""
+"""Reports as files (R-SALES-3, R-SALES-4): their content, who may have them, and that spreadsheets open them."""
 
 import csv
 import hashlib
@@ -202,7 +202,7 @@ def test_the_export_is_the_file_that_a_report_holds(evening):
 
 
 def ask(evening: Evening, package: dict[str, Any], label: str, kind: str = "text_input", **fields: Any) -> str:
-    """Add an optional question to a package; returns its id."""
+    """Add an optional question to a package; return its id."""
     body = {"label": label, "option_type": kind, "is_required": False} | fields
     made = evening.client.post(f"{evening.packages}/{package['id']}/custom-options", json=body, headers=evening.headers)
     assert made.status_code == 201, made.text
@@ -263,7 +263,7 @@ def test_answers_stand_in_a_column_for_each_label_the_oldest_question_first(even
     ]
     attendees = rows_of(download(evening, make_report(evening, "attendees")))
     assert [list(row.values())[10:] for row in attendees] == answers
-    # A new order of the questions, a retired one: the columns stay where they are.
+    # The questions are reordered and one is retired: the columns keep their places.
     order = {"option_ids": [vip, twice, seat_meal]}
     reordered = evening.client.put(
         f"{evening.packages}/{seat['id']}/custom-options/reorder", json=order, headers=evening.headers

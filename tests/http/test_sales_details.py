@@ -34,7 +34,7 @@ def module(app_environment):
 
 
 def total(module, desk, package, *, now=NOW, **query):
-    """As a page says it of which there are more."""
+    """Return the total that a page gives when there are more pages."""
     with desk.session() as session:
         found = module.get_details(session, desk.event_id, package, DetailsQuery(page_size=1, **query), now=now)
     return found.total
@@ -120,7 +120,7 @@ def test_the_total_is_right_at_once_after_whatever_makes_a_purchase_or_ends_one(
     assert total(module, desk, package) == 3
     desk.expire(now=NOW + timedelta(hours=1))
     assert total(module, desk, package) == 3
-    desk.pay(lost, now=NOW + timedelta(hours=2))  # late, and taken again
+    desk.pay(lost, now=NOW + timedelta(hours=2))  # paid late: the ticket is taken again
     assert total(module, desk, package) == 4
     desk.refund(held.id)
     assert total(module, desk, package) == 4
@@ -165,11 +165,11 @@ def test_a_page_takes_three_statements_and_a_total_is_counted_once(desk, module)
 
 
 def statements(module, desk, package, **query):
-    """Counted as the server is asked."""
+    """The statements are counted in this process."""
     with desk.session() as session, tempfile.TemporaryFile("w+") as trace:
         driver = session.connection().connection.driver_connection
         assert isinstance(driver, psycopg.Connection)
-        driver.execute("SELECT 1")  # opens the transaction
+        driver.execute("SELECT 1")  # the first statement opens the transaction
         driver.pgconn.trace(trace.fileno())
         found = module.get_details(session, desk.event_id, package, DetailsQuery(page_size=1, **query), now=NOW)
         driver.pgconn.untrace()

@@ -1,4 +1,4 @@
-"""What was sold, in sum (R-SALES-1): never stale for long."""
+"""The sales summary (R-SALES-1): it is never stale for long."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Paying by Stripe as it publishes that it behaves: what buyers, banks, networks and time may do (R-ORD-6, R-ORD-7)."""
+"""Payments by Stripe, by its published behaviour: what buyers, banks, networks and delays can do (R-ORD-6, R-ORD-7)."""
 
 import json
 import signal
@@ -39,7 +39,7 @@ type Json = dict[str, Any]
 
 @dataclass
 class Shop:
-    """The application with Stripe switched on, on a database and a queue that no other host looks at."""
+    """The application with Stripe switched on, on a database and a queue that no other host uses."""
 
     host: RunningHost
     client: httpx.Client
@@ -54,14 +54,14 @@ class Shop:
         return str(answer.json()["reference"])
 
     def hear(self, intent_id: str, *kinds: str) -> None:
-        """Have what Stripe has told of a payment delivered, oldest first."""
+        """Deliver Stripe's messages about a payment, the oldest first."""
         told = self.stripe.told(intent_id, *kinds)
         assert told
         for answer in deliver(self.host.url, *told):
             assert (answer.status_code, answer.json()) == (200, {"received": True}), answer.text
 
     def buy(self, evening: Evening, order: Json) -> str:
-        """Pay, and have Stripe tell of it."""
+        """Pay, and deliver Stripe's messages about it."""
         intent_id = self.begin(evening, order)
         self.stripe.pay(intent_id)
         self.hear(intent_id)
@@ -81,7 +81,7 @@ class Shop:
         return query(self.database_url, statement, order["id"])
 
     def balance(self, order: Json) -> dict[str, int]:
-        """What the order has moved, by account."""
+        """What the order has changed in the books, by account."""
         statement = """
             SELECT account, sum(amount)::int FROM (
               SELECT debit AS account, amount_cents AS amount FROM ledger WHERE order_id = %s
@@ -90,7 +90,7 @@ class Shop:
         return dict(query(self.database_url, statement, order["id"], order["id"]))
 
     def outcome(self, event: Json) -> str:
-        """What became of a message; `absent` if it was not stored."""
+        """The outcome of a message; `absent` if it was not stored."""
         found = query(self.database_url, "SELECT outcome FROM provider_messages WHERE id = %s", event["id"])
         return found[0][0] if found else "absent"
 
@@ -317,7 +317,7 @@ def test_what_stripe_can_not_charge_exactly_is_refused(shop, issuer, currency, p
 
 
 def killed_while_asking(shop: Shop, start_host: Any, evening: Evening, order: Json, what: str, path: str) -> None:
-    """Have another host ask Stripe, and kill it before it hears the answer."""
+    """Make another host call Stripe, and kill it before it gets the answer."""
     shop.stripe.fail_next("GET" if what == "confirm" else "POST", path, Fault.HANGING)
     host = start_host(http_only=True, **shop.environment | {"STRIPE_TIMEOUT_SECONDS": "60"})
     asked = len(shop.stripe.requests)
@@ -381,7 +381,7 @@ def test_a_payment_after_expiry_goes_back_where_the_stock_is_gone_and_the_buyer_
     shop.stripe.pay(intent_id)
     shop.hear(intent_id)
     poll(lambda: shop.refunds(order) == [(5_000, "succeeded", "paid_too_late", None)])
-    ask(evening, other, "cancel")  # the stock is there again, but the money has gone back
+    ask(evening, other, "cancel")  # the stock is free again, but the money has been refunded
     shop.hear(intent_id)
     assert (read(evening, order)["status"], stock(evening, package)) == ("expired", (0, 0))
     assert [made["amount"] for made in shop.stripe.refunds.values() if made["payment_intent"] == intent_id] == [5_000]
@@ -463,7 +463,7 @@ def test_a_refund_is_told_to_stripe_until_it_answers_and_made_once(shop, evening
     shop.hear(intent_id)
     assert [row[:2] for row in shop.refunds(order)] == [(4_000, "succeeded")]
     assert shop.payments(order) == [(intent_id, "succeeded", 10_000, 4_000)]
-    assert "could not be told" not in shop.host.log()  # an outage is nobody's fault, and no poison
+    assert "could not be told" not in shop.host.log()  # an outage sends no message to the poison queue
 
 
 def test_a_refund_outlives_an_outage_of_any_length(shop, evening, order):
@@ -487,7 +487,7 @@ def test_a_refund_that_stripe_refuses_shows_as_failed(shop, evening, order):
 
 
 def repair(evening: Evening, kind: str) -> None:
-    """Repair the one finding of a kind, as the team does."""
+    """Repair the only finding of a kind, as the team does."""
     path = f"{evening.path}/reconciliation"
     findings = evening.client.get(path, headers=evening.headers).json()["findings"]
     [finding] = [finding["id"] for finding in findings if finding["kind"] == kind]
@@ -518,7 +518,7 @@ def test_a_refund_that_the_bank_sent_back_can_be_sent_anew_and_is_booked_once(sh
     poll(lambda: refund_of(evening, order)["status"] == "succeeded")
     statuses = [made["status"] for made in shop.stripe.refunds.values() if made["payment_intent"] == intent_id]
     assert statuses == ["failed", "succeeded"]
-    # Old news under new names, and all that the provider knows.
+    # Old facts in new messages, and the provider's full record.
     late = [event | {"id": f"evt_{new_key()}"} for event in shop.stripe.told(intent_id)]
     deliver(shop.host.url, *late)
     ask(evening, order, "confirm")

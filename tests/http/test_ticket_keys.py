@@ -1,4 +1,4 @@
-"""Replacing the key that signs ticket codes, through the settings of real hosts: what is out stays good (R-TKT-1)."""
+"""Replacing the key that signs ticket codes, by the settings of real hosts: issued tickets stay valid (R-TKT-1)."""
 
 import base64
 import os
@@ -25,7 +25,7 @@ def public_text(seed):
 
 
 def scanner(url):
-    """The keys that a scanner has, once it has asked for the list; by their ids."""
+    """The keys that a scanner has after it has asked for the list, by their ids."""
     answer = httpx.get(f"{url}/api/v1/public/ticket-keys", trust_env=False)
     assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "public, max-age=300")
     assert {(key["kty"], key["crv"], key["alg"], key["use"]) for key in answer.json()["keys"]} == {
@@ -64,9 +64,9 @@ def test_a_key_is_replaced_step_by_step_and_tickets_that_are_out_stay_valid(
     resigned = shown(rotated.url, order)
     assert resigned != code
     assert read_code(code, *keys) == read_code(resigned, *keys) == ticket
-    assert read_code(resigned, *at_first) is None  # a scanner that does not know the key has to ask first
+    assert read_code(resigned, *at_first) is None  # a scanner that does not know the key must ask for the list first
 
-    # The old key is gone: what it has signed is worth nothing, and neither is a forgery in the new one's name.
+    # The old key is removed: codes that it has signed are not valid, and neither are forgeries with the new key's id.
     left = [keys[0]]
     assert read_code(code, *left) is None
     raw = base64.b32decode(code[3:])

@@ -1,4 +1,4 @@
-"""A blob that is written from chunks: whole or not at all, in bounded memory, whatever breaks off."""
+"""A blob that is written from chunks: it is written whole or not at all, in bounded memory, whatever fails."""
 
 import threading
 import uuid

@@ -1,4 +1,4 @@
-"""What hundreds of sales make stale is forgotten by a command now and then, and the last of them is not left out."""
+"""When hundreds of sales make entries stale, a few commands forget them, and the last sale is not left out."""
 
 import redis
 

@@ -1,4 +1,4 @@
-"""What clamd says becomes a verdict; whatever else happens is none (R-IMG-2)."""
+"""An answer of clamd becomes a verdict; anything else that happens is no verdict (R-IMG-2)."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A line of the log tells what failed and where, for which request, and nothing of anybody."""
+"""A line of the log tells what failed, where, and for which request, and holds no personal data."""
 
 import io
 import json
@@ -18,7 +18,7 @@ SECRET = "ada@example.com"
 
 @pytest.fixture
 def lines():
-    """What a logger of its own writes as JSON; the process's settings of logging are as before afterwards."""
+    """The JSON lines of a separate logger; afterwards the process's logging has its old settings."""
     text = io.StringIO()
     log = logging.getLogger("tests.logs")
     handler = logging.StreamHandler(text)

@@ -1,4 +1,4 @@
-"""Limits are read once, count what they say, and cost nothing where they are off."""
+"""Limits are read once, count as their settings say, and cost nothing when they are off."""
 
 import limits
 import pytest

@@ -1,4 +1,4 @@
-"""A Redis that is away costs one attempt and one warning a minute, however many ask; what is back is used again."""
+"""A missing Redis costs one attempt and one warning a minute for all callers; when it is back, it is used again."""
 
 import logging
 import signal
@@ -38,7 +38,7 @@ def test_a_redis_that_is_away_is_asked_once_and_warned_of_once(server_at, caplog
     with caplog.at_level(logging.WARNING):
         for _ in range(1_000):
             server.attempt(get)
-    server._breaker._open = False  # as if it had answered in between
+    server._breaker._open = False  # as if Redis had answered in between
     server.attempt(get)
 
     assert len(asked) == 2
@@ -56,7 +56,7 @@ def valkey(tmp_path, guard):
 
 
 def count_asking(breaker) -> list[int]:
-    """How often the breaker asks in vain from now on."""
+    """How often the breaker asks without success from now on."""
     in_vain: list[int] = []
     ask = breaker._ask
 
@@ -72,7 +72,7 @@ def count_asking(breaker) -> list[int]:
 
 
 def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answers(server_at, valkey, poll):
-    """A time-out is two seconds here, so that what is slow for another reason is not taken for one."""
+    """A time-out is two seconds here, so that another delay is not mistaken for one."""
     server = server_at(valkey.url(), REDIS_TIMEOUT_MS="2000")
     assert server.call("set", "key", "value")
     process = valkey.process.popen
@@ -101,7 +101,7 @@ def test_a_stuck_redis_holds_up_each_thread_once_and_is_used_again_when_it_answe
             thread.join()
         assert 1 <= len(asking) == len(set(asking)) <= 6
         assert max(held_up) < 2 * 2.0, "one time-out, and no second try"
-        # However long it stays stuck, only the breaker's own thread waits for it.
+        # While it stays stuck, only the breaker's own thread waits for it.
         held_up_alone = count_asking(server._breaker)
 
         def has_waited_again() -> bool:

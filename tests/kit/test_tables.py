@@ -1,4 +1,4 @@
-"""Entities are changed by whoever saw them last; who is mistaken about that undoes nothing."""
+"""An entity is changed only by a caller that saw its last version; an outdated caller undoes nothing."""
 
 import uuid
 
@@ -46,7 +46,7 @@ def test_who_is_mistaken_about_an_entity_reads_it_and_decides_anew(mistake, tabl
 
 
 def test_a_belief_alone_leaves_nothing_as_it_is(tables, key):
-    """Whoever wants no change for what they believe is asked again about what is there."""
+    """If `change` wants no change to the entity that the caller believed in, it is asked again about the real one."""
     tables.change_entity(*key, lambda _: {"count": 6})
     seen = tables.change_entity(*key, lambda entity: count_up(entity) if entity else None, last_seen=tables.ABSENT)
     assert seen.properties == {"count": 7}

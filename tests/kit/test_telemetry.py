@@ -1,4 +1,4 @@
-"""OpenTelemetry is there where it was asked for, and costs nothing elsewhere."""
+"""OpenTelemetry is loaded if a setting asks for it, and costs nothing otherwise."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from tests.harness.polling import PATIENCE_SECONDS
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-# One request to a function of the app as the worker makes it, and then what `{after}` says.
+# One request to a function of the app as the worker makes it, and then the code of `{after}`.
 REQUEST = """
 import sys
 {before}
@@ -33,7 +33,7 @@ import gc
 print(sorted(name for name in sys.modules if name.startswith(("opentelemetry", "azure.monitor"))))
 print(gc.get_freeze_count())
 """
-# As in an installation that was made without it.
+# As in an installation without the library.
 HIDE = """
 class Hide:
     def find_spec(self, name, path=None, target=None):
@@ -59,7 +59,7 @@ def run(
 def test_without_a_connection_string_nothing_of_it_is_imported(app_environment):
     imported, frozen = run(app_environment, after=TELL).stdout.splitlines()
     assert imported == "[]"
-    assert int(frozen) > 80_000  # nor is what is imported looked through by each full garbage collection
+    assert int(frozen) > 80_000  # and full garbage collections do not go through the imported objects
 
 
 def test_where_the_library_is_missing_a_warning_says_so_and_everything_works(app_environment):
@@ -71,7 +71,7 @@ def test_where_the_library_is_missing_a_warning_says_so_and_everything_works(app
 
 
 class Ingestion(HTTPServer):
-    """Takes what would go to Application Insights."""
+    """Receives the data that would go to Application Insights."""
 
     def __init__(self) -> None:
         self.taken: list[dict[str, Any]] = []
@@ -86,7 +86,7 @@ class Taker(BaseHTTPRequestHandler):
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         sent = json.loads(body)
-        envelopes = sent if isinstance(sent, list) else []  # all else is the library asking how things are
+        envelopes = sent if isinstance(sent, list) else []  # all other requests are the library's own status checks
         self.server.taken += envelopes
         answer = json.dumps({"itemsReceived": len(envelopes), "itemsAccepted": len(envelopes), "errors": []}).encode()
         self.send_response(200)

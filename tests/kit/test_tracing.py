@@ -1,4 +1,4 @@
-"""A trace is taken over from whoever asks, and begun anew where what they say is garbage (W3C Trace Context)."""
+"""A trace is continued from the caller's header; if the header is malformed, a new trace begins (W3C Trace Context)."""
 
 import re
 

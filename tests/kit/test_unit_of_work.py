@@ -1,4 +1,4 @@
-"""What happens after a commit belongs to the unit of work that is under way, whoever registers it."""
+"""Hooks after a commit belong to the unit of work under way, whichever code registers them."""
 
 import threading
 

@@ -63,7 +63,7 @@ class RunningSystem:
         )
 
     def environment(self) -> dict[str, str]:
-        """The variables that make it use this folder and port."""
+        """The variables that make a command use this folder and port."""
         kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         own = {"BOXOFFICE_HOME": str(self.home.folder), "BOXOFFICE_APP": str(APP), "PORT": str(self.port)}
         return kept | own | {"WORKERS": "1"}
@@ -78,11 +78,11 @@ class RunningSystem:
         return found
 
     def process_ids(self) -> list[int]:
-        """The processes of this system, whoever their parent is by now."""
+        """The processes of this system, even if they have another parent by now."""
         return processes_with("BOXOFFICE_HOME", self.home.folder)
 
     def end(self) -> None:
-        """Kill whatever is left; for the end of a test that has failed."""
+        """Kill all processes that are left; for the end of a failed test."""
         for pid in self.process_ids():
             os.kill(pid, signal.SIGKILL)
         if self._process:

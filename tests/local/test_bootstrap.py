@@ -44,7 +44,7 @@ def test_a_busy_port_is_named_with_the_remedy(tmp_path):
 
 def test_a_port_that_is_none_is_refused(tmp_path):
     answer = bootstrap("dev", tmp_path, PORT="http")
-    assert (answer.returncode, answer.stderr) == (1, "PORT=http is no port: try `make dev PORT=7072`.\n")
+    assert (answer.returncode, answer.stderr) == (1, "PORT=http is not a port: try `make dev PORT=7072`.\n")
 
 
 def test_a_missing_node_is_named_with_the_remedy(tmp_path):

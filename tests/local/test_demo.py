@@ -1,4 +1,4 @@
-"""The demo data: loaded once, and a season whose books add up."""
+"""The demo data: it is loaded once, and the books of its season add up."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""`make dev` once it is set up: it starts, keeps running, stops, and never leaves anything behind."""
+"""`make dev` after its set-up: it starts, keeps running, stops, and never leaves anything behind."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The servers that tests get: each worker its own, nothing shared by accident."""
+"""The servers that tests get: each worker has its own, and nothing is shared by accident."""
 
 import smtplib
 from typing import Any

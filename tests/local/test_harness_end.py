@@ -1,4 +1,4 @@
-"""However a test run ends, its servers end with it."""
+"""When a test run ends, in any way, its servers end too."""
 
 import os
 import signal
@@ -44,6 +44,6 @@ def test_nothing_is_left_of_an_interrupted_run(end, tmp_path_factory):
         try:
             run.wait(PATIENCE_SECONDS)
         finally:
-            run.kill()  # a run that hangs must not outlive its own test
+            run.kill()  # a run that hangs must not go on after its test
             run.wait()
     poll(lambda: processes_with("HARNESS_RUN", folder) == [])

@@ -1,4 +1,4 @@
-"""A start skips Alembic only when the database surely is at the newest revision."""
+"""A start skips Alembic only if the database is certainly at the newest revision."""
 
 import psycopg
 

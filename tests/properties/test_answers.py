@@ -36,7 +36,7 @@ VALUES = st.one_of(
 
 @st.composite
 def questionnaires(draw: Any) -> tuple[list[Option], list[AnswerIn], int | None]:
-    """Options, and answers: one for each that is asked, some left out, then some more at random, in any order."""
+    """Options and answers: one for each active option, some left out, some random ones added, in any order."""
     asked = draw(options())
     tickets = draw(st.none() | st.integers(1, 4))
     slots = [
@@ -63,7 +63,7 @@ def fitting_values(option: Option) -> st.SearchStrategy[Any]:
 
 
 def nearly_fitting_values(option: Option) -> st.SearchStrategy[Any]:
-    """Right but for one thing at most: one choice too many, one named twice, a single one without its list."""
+    """A value with at most one fault: one choice too many, a choice named twice, or a single choice without a list."""
     if option.type != "multi_select":
         return st.sampled_from([False, None, "", []])
     most = (option.max_choices or 0) + 1
@@ -72,7 +72,7 @@ def nearly_fitting_values(option: Option) -> st.SearchStrategy[Any]:
 
 
 def expected(asked: list[Option], given: list[AnswerIn], tickets: int | None) -> tuple[list[Any], Counter[Any]]:
-    """The kept values, one an option (of each ticket in turn), and how often which fault stands where."""
+    """The kept values, one for each option (of each ticket in turn), and how often each fault is at each place."""
     faults: Counter[tuple[str, str]] = Counter()
     slots = [
         (option.id, ticket) for ticket in ([None] if tickets is None else range(1, tickets + 1)) for option in asked

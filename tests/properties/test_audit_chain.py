@@ -1,4 +1,4 @@
-"""The audit chain (R-AUDIT-1): whichever one entry is changed, removed or moved, the first broken link names it."""
+"""The audit chain (R-AUDIT-1): if any one entry is changed, removed or moved, the first broken link names it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def facts():
 
 
 def chained(said, event_id=EVENT):
-    """Links over what is said, as the trail makes them."""
+    """Links over the given contents, as the trail makes them."""
     links, end = [], BEGINNING
     for seq, (at, what) in enumerate(said, 1):
         digest = entry_hash(end.hash, event_id=event_id, seq=seq, at=at, facts=what)
@@ -39,7 +39,7 @@ def chained(said, event_id=EVENT):
 
 @st.composite
 def chains_and_places(draw, places=1, least=1):
-    """A chain, and different places in it in ascending order, counted from 0."""
+    """A chain, and different places in it, in ascending order and counted from 0."""
     links = chained(draw(st.lists(st.tuples(MOMENTS, facts()), min_size=least, max_size=8)))
     indexes = st.lists(st.integers(0, len(links) - 1), min_size=places, max_size=places, unique=True).map(sorted)
     return links, *draw(indexes)
@@ -50,7 +50,7 @@ def end_of(links):
 
 
 def first_broken(links, *, end):
-    """Where the walk stops, and why; None when it comes to the end."""
+    """Where the check stops, and why; None if it reaches the end."""
     walk = Walk(EVENT, after=BEGINNING)
     try:
         for _ in walk.over(links):

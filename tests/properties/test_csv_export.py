@@ -1,4 +1,4 @@
-"""Whatever the API accepts survives a report: written by the server, read by Python's csv reader (R-SALES-3)."""
+"""Any text that the API accepts survives a report: the server writes it, Python's csv reader reads it (R-SALES-3)."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ from tests.properties.strategies import texts
 
 NAME: TypeAdapter[Any] = TypeAdapter(Name)
 ANSWER: TypeAdapter[Any] = TypeAdapter(Text500)
-# What spreadsheets, CSV and our own apostrophe stumble over, in front of anything.
+# Characters that are special to spreadsheets, CSV or our own apostrophe, in front of any text.
 awkward = st.builds("{}{}".format, st.text("'=+-@＝＋－＠\",;\n\r\t\\%{}.", min_size=1, max_size=6), texts)
 
 
@@ -40,12 +40,12 @@ def accepted(adapter: TypeAdapter[Any], text: str) -> str | None:
 
 
 def as_it_was(cell: str) -> str:
-    """Take off the apostrophe that a report puts before what a spreadsheet would run."""
+    """Remove the apostrophe that a report puts before a text that a spreadsheet would run."""
     return cell[1:] if re.match(r"'+[=+@\t\r\n＝＋－＠-]", cell) else cell
 
 
 def would_run(cell: str) -> bool:
-    """Whether a spreadsheet takes the cell for a formula, or for space before one."""
+    """Whether a spreadsheet takes the cell for a formula, or for a formula after space."""
     return cell[:1] in set("=+-@＝＋－＠\t\r\n")
 
 
@@ -129,7 +129,7 @@ def test_an_export_that_is_left_half_way_leaves_its_connection_as_it_was(sale, m
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_row_of_an_event_that_the_planner_knows_nothing_of_is_read_a_few_times_at_most(kind, sale):
-    """What it believes of the tables is from before the sale: that the event has next to no rows."""
+    """The planner's statistics are older than the sale: it believes that the event has almost no rows."""
     desk, count = Desk(sale.database_url), 1_000
     package = desk.package()
     desk.connection.execute("ANALYZE orders, order_items, tickets, ledger")

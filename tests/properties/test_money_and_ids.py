@@ -1,4 +1,4 @@
-"""Amounts keep their value, parts add up, ids sort by time, codes can't be tampered with."""
+"""Amounts keep their value, parts add up, ids sort by time, and changed codes are refused."""
 
 from decimal import Decimal
 from uuid import UUID

@@ -1,7 +1,7 @@
-"""Orders against a plain model: whatever happens to them in whatever order, stock, codes, money and books agree.
+"""Orders compared with a simple model: after any events in any sequence, stock, codes, money and books agree.
 
-Every step is done by the domain on a real database and, in a few lines of Python, by the model; after each of them the
-two must say the same (R-ORD-1, R-ORD-2, R-ORD-4, R-ORD-6 to R-ORD-9, R-PROMO-6).
+The domain does every step on a real database, and the model does it in a few lines of Python. After each step the two
+must agree (R-ORD-1, R-ORD-2, R-ORD-4, R-ORD-6 to R-ORD-9, R-PROMO-6).
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ from shared.kit.errors import InvalidInput
 from tests.harness.desk import NOW, Desk, know_settings
 
 CUSTOMERS = ("ann@example.com", "bob@example.com")
-CODES = {"HALF": (50, 3, 2), "GIFT": (100, 2, None)}  # percent, uses at most, uses of a customer at most
+CODES = {"HALF": (50, 3, 2), "GIFT": (100, 2, None)}  # percent, most uses, most uses of one customer
 HOLD = timedelta(minutes=15)
 QUANTITIES = st.lists(st.sampled_from([0, 0, 1, 1, 2, 3]), min_size=3, max_size=3).filter(any)
 SHORT = (SoldOut, PromoCodeUsedUp, PromoCodeUsedByCustomer, TooManyForCustomer)
@@ -113,7 +113,7 @@ class Orders(RuleBasedStateMachine):
         self.uses_of: Counter[tuple[str, str]] = Counter()
         self.orders: list[Order] = []
         self.limit: int | None = None
-        self.returned: dict[str, int] = {}  # money that came for nothing, by payment
+        self.returned: dict[str, int] = {}  # money that bought nothing, by payment
 
     def teardown(self) -> None:
         if hasattr(self, "desk"):
@@ -189,7 +189,7 @@ class Orders(RuleBasedStateMachine):
             self.count_code(order, -1)
 
     def some(self, number: int, *likely: str) -> Order:
-        """One of the orders; mostly one in a state in which what is about to happen has an effect."""
+        """Draw one of the orders; mostly one in a state in which the next step has an effect."""
         choice = [order for order in self.orders if order.status in likely] if number % 5 else []
         return (choice or self.orders)[number % len(choice or self.orders)]
 
@@ -219,7 +219,7 @@ class Orders(RuleBasedStateMachine):
             assert not self.may_place(items, customer, code)
             return
         except SHORT:
-            self.tidy_up()  # as whoever finds something short does first
+            self.tidy_up()  # as an order that finds too little stock does first
             assert not self.may_place(items, customer, code), "refused though all was there"
             return
         if not self.may_place(items, customer, code):
@@ -279,7 +279,7 @@ class Orders(RuleBasedStateMachine):
         paid = [order for order in self.orders if order.paid_by]
         order = paid[number % len(paid)]
         assert order.paid_by is not None
-        total = order.refunded + amount  # the provider's own sum; it knows of all that went through it
+        total = order.refunded + amount  # the provider's own sum, which has all refunds that went through it
         self.desk.hear(Facts(order.paid_by, refunded_cents=total), now=self.now)
         more = min(amount, order.left)
         if more > 0 and order.status in {"paid", "partially_refunded"}:
@@ -452,7 +452,7 @@ class Orders(RuleBasedStateMachine):
 
     @invariant()
     def no_check_finds_anything(self) -> None:
-        """But for what time alone brings: nobody sends refunds here, and the timer does not always run."""
+        """Ignore findings that need only time: nobody sends refunds here, and the timer does not always run."""
         if not hasattr(self, "desk"):
             return
         found = check_books(self.desk.connection, self.desk.event_id, now=self.now).findings

@@ -1,4 +1,4 @@
-"""A provider's messages end in the same, in whichever order and however often they arrive (R-ORD-6, R-ORD-7)."""
+"""A provider's messages have the same result in any sequence, however often they arrive (R-ORD-6, R-ORD-7)."""
 
 import uuid
 from datetime import timedelta
@@ -41,7 +41,7 @@ def desk(shared_service, app_environment):
 
 
 def about_the_payment(order: PlacedOrderOut, reference: str) -> list[Facts]:
-    """What is told of a payment that fails at first, and of a dispute."""
+    """The messages about a payment that fails at first, and about a dispute."""
     payment: dict[str, Any] = {"order": (order.event_id, order.id), "amount_cents": TOTAL, "currency": "USD"}
     return [
         Facts(reference, PaymentStatus.CREATED, **payment),
@@ -54,7 +54,7 @@ def about_the_payment(order: PlacedOrderOut, reference: str) -> list[Facts]:
 
 
 def about_refunds(told: str, refunds: list[str], reference: str) -> list[Facts]:
-    """What is told of refunds: of single ones, of what they come to together, or of both."""
+    """The messages about refunds: about single ones, about their sum, or both."""
     singles = [Facts(reference, refunds=(refund,)) for name in refunds for refund in SINGLE_REFUNDS[name]]
     sums = [Facts(reference, refunded_cents=SUMS[name]) for name in refunds if SUMS[name]]
     return {"singles": singles, "sums": sums, "both": singles + sums}[told]
@@ -187,7 +187,7 @@ def test_of_two_payments_of_one_order_exactly_one_pays_it_and_the_other_goes_bac
     assert desk.status(order.id) == "paid"
     assert refunds_of(desk, order, "paid_twice") == [(TOTAL, "pending")]
     loser = "SELECT p.reference FROM refunds r JOIN payments p ON p.id = r.payment_id WHERE r.order_id = %s"
-    by_hand = RefundFacts("re_1", TOTAL)  # somebody was quicker than we
+    by_hand = RefundFacts("re_1", TOTAL)  # another refund was quicker than ours
     desk.hear(Facts(desk.value(loser, order.id), refunds=(by_hand,)))
     assert desk.status(order.id) == "paid"
     assert (balance(desk, order, "receivable"), balance(desk, order, "money:test")) == (0, TOTAL)

@@ -1,4 +1,4 @@
-"""Prices: whatever is bought with whatever code, parts add up and nothing goes below zero (R-PROMO-2, R-ORD-5)."""
+"""Prices: for any purchase with any code, parts add up and nothing goes below zero (R-PROMO-2, R-ORD-5)."""
 
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -74,7 +74,7 @@ def half_up(amount: Fraction) -> int:
 
 
 def shares(amount: int, weights: list[int]) -> list[int]:
-    """The largest remainders, in exact fractions: each has its share rounded down, then the most cut short get one."""
+    """The largest remainders, in exact fractions: shares are rounded down, then the largest remainders get one more."""
     exact = [Fraction(amount * weight, sum(weights) or 1) for weight in weights]
     cut_short = sorted(((share - int(share), -index) for index, share in enumerate(exact)), reverse=True)
     missing = amount - sum(int(share) for share in exact)
@@ -124,7 +124,7 @@ def test_a_greater_discount_never_makes_an_order_dearer(lines, kind, limit, data
 
 @given(lines=BASKETS, kind=KINDS)
 def test_equal_remainders_go_to_the_lines_that_come_first(lines, kind):
-    """So a repeated request is split the same, on whichever machine."""
+    """This way a repeated request is split in the same way on any machine."""
     off = discounts(promo(*kind), lines, now=NOW)
     of_equal_lines: dict[int, list[int]] = {}
     for (_, cents), part in zip(lines, off, strict=True):

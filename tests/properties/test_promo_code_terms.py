@@ -1,4 +1,4 @@
-"""Which refusal a promo code meets, at which microsecond and at which use (R-PROMO-3)."""
+"""Which refusal a promo code gets, at which microsecond and at which use (R-PROMO-3)."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ NOW = datetime(2027, 4, 17, 18, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 OURS, OTHER = UUID(int=1), UUID(int=2)
 
-# Seen from now: often the very moment, or one microsecond beside it.
+# Relative to now: often exactly now, or one microsecond away.
 OFFSETS = st.one_of(st.integers(-2, 2), st.integers(-(10**12), 10**12)).map(lambda number: number * MICROSECOND)
 MOMENTS = st.none() | OFFSETS.map(lambda offset: NOW + offset)
 COUNTS = st.tuples(st.none() | st.integers(1, 4), st.integers(0, 4))
@@ -45,7 +45,7 @@ PROMOS = st.builds(
 
 
 def first_refusal(promo: Promo, subtotal: int) -> type[Exception] | None:
-    """What the requirement says, in its order: the first reason that holds."""
+    """The requirement's reasons in its own sequence: return the first one that applies."""
     after_the_start = promo.starts_at is None or promo.starts_at <= NOW
     before_the_end = promo.expires_at is None or promo.expires_at > NOW
     left = 1 if promo.max_uses is None else promo.max_uses - promo.uses

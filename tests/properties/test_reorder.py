@@ -1,4 +1,4 @@
-"""Any permutation of packages or options is the order afterwards; any other list changes nothing (R-PKG-7, R-OPT)."""
+"""Any permutation of packages or options becomes their order; any other list changes nothing (R-PKG-7, R-OPT)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +27,12 @@ from tests.harness.fixtures import AskFor
 
 NOW = datetime(2027, 4, 17, 18, tzinfo=UTC)
 SIZES = (1, 2, 3, 7, 50)
-OPTIONS = 6  # of which four are asked, and two are retired
+OPTIONS = 6  # four of them are active, and two are retired
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Things that have an order, with a way to ask for another."""
+    """Things that have an order, and a function that requests another order."""
 
     ids: Callable[[Session], list[UUID]]
     reorder: Callable[[Session, list[UUID]], None]
@@ -40,7 +40,7 @@ class Shelf:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Shelves of a database of their own: events with so many packages, and a package with options."""
+    """Shelves on their own database: events with different numbers of packages, and a package with options."""
 
     engine: Engine
     shelves: dict[str, Shelf]
@@ -52,7 +52,7 @@ class Catalogue:
             yield session
 
     def everything(self) -> list[Any]:
-        """All that an order could have changed, the audit trail included."""
+        """Everything that a reorder could have changed, including the audit trail."""
         with self.session() as session:
             return [
                 session.execute(text(f"SELECT to_jsonb(t) FROM {table} t ORDER BY to_jsonb(t)::text")).all()

@@ -1,4 +1,4 @@
-"""Daily reports: every local day has exactly one, whatever its clocks do (R-SALES-4)."""
+"""Daily reports: every local day has exactly one, however its clocks change (R-SALES-4)."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ TIMES = st.times().map(lambda at: at.replace(second=0, microsecond=0))
 
 @given(zone=ZONES, day=DAYS, at=TIMES)
 def test_each_local_day_has_exactly_one_daily_run(zone, day, at):
-    """Going from one run to the next meets the run of each day that exists, in order, and no other."""
+    """From one run to the next, the runs are exactly those of each existing day, in order."""
     days = [day + timedelta(days=number) for number in range(120)]
     planned = [run for each in days if (run := run_of_day(each, at, zone)) is not None]
     exists = [each for each in days if any(wall(zone, each, hour).date() == each for hour in range(24))]
@@ -47,9 +47,9 @@ def test_a_run_is_at_its_time_or_at_the_first_moment_after_it_that_exists(zone, 
     wanted, shown = datetime.combine(day, at), due.astimezone(zone).replace(tzinfo=None)
     just_before = (due - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None)
     assert shown >= wanted
-    assert just_before < wanted, "an earlier moment would have done"
+    assert just_before < wanted, "an earlier moment would have been right"
 
 
 def wall(zone: ZoneInfo, day: date, hour: int) -> datetime:
-    """What the clocks show, there and back again: another time than was asked for where that does not exist."""
+    """The time converted to UTC and back: it differs from the given time if that time does not exist."""
     return datetime.combine(day, time(hour), zone).astimezone(UTC).astimezone(zone)

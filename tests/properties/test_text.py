@@ -1,4 +1,4 @@
-"""Whatever text is accepted survives: through JSON, through the database, and when it is sent again."""
+"""Any accepted text survives JSON, the database, and being sent again."""
 
 import json
 import re
@@ -25,7 +25,7 @@ MOMENT: TypeAdapter[Any] = TypeAdapter(Moment)
 
 
 def accepted(adapter: TypeAdapter[Any], text: str) -> Any:
-    """The text as it is kept, or None where it is refused."""
+    """The text as it is kept, or None if it is refused."""
     try:
         return adapter.validate_json(json.dumps(text))
     except ValidationError:
@@ -112,9 +112,9 @@ def test_a_phone_number_holds_nothing_but_digits_and_signs(text):
 def test_a_moment_comes_back_as_the_same_moment_in_utc(moment):
     kept = accepted(MOMENT, moment.isoformat())
     if 1971 < moment.year < 8999:
-        # ISO 8601 has no room for the seconds that some zones were off before they were agreed on.
+        # ISO 8601 can't express the seconds in the offsets that some zones had before they were standardised.
         if moment.utcoffset().total_seconds() % 60 == 0:
-            # Compared in UTC: Python calls a moment in the hour that comes twice unequal to itself in another zone.
+            # Compared in UTC: in the hour that comes twice, Python finds a moment unequal to itself in another zone.
             assert kept == moment.astimezone(UTC)
             assert kept.tzinfo is UTC
             assert json.loads(MOMENT.dump_json(kept)).endswith("Z")

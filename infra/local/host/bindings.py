@@ -35,7 +35,7 @@ class Bindings:
         return inputs
 
     async def blob(self, function: Function, binding: Mapping[str, Any], container: str, name: str) -> TypedData:
-        """Return a blob as the parameter wants it: bytes, text, or for SDK types only its address.
+        """Return a blob in the form that the parameter needs: bytes, text, or (for SDK types) only its address.
 
         Raises NotThere when there is none.
         """

@@ -31,8 +31,9 @@ class Blob(NamedTuple):
 class BlobListener:
     """Runs a function once for each version of each blob that appears, by scanning the container.
 
-    One blob of one receipt: a small blob in `azure-webjobs-hosts` whose metadata hold the ETag that was dealt with.
-    They are listed once at start; from then on memory knows them, so a scan asks for the listing and nothing else.
+    Each blob that is done has a receipt: a small blob in `azure-webjobs-hosts` whose metadata hold the ETag of the
+    version that is done. The receipts are listed once, at the start, and then kept in memory, so a scan only lists the
+    container.
     """
 
     def __init__(self, function: Function, host: TriggerHost) -> None:
@@ -97,7 +98,7 @@ class BlobListener:
             self._busy.discard(key)
 
     async def _dealt_with(self, blob: Blob) -> bool:
-        """Run the function, several times if need be, then give the blob up; False when the blob is gone."""
+        """Run the function, several times if it fails, then give up the blob; return False if the blob is not done."""
         tries = self._host.config.blobs.max_tries
         for attempt in range(1, tries + 1):
             try:
@@ -132,7 +133,7 @@ class BlobListener:
         )
 
     async def _write_receipt(self, key: str, blob: Blob) -> None:
-        """Remember the version for the next start; kept trying, since without it the function runs again."""
+        """Remember the version for the next start; it is retried, because without a receipt the function runs again."""
         metadata = {"etag": blob.etag, "blob": quote(blob.name)}
         wait = 0.2
         while True:
@@ -149,7 +150,7 @@ class BlobListener:
 
 
 def _key(blob: Blob) -> str:
-    """Return a short name for a receipt; the blob's own may be as long as a name can be."""
+    """Return a short name for a receipt; the blob's own name may already have the greatest length allowed."""
     return hashlib.sha256(f"{blob.container}/{blob.name}".encode()).hexdigest()[:40]
 
 
@@ -167,7 +168,7 @@ def _blob(container: str, item: Any) -> Blob:
 async def run_blob(host: TriggerHost, function: Function, blob: Blob, captured: Any) -> None:
     """Invoke a blob function for one blob.
 
-    Raises NotThere when it vanished meanwhile, FunctionFailed or StorageError otherwise.
+    Raises NotThere if the blob was deleted meanwhile, and FunctionFailed or StorageError for other failures.
     """
     connection = str(function.trigger.get("connection", ""))
     path = f"{blob.container}/{blob.name}"
@@ -192,7 +193,7 @@ async def run_blob(host: TriggerHost, function: Function, blob: Blob, captured: 
 async def run_blob_at(host: TriggerHost, function: Function, path: str) -> None:
     """Invoke a blob function for the blob at `container/name`, as the admin endpoint asks.
 
-    Raises NotThere when there is none, FunctionFailed or StorageError otherwise.
+    Raises NotThere if there is no such blob, and FunctionFailed or StorageError for other failures.
     """
     container, _, name = path.strip("/").partition("/")
     client = host.storage.blobs(str(function.trigger.get("connection", ""))).get_blob_client(container, name)

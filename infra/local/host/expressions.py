@@ -9,7 +9,7 @@ from typing import Any
 from infra.local.host.settings import BadConfiguration
 
 type Names = Mapping[str, Any]
-"""What binding expressions may name, by lower-case name; values of dictionaries are reached as `{a.b}`."""
+"""The values that binding expressions may name, by lower-case name; `{a.b}` reaches into a dictionary."""
 
 _DOTNET_DATES = (
     ("yyyy", "%Y"), ("yy", "%y"), ("MMMM", "%B"), ("MMM", "%b"), ("MM", "%m"), ("dddd", "%A"), ("ddd", "%a"),
@@ -79,7 +79,7 @@ def lower_keys(value: Any) -> Any:
 
 
 def json_names(text: str | bytes) -> dict[str, Any]:
-    """Return the properties of a JSON object as names; nothing when the text is none."""
+    """Return the properties of a JSON object as names; return none if the text is no JSON object."""
     try:
         content = json.loads(text)
     except ValueError:
@@ -90,7 +90,7 @@ def json_names(text: str | bytes) -> dict[str, Any]:
 def http_names(
     params: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
-    """Return what an HTTP request offers: route parameters, `query.x`, `headers.x`, properties of a JSON body."""
+    """Return the names that an HTTP request offers: route parameters, `query.x`, `headers.x`, and a JSON body's."""
     return {
         **json_names(body),
         **lower_keys(dict(params)),
@@ -100,9 +100,9 @@ def http_names(
 
 
 def path_pattern(path: str) -> tuple[str, re.Pattern[str], str]:
-    """Split a blob path like `uploads/{dir}/{name}.png` into container, pattern of names, and their fixed prefix.
+    """Split a blob path like `uploads/{dir}/{name}.png` into its container, the names' pattern, and their fixed prefix.
 
-    Raises BadConfiguration when the container is itself an expression.
+    Raises BadConfiguration if the container itself is an expression.
     """
     container, _, rest = expand_settings(path).strip("/").partition("/")
     if "{" in container:

@@ -23,7 +23,7 @@ _NO_TRACE = Message(trace_parent="", trace_state="", attributes={})
 
 
 class IndexingFailed(Exception):
-    """The app could not be imported, or holds no function; the text is the cause."""
+    """The app could not be imported, or has no function; the text says why."""
 
 
 class FunctionFailed(Exception):
@@ -47,7 +47,7 @@ class Function:
 
     @functools.cached_property
     def has_bindings(self) -> bool:
-        """Whether there is more to read or write than the trigger and an HTTP answer."""
+        """Whether there are bindings to read or write besides the trigger and an HTTP answer."""
         return bool(self.inputs) or any(binding["type"] != "http" for binding in self.outputs.values())
 
     @property
@@ -73,7 +73,7 @@ class FunctionApp:
         Raises IndexingFailed with the traceback of the app's own error.
         """
         sys.path.insert(0, str(self._app_dir))
-        runtime: Any = importlib.import_module("azure_functions_runtime")  # slow; the supervisor must not pay
+        runtime: Any = importlib.import_module("azure_functions_runtime")  # slow, and only workers need it
 
         runtime.start_threadpool_executor()
         self._invocation_request = runtime.invocation_request
@@ -129,7 +129,7 @@ class FunctionApp:
 
 
 def log_failure(function: Function, occasion: str, error: Exception) -> None:
-    """Log that a function failed; the text of the error is what there is to know, with the function's traceback."""
+    """Log that a function failed; the text of the error holds the function's traceback."""
     log.error("%s failed on %s: %s", function.name, occasion, str(error).rstrip())
 
 
@@ -139,7 +139,7 @@ def _check(result: Any) -> None:
 
 
 def _cause(exception: Any) -> str:
-    """Return the traceback without what the runtime adds: its own frames, and its advice on failed imports."""
+    """Return the traceback without the runtime's additions: its own frames, and its advice on failed imports."""
     trace = str(exception.stack_trace or exception.message)
     if "extend_exception_message" in trace:
         trace = trace.partition(_CHAINED)[0]
@@ -176,7 +176,7 @@ def _function(found: Any) -> Function:
 
 
 def _text_inputs(function_id: str) -> frozenset[str]:
-    """Name the parameters annotated `str`; nothing the runtime publishes tells text from bytes."""
+    """Return the parameters that are annotated `str`; the runtime's published facts don't tell text from bytes."""
     registry: Any = importlib.import_module("azure_functions_runtime.handle_event")
     info = registry._functions.get_function(function_id)  # noqa: SLF001
     return frozenset(name for name, parameter in info.input_types.items() if parameter.pytype is str)

@@ -33,7 +33,7 @@ _NO_BODY = frozenset({204, 304})
 
 
 class Refused(Exception):
-    """The host answers a request itself, with this status and these headers."""
+    """The host itself answers a request, with this status and these headers."""
 
     def __init__(self, status: int, headers: Headers | None = None) -> None:
         super().__init__(status)
@@ -55,7 +55,7 @@ class HttpFront:
         self.run_function: RunFunction | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; a function that was started finishes even when the client hangs up."""
+        """Answer one request; a function that was started finishes even if the client disconnects."""
         try:
             if scope["raw_path"].startswith(b"/admin/"):
                 answer = await self._administer(scope, receive)
@@ -150,7 +150,7 @@ def _key(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
 
 
 def _forwarded_for(scope: Scope, headers: Mapping[str, str]) -> str:
-    """Who asks, after whom it says it asks for, as Azure's front end tells the app."""
+    """Return the `X-Forwarded-For` that Azure's front end would send: the client's own, then the client's address."""
     host, port = scope["client"] or ("", 0)
     client = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return ", ".join(part for part in (headers.get("x-forwarded-for"), client) if part)
@@ -163,7 +163,7 @@ def _url(scope: Scope, headers: Mapping[str, str]) -> str:
 
 
 def _manual_input(body: bytes) -> str | None:
-    """Return the `input` of a request to the admin endpoint; what is no text is passed on as JSON."""
+    """Return the `input` of a request to the admin endpoint; an input that is no text is passed on as JSON."""
     try:
         given = json.loads(body or b"{}").get("input")
     except (ValueError, AttributeError) as error:
@@ -182,7 +182,7 @@ async def _reply(send: Send, answer: Answer) -> None:
 
 
 def build_router(functions: list[Function], prefix: str) -> Router:
-    """Return the routes of all HTTP functions; a route that is taken is reported and stays with the first."""
+    """Return the routes of all HTTP functions; a route that two functions share is logged and belongs to the first."""
     router = Router()
     for function in functions:
         if function.kind != "httpTrigger":

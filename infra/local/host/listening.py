@@ -16,26 +16,26 @@ _MAX_WAIT = 2.0
 
 
 class Outage:
-    """Tells of an outage of storage once, however many listeners meet it, and once when it is over."""
+    """Logs an outage of storage once, for any number of listeners that meet it, and once when it is over."""
 
     def __init__(self) -> None:
         self._down = False
 
     def begins(self, error: StorageError) -> None:
-        """Say that storage failed, unless that was said already."""
+        """Log that storage failed, unless that was logged already."""
         if not self._down:
             self._down = True
-            log.warning("Storage fails; its triggers wait until it answers again: %s", error)
+            log.warning("Storage fails; the triggers that use it wait until it answers again: %s", error)
 
     def ends(self) -> None:
-        """Say that storage answers again, if it had failed."""
+        """Log that storage answers again, if it had failed."""
         if self._down:
             self._down = False
             log.warning("Storage answers again")
 
 
 class Stop:
-    """The wish to stop, which listeners look at between two steps."""
+    """The request to stop, which listeners check between two steps."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -52,7 +52,7 @@ class Stop:
         await self._event.wait()
 
     async def pause(self, seconds: float) -> None:
-        """Wait that long, or until asked to stop."""
+        """Wait for that time, or until asked to stop."""
         if seconds > 0:
             try:
                 async with asyncio.timeout(seconds):
@@ -62,7 +62,7 @@ class Stop:
 
 
 async def keep_going(step: Callable[[], Awaitable[None]], *, stop: Stop, outage: Outage, name: str) -> None:
-    """Repeat a listener's step until asked to stop; errors make it wait, longer each time, never end."""
+    """Repeat a listener's step until asked to stop; after an error it waits, longer each time, but never ends."""
     wait = 0.1
     while not stop:
         try:
@@ -70,7 +70,7 @@ async def keep_going(step: Callable[[], Awaitable[None]], *, stop: Stop, outage:
         except StorageError as error:
             outage.begins(error)
         except Exception:
-            log.exception("The listener of %s stumbled and goes on", name)
+            log.exception("The listener of %s had an error and goes on", name)
         else:
             wait = 0.1
             continue
@@ -79,7 +79,7 @@ async def keep_going(step: Callable[[], Awaitable[None]], *, stop: Stop, outage:
 
 
 class TriggerHost:
-    """What every listener works with, and the runs that are under way."""
+    """What every listener needs, and the runs that are under way."""
 
     def __init__(self, config: HostConfig, app: FunctionApp, storage: Storage, bindings: Bindings) -> None:
         self.config = config
@@ -95,7 +95,7 @@ class TriggerHost:
     ) -> None:
         """Invoke the function once, with its other inputs and its outputs.
 
-        Raises FunctionFailed when it fails, StorageError when a binding does.
+        Raises FunctionFailed if the function fails, StorageError if a binding fails.
         """
         log.debug("Executing %s", function.name)
         inputs = [ParameterBinding(name=function.trigger["name"], data=data)]
@@ -105,14 +105,14 @@ class TriggerHost:
         log.debug("Executed %s", function.name)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Let work run beside the listeners; stopping waits for it."""
+        """Run work at the same time as the listeners; stopping waits for it."""
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return task
 
     async def finish(self) -> None:
-        """Wait for all that was started."""
+        """Wait for all work that was started."""
         while self._running:
             await asyncio.wait(self._running)
 

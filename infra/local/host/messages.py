@@ -19,11 +19,11 @@ class BodyTooLarge(Exception):
 
 
 class ClientGone(Exception):
-    """The client hung up before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 def read_headers(raw: Headers) -> dict[str, str]:
-    """Return the headers as the platform hands them over: one value a name, repeated ones joined."""
+    """Return the headers as the platform passes them to the app: one value for each name, with repeated ones joined."""
     headers: dict[str, str] = {}
     for name_bytes, value_bytes in raw:
         name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
@@ -45,7 +45,7 @@ def read_query(raw: bytes) -> dict[str, str]:
 async def read_body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
     """Return the whole body.
 
-    Raises BodyTooLarge beyond the limit, ClientGone when the client hangs up in the middle.
+    Raises BodyTooLarge beyond the limit, ClientGone if the client disconnects in the middle.
     """
     length = headers.get("content-length")
     if length is None and "transfer-encoding" not in headers:

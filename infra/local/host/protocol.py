@@ -1,11 +1,11 @@
-"""Stand-ins for the protobuf messages that the runtime builds and reads; it asks for no more than these attributes."""
+"""Stand-ins for the protobuf messages that the runtime builds and reads; it uses no other attributes than these."""
 
 from types import SimpleNamespace
 from typing import Any
 
 
 class Message:
-    """A message with whatever fields it was made with."""
+    """A message with the fields that it was made with."""
 
     def __init__(self, **fields: Any) -> None:
         self.__dict__.update(fields)
@@ -19,7 +19,7 @@ class TypedData(Message):
         return next(iter(self.__dict__), None)
 
     @property
-    def TypedData(self) -> "TypedData":  # noqa: N802 - the runtime looks for a wrapper first; an exception is dear here
+    def TypedData(self) -> "TypedData":  # noqa: N802 - the runtime looks for a wrapper first, and an exception would be slow here
         """Return the message itself."""
         return self
 
@@ -28,7 +28,7 @@ class ParameterBinding(Message):
     """A named value that goes into or comes out of a function."""
 
     def WhichOneof(self, _group: str) -> str:  # noqa: N802 - the name protobuf gives it
-        """Return how the value travels: always inline."""
+        """Return how the value is sent: always inline."""
         return "data"
 
 
@@ -90,7 +90,7 @@ _PROPERTIES = {"protos": PROTOS, "host": "127.0.0.1"}
 
 
 class Envelope:
-    """A request to the runtime, in the shape in which its gRPC worker would hand it over."""
+    """A request to the runtime, in the form that its gRPC worker would pass it."""
 
     __slots__ = ("properties", "request")
 

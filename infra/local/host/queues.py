@@ -20,7 +20,7 @@ _WAITS_TO_SETTLE = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 class _Lease:
-    """Keeps a message invisible to others while it is worked on, and knows the receipt of the moment."""
+    """Keeps a message invisible to others while it is worked on, and knows its current receipt."""
 
     def __init__(self, message: Any) -> None:
         self.id: str = message.id
@@ -50,7 +50,7 @@ class _Lease:
 
 
 class QueueListener:
-    """Feeds a queue to a function: several messages at a time, retries, then the poison queue."""
+    """Runs a function for the messages of a queue: several at a time, with retries, then the poison queue."""
 
     def __init__(self, function: Function, host: TriggerHost) -> None:
         self._function = function
@@ -125,7 +125,7 @@ class QueueListener:
             self._slot_free.set()
 
     async def _try(self, message: Any) -> bool | None:
-        """Run the function; True when it succeeded, None when no further try can help."""
+        """Run the function; return True if it succeeded, False if it failed, None if no further try can help."""
         if message.dequeue_count > self._options.max_dequeue_count and not self._queue.endswith(_POISON):
             return None
         try:
@@ -147,7 +147,7 @@ class QueueListener:
         client = self._client()
         if succeeded:
             await self._insist(lambda: client.delete_message(lease.id, lease.receipt))
-        elif self._queue.endswith(_POISON):  # as in Azure: no poison queue of a poison queue, and no fast loop
+        elif self._queue.endswith(_POISON):  # as in Azure, it has no poison queue itself; wait long
             await self._set_invisible(lease, 600)
         elif succeeded is None or message.dequeue_count >= self._options.max_dequeue_count:
             poison = self._queue + _POISON
@@ -158,7 +158,7 @@ class QueueListener:
             await self._set_invisible(lease, self._options.visibility_timeout)
 
     async def _insist(self, action: Callable[[], None]) -> None:
-        """Do it, and again for some seconds when storage fails: the work must not be done twice without need."""
+        """Do the action; if storage fails, repeat it for some seconds, so that the work is not done twice."""
         for wait in _WAITS_TO_SETTLE:
             try:
                 await self._host.storage.call(action)
@@ -183,7 +183,7 @@ class QueueListener:
 
 
 async def run_message(host: TriggerHost, function: Function, body: bytes, message: Any = None) -> None:
-    """Invoke a queue function with a message; without one (the admin endpoint) the metadata are made up.
+    """Invoke a queue function with a message; without a message (the admin endpoint) the metadata are invented.
 
     Raises FunctionFailed or StorageError.
     """

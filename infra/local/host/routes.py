@@ -10,7 +10,7 @@ _LITERAL, _MIXED, _CONSTRAINED, _PLAIN = range(4)
 
 
 class Match(NamedTuple):
-    """What a request meets: a target with its route parameters; else the methods the path would allow, if any."""
+    """What a request leads to: a target with its route parameters, else the methods that the path allows, if any."""
 
     target: Any
     params: Mapping[str, str]
@@ -37,7 +37,7 @@ class _Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class _Segment:
-    """One part of a template between slashes."""
+    """The part of a template between two slashes."""
 
     text: str
     rank: int
@@ -82,8 +82,8 @@ class _Node:
 class Router:
     """Finds the function for a method and a path, as ASP.NET routing would.
 
-    Literal segments win over mixed ones (`{name}.{ext}`), those over constrained parameters, those over plain
-    parameters, those over catch-alls. Literals ignore case; a trailing slash is ignored.
+    The order of precedence is: literal segments, mixed ones (`{name}.{ext}`), constrained parameters, plain parameters,
+    catch-alls. The case of literals is ignored, and so is a trailing slash.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Router:
     def add(self, template: str, methods: Iterable[str], target: Any) -> Any:
         """Register a target for the methods, or for every method when there are none.
 
-        Returns the target that already has the same route and method, if any; that one keeps it.
+        Returns the target that already has the same route and method, if any; it keeps the route.
         Raises ValueError when the template cannot be read.
         """
         segments = [_parse_segment(text) for text in _split(template)]
@@ -117,7 +117,7 @@ class Router:
         return taken
 
     def find(self, method: str, raw_path: bytes) -> Match:
-        """Return the match for a path as it came over the wire (percent-encoded, without the query)."""
+        """Return the match for a path as the client sent it (percent-encoded, without the query)."""
         methods = self._literal.get(raw_path)
         if methods is not None:
             endpoint = methods.get(method) or methods.get("*")
@@ -135,7 +135,7 @@ class Router:
 def split_path(raw_path: bytes) -> list[str]:
     """Split a raw path into decoded segments; an encoded slash stays encoded, so it never separates.
 
-    Dot segments are removed, encoded or not. Bytes that are no UTF-8 become U+FFFD.
+    Dot segments are removed, encoded or not. Bytes that are not UTF-8 become U+FFFD.
     """
     text = raw_path.decode("latin-1").removeprefix("/").removesuffix("/")
     if not text:
@@ -219,7 +219,7 @@ def _register(methods: dict[str, _Endpoint], names: tuple[str, ...], endpoint: _
 
 
 def _omissible(segments: list[_Segment]) -> dict[str, str] | None:
-    """Return the defaults that stand in when all these segments are left out; None when one is required."""
+    """Return the defaults for the case that all these segments are left out; None if one of them is required."""
     defaults: dict[str, str] = {}
     for segment in segments:
         if len(segment.parameters) != 1 or segment.pattern is not None:
@@ -233,7 +233,7 @@ def _omissible(segments: list[_Segment]) -> dict[str, str] | None:
 
 
 def _split(template: str) -> list[str]:
-    """Split a template at the slashes that stand outside braces."""
+    """Split a template at the slashes outside braces."""
     parts, depth = [""], 0
     for character in template.strip("/"):
         depth += (character == "{") - (character == "}")
@@ -262,7 +262,7 @@ def _parse_segment(text: str) -> _Segment:
 
 
 def _parse_parameter(text: str) -> _Parameter:
-    """Read what stands between the braces: `*rest`, `id:int:min(1)`, `page=1`, `name?`."""
+    """Read the text between the braces: `*rest`, `id:int:min(1)`, `page=1`, `name?`."""
     catch_all = text.startswith("*")
     name, *rest = _split_colons(text.lstrip("*"))
     optional = (rest[-1] if rest else name).endswith("?")
@@ -281,7 +281,7 @@ def _parse_parameter(text: str) -> _Parameter:
 
 
 def _split_colons(text: str) -> list[str]:
-    """Split at the colons that stand outside parentheses, so that a regular expression stays whole."""
+    """Split at the colons outside parentheses, so that a regular expression stays whole."""
     parts, depth = [""], 0
     for character in text:
         depth += (character == "(") - (character == ")")

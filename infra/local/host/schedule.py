@@ -10,7 +10,7 @@ _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "
 _DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _MONTHS = {name: n for n, name in enumerate(_MONTH_NAMES, 1)}
 _DAYS = {name: n for n, name in enumerate(_DAY_NAMES)}
-_HORIZON_DAYS = 366 * 8 + 2  # 29 February is eight years away from 1896 to 1904 and around 2100
+_HORIZON_DAYS = 366 * 8 + 2  # two 29ths of February can be eight years apart: 1896 to 1904, and around 2100
 
 
 class Schedule(Protocol):
@@ -22,7 +22,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Interval:
-    """Due again a fixed time after the last occurrence."""
+    """A schedule that is due again a fixed time after the last occurrence."""
 
     every: timedelta
 
@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Ncrontab:
-    """An NCRONTAB expression; as in Azure, day of month and day of week must both match."""
+    """An NCRONTAB expression; as in Azure, the day of the month and the day of the week must both match."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -52,7 +52,7 @@ class Ncrontab:
                 if time is not None:
                     return time
             day = day.replace(hour=0, minute=0, second=0) + timedelta(days=1)
-        raise BadConfiguration("the schedule never comes due")
+        raise BadConfiguration("the schedule is never due")
 
     def _falls_on(self, day: datetime) -> bool:
         return day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays
@@ -71,7 +71,7 @@ class Ncrontab:
 def parse_schedule(text: str) -> Schedule:
     """Read six fields (seconds first), five fields (second 0), or an interval `hh:mm:ss`.
 
-    Raises BadConfiguration when it is none of these, or never comes due.
+    Raises BadConfiguration if the text is none of these, or if the schedule is never due.
     """
     fields = text.split()
     if len(fields) == 1 and ":" in text:

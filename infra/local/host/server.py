@@ -16,9 +16,9 @@ _PAUSE_WITHOUT_DESCRIPTORS = 0.2
 
 
 class _SharedListener:
-    """Takes one connection a wake-up from the socket that all workers share.
+    """Takes one connection at each wake-up from the socket that all workers share.
 
-    uvloop would take all that wait, and one worker would get nearly every connection of a burst.
+    uvloop would take all waiting connections, so one worker would get nearly every connection of a burst.
     """
 
     def __init__(self, listening: socket.socket, protocol: Callable[[], asyncio.Protocol]) -> None:
@@ -35,7 +35,7 @@ class _SharedListener:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was quicker, or the client gave up
         except OSError as error:
-            log.warning("No connection can be accepted for the moment: %s", error)
+            log.warning("No connection can be accepted at the moment: %s", error)
             self._loop.remove_reader(self._socket)
             self._loop.call_later(_PAUSE_WITHOUT_DESCRIPTORS, self._resume)
             return
@@ -48,7 +48,7 @@ class _SharedListener:
     def _started(self, task: asyncio.Task[Any]) -> None:
         self._starting.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            log.debug("A connection broke at its start: %s", task.exception())
+            log.debug("A connection failed at its start: %s", task.exception())
 
     def _resume(self) -> None:
         if self._socket.fileno() != -1:
@@ -59,11 +59,11 @@ class _SharedListener:
         self._loop.remove_reader(self._socket)
 
     async def wait_closed(self) -> None:
-        """Return at once; connections are waited for elsewhere."""
+        """Return at once; other code waits for the connections."""
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn on an inherited socket, which leaves signals to its process."""
+    """uvicorn on an inherited socket; it leaves signals to its process."""
 
     def __init__(self, app: Any, listening: socket.socket) -> None:
         config = uvicorn.Config(
@@ -87,7 +87,7 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002

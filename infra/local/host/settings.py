@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 GRACE_SECONDS = 8.0
-"""How long running requests and triggers may take to finish after the host was asked to stop."""
+"""How long running requests and triggers may take to finish after the host is asked to stop."""
 
 REPLACE_ME = 75
-"""The exit code of a process that wants to be replaced, since a function overran functionTimeout in it."""
+"""The exit code of a process that must be replaced because a function in it took longer than functionTimeout."""
 
 DEVELOPMENT_STORAGE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -21,7 +21,7 @@ DEVELOPMENT_STORAGE = (
 
 
 class BadConfiguration(Exception):
-    """host.json, local.settings.json or a setting cannot be used as it is."""
+    """host.json, local.settings.json or a setting is not valid."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def seconds(text: str) -> float:
 
 
 def apply_local_settings(app_dir: Path) -> None:
-    """Put the `Values` of local.settings.json into the environment; what is there already wins."""
+    """Put the `Values` of local.settings.json into the environment; variables that are set already stay."""
     values = _read_json(app_dir / "local.settings.json").get("Values", {})
     for name, value in values.items():
         os.environ.setdefault(name, value if isinstance(value, str) else json.dumps(value))
@@ -122,9 +122,9 @@ def _blob_options(options: dict[str, Any]) -> BlobOptions:
 
 
 def connection_string(connection: str) -> str | None:
-    """Return the storage connection string that a binding's `connection` names, or None when it is not set.
+    """Return the storage connection string that a binding's `connection` names, or None if it is not set.
 
-    As in Azure, `AzureWebJobs<name>` is looked at before `<name>`.
+    As in Azure, `AzureWebJobs<name>` comes before `<name>`.
     """
     name = connection or "AzureWebJobsStorage"
     text = os.environ.get(f"AzureWebJobs{name}") or os.environ.get(name)

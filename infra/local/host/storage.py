@@ -20,7 +20,7 @@ class StorageError(Exception):
 
 
 class Unreachable(StorageError):
-    """Storage does not answer, or not in order; a later try may help."""
+    """Storage does not answer, or answers with a server error; a later try may succeed."""
 
 
 class NotThere(StorageError):
@@ -28,7 +28,7 @@ class NotThere(StorageError):
 
 
 class Storage:
-    """The storage accounts that bindings name, called from a thread pool of their own.
+    """The storage accounts that bindings name, which are called from their own thread pool.
 
     The SDK's own retries are off: an outage shows at once, and each listener waits in its own way.
     """
@@ -66,22 +66,22 @@ class Storage:
     async def call[T](self, action: Callable[..., T], *args: Any, **options: Any) -> T:
         """Run a blocking action of the SDK in the pool.
 
-        Raises NotThere for what does not exist, StorageError for everything else that storage answers or doesn't.
+        Raises NotThere if something does not exist, and StorageError for every other error or missing answer.
         """
         return await asyncio.get_running_loop().run_in_executor(
             self._pool, functools.partial(_translated, action, *args, **options)
         )
 
     async def ensure_container(self, connection: str, name: str) -> None:
-        """Create the container unless it exists; asked once a process."""
+        """Create the container unless it exists; each process asks once."""
         await self._ensure("blob", connection, name, lambda: self.blobs(connection).create_container(name))
 
     async def ensure_queue(self, connection: str, name: str) -> None:
-        """Create the queue unless it exists; asked once a process."""
+        """Create the queue unless it exists; each process asks once."""
         await self._ensure("queue", connection, name, lambda: self.queues(connection).create_queue(name))
 
     def forget(self, kind: str, connection: str, name: str) -> None:
-        """Have a container or queue created again, since it turned out to be gone."""
+        """Have a container or queue created again, because it was found to be gone."""
         self._made.discard((kind, connection, name))
 
     async def _ensure(self, kind: str, connection: str, name: str, create: Callable[[], object]) -> None:
@@ -90,7 +90,7 @@ class Storage:
             self._made.add((kind, connection, name))
 
     async def send(self, connection: str, queue: str, body: str | bytes, *, encode: bool) -> None:
-        """Put a message into a queue, which is created when it is missing."""
+        """Put a message into a queue; a missing queue is created."""
         raw = body.encode() if isinstance(body, str) else body
         text = base64.b64encode(raw).decode() if encode else raw.decode()
         client = self.queues(connection).get_queue_client(queue)
@@ -103,7 +103,7 @@ class Storage:
             await self.call(client.send_message, text)
 
     async def upload(self, connection: str, container: str, name: str, content: str | bytes, **options: Any) -> None:
-        """Write a blob, replacing what was there; its container is created when it is missing."""
+        """Write a blob, replacing an older one; a missing container is created."""
         client = self.blobs(connection).get_blob_client(container, name)
         await self.ensure_container(connection, container)
         try:

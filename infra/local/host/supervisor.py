@@ -24,7 +24,7 @@ class CannotStart(Exception):
 
 
 class _Child:
-    """A worker process and the line on which it reports."""
+    """A worker process and the pipe that it reports on."""
 
     def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
         self.process = process
@@ -42,7 +42,7 @@ class _Child:
 
 
 class Supervisor:
-    """Binds the port, starts the processes, restarts those that die, and stops them in order."""
+    """Binds the port, starts the processes, restarts processes that die, and stops all in order."""
 
     def __init__(self, config: HostConfig, *, port: int, workers: int, http_only: bool = False) -> None:
         """`http_only` leaves the functions without an HTTP trigger to another host."""
@@ -58,7 +58,7 @@ class Supervisor:
         self._ready = asyncio.Event()
 
     async def run(self) -> int:
-        """Run the host until a signal ends it; the exit code is 0 when that was in order.
+        """Run the host until a signal ends it; the exit code is 0 after an orderly stop.
 
         Raises CannotStart when the port is taken or the app cannot be indexed.
         """
@@ -84,7 +84,7 @@ class Supervisor:
             self._stopping.set()
 
     async def _start_and_watch(self, listening: socket.socket) -> None:
-        """Start one HTTP worker, which indexes the app; then the others; then watch over all."""
+        """Start one HTTP worker, which indexes the app, then the others; then watch all of them."""
         first = asyncio.create_task(self._keep_alive("http", listening))
         stopped = asyncio.create_task(self._stopping.wait())
         ready = asyncio.create_task(self._ready.wait())
@@ -122,7 +122,7 @@ class Supervisor:
         return bool(others)
 
     async def _keep_alive(self, role: str, listening: socket.socket) -> None:
-        """Run a process of this role, and another whenever it dies, waiting longer when it dies young.
+        """Run a process of this role, and start another when it dies; wait longer if it dies soon after its start.
 
         Raises CannotStart when the first process of all fails to start.
         """
@@ -160,7 +160,7 @@ class Supervisor:
                 *command,
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=descriptors,
-                process_group=0,  # a Ctrl-C in the terminal is for the supervisor alone
+                process_group=0,  # only the supervisor acts on a Ctrl-C in the terminal
                 env=self._environment(),
             )
         child = _Child(process, ours)
@@ -170,7 +170,7 @@ class Supervisor:
         return child
 
     def _environment(self) -> dict[str, str]:
-        """Return the environment of the processes, with what Azure Functions Core Tools would add."""
+        """Return the environment of the processes, with the variables that Azure Functions Core Tools would add."""
         path = os.pathsep.join(part for part in (str(_REPOSITORY), os.environ.get("PYTHONPATH")) if part)
         added = {
             "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
@@ -193,7 +193,7 @@ class Supervisor:
                     print(f"The {role} worker cannot start:\n{report['error']}", file=sys.stderr, flush=True)
 
     async def _stop_children(self) -> None:
-        """End whatever is left, at once."""
+        """Kill the processes that are left, at once."""
         for child in self._children:
             _signal(child, signal.SIGKILL)
         for child in list(self._children):

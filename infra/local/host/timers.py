@@ -20,7 +20,7 @@ _SHORTEST_MONITORED = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class _Status:
-    """What is remembered of a timer between two starts of the host."""
+    """What is remembered about a timer between two starts of the host."""
 
     last: datetime | None
     next: datetime
@@ -33,8 +33,8 @@ class _Status:
 class TimerListener:
     """Runs a function when its schedule comes due, one run at a time, in UTC.
 
-    Occurrences are reckoned from the one before, not from when it ended, so nothing drifts. Occurrences that passed
-    while the function ran or the host was down make one late run.
+    Each occurrence is computed from the one before, not from the end of a run, so the times do not drift. Occurrences
+    that passed while the function ran or the host was down cause one late run.
     """
 
     def __init__(self, function: Function, host: TriggerHost) -> None:
@@ -50,26 +50,26 @@ class TimerListener:
         self._blob = f"timers/{host.config.host_id}/{function.name}/status"
 
     async def listen(self) -> None:
-        """Run the function whenever it is due until asked to stop; storage may come and go meanwhile."""
+        """Run the function each time it is due until asked to stop; outages of storage do not end it."""
         try:
             missed = await self._missed() if self._monitored else False
             if missed or self._function.trigger.get("runOnStartup"):
                 await self._run(datetime.now(UTC), late=missed)
         except Exception:
-            log.exception("The timer %s stumbled at start and goes on", self._function.name)
+            log.exception("The timer %s had an error at its start and goes on", self._function.name)
         await self._host.keep_going(self._step, self._function.name)
 
     async def _step(self) -> None:
         due = self._status.next
         remaining = (due - datetime.now(UTC)).total_seconds()
-        if remaining > 0:  # in short sleeps, since the clock may be set and machines are suspended
+        if remaining > 0:  # in short sleeps, because the clock may be changed and the machine may be suspended
             await self._host.stop.pause(min(remaining, _LONGEST_SLEEP))
             return
         late = -remaining > _LATE.total_seconds()
         await self._run(_last_passed(self._schedule, due, datetime.now(UTC)) if late else due, late=late)
 
     async def _run(self, due: datetime, *, late: bool) -> None:
-        """Run the function, which stopping waits for, and reckon when it is due next."""
+        """Run the function (stopping waits for it), and compute when it is due next."""
         following = self._schedule.next(due)
         announced = _Status(self._status.last, following, self._status.updated)
         await self._host.start(_run_timer(self._host, self._function, announced, late=late))
@@ -81,7 +81,7 @@ class TimerListener:
             await self._remember()
 
     async def _missed(self) -> bool:
-        """Tell whether an occurrence passed while the host was down; a timer never seen before is noted."""
+        """Tell whether an occurrence passed while the host was down; a timer that was never seen before is noted."""
         try:
             content = await self._host.storage.download("", HOSTS_CONTAINER, self._blob)
             stored = json.loads(content)
@@ -96,7 +96,7 @@ class TimerListener:
             self._host.outage.begins(error)
             return False
         except (ValueError, KeyError, TypeError):
-            log.warning("The status of the timer %s could not be read and is written anew", self._function.name)
+            log.warning("The status of the timer %s could not be read and is written again", self._function.name)
             return False
         now = datetime.now(UTC)
         self._status = _Status(last, expected if expected > now else self._status.next, now)
@@ -112,7 +112,7 @@ class TimerListener:
 
 
 def _last_passed(schedule: Schedule, first: datetime, now: datetime) -> datetime:
-    """Return the last occurrence that passed, so that many missed ones make one late run."""
+    """Return the last occurrence that passed, so that many missed occurrences cause one late run."""
     occurrence = first
     while (following := schedule.next(occurrence)) <= now:
         occurrence = following

@@ -21,7 +21,7 @@ _LISTENERS: dict[str, type[Listener]] = {
 
 
 def create_listeners(functions: list[Function], host: TriggerHost) -> list[Listener]:
-    """Return a listener for each function that is not triggered by HTTP; what cannot work is said and left out."""
+    """Return a listener for each function without an HTTP trigger; one that cannot work is logged and left out."""
     listeners: list[Listener] = []
     for function in functions:
         if function.kind == "httpTrigger":
@@ -42,7 +42,7 @@ def create_listeners(functions: list[Function], host: TriggerHost) -> list[Liste
 
 
 async def run_triggers(listeners: list[Listener], host: TriggerHost, grace: float) -> None:
-    """Run all listeners until the host is asked to stop, then let what runs finish within the grace period."""
+    """Run all listeners until the host is asked to stop, then let running functions finish within the grace period."""
     listening = [asyncio.create_task(listener.listen()) for listener in listeners]
     await host.stop.wait()
     try:
@@ -59,7 +59,8 @@ async def run_triggers(listeners: list[Listener], host: TriggerHost, grace: floa
 async def run_now(host: TriggerHost, function: Function, text: str | None) -> None:
     """Run a queue, blob or timer function once, now and in this process; failures are logged.
 
-    The input of a queue function is the message, that of a blob function `container/name`, a timer needs none.
+    The input of a queue function is the message, and the input of a blob function is `container/name`. A timer needs
+    none.
     """
     try:
         if function.kind == "timerTrigger":

@@ -36,20 +36,20 @@ class Listed:
 
 
 class Reporter:
-    """The line to the supervisor: reports go up, and its end means that the supervisor is gone."""
+    """The pipe to the supervisor: it carries reports, and its end means that the supervisor is gone."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
 
     def say(self, event: str, **facts: Any) -> None:
-        """Report an event; a supervisor that is gone hears nothing."""
+        """Report an event; if the supervisor is gone, nothing happens."""
         try:
             self._socket.sendall(json.dumps({"event": event, **facts}).encode() + b"\n")
         except OSError:
-            log.debug("There is no supervisor to hear of %s", event)
+            log.debug("There is no supervisor to report to: %s", event)
 
     def die_with_supervisor(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End this process as soon as the line breaks."""
+        """End this process as soon as the pipe closes."""
         self._socket.settimeout(0)
         loop.add_reader(self._socket, self._check)
 
@@ -78,15 +78,15 @@ def main() -> None:
     _set_up_logging()
     reporter = Reporter(options.report)
     try:
-        import uvloop  # noqa: PLC0415 - only after the line to the supervisor is there to report a failure
+        import uvloop  # noqa: PLC0415 - imported only now, so that a failure can be reported to the supervisor
 
         code = uvloop.run(_run(options, reporter))
     except BaseException as error:  # noqa: BLE001 - an app may raise SystemExit as it is imported
         reporter.say("failed", error="".join(traceback.format_exception(error)))
         code = 1
-    atexit._run_exitfuncs()  # noqa: SLF001 - what the app registered, and logging; os._exit would skip them
+    atexit._run_exitfuncs()  # noqa: SLF001 - run the app's exit functions and end logging, which os._exit would skip
     sys.stdout.flush()
-    os._exit(code)  # threads of functions that overran the grace period must not hold the process
+    os._exit(code)  # threads of functions that overran the grace period must not keep the process alive
 
 
 async def _run(options: argparse.Namespace, reporter: Reporter) -> int:
@@ -108,7 +108,7 @@ async def _run(options: argparse.Namespace, reporter: Reporter) -> int:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     recycling = loop.create_task(_stop_after_timeout(app, stop))
     if options.role == "background":
-        # On Azure these functions run on other instances; here they must not slow the answers to people.
+        # On Azure these functions run on other instances; here they must not slow down the answers to requests.
         os.nice(int(os.environ.get("FUNCTIONS_BACKGROUND_NICENESS", "10")))
     if options.role == "http":
         await _serve(config, app, socket.socket(fileno=options.listen), reporter, stop)
@@ -173,7 +173,7 @@ async def _run_background(config: HostConfig, app: Any, reporter: Reporter, stop
 
 
 async def _stop_after_timeout(app: Any, stop: asyncio.Event) -> None:
-    """Have this process replaced when a function overran, as Azure does: its thread cannot be ended otherwise."""
+    """Have this process replaced after a function overran its time-out, as Azure does: nothing else ends its thread."""
     await app.timed_out.wait()
     stop.set()
 
@@ -202,7 +202,7 @@ def _set_up_logging() -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%H:%M:%S")
     for name in ("azure", "asyncio", "uvicorn"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in ("azure.functions", "urllib3"):  # what they say, this host says itself
+    for name in ("azure.functions", "urllib3"):  # this host logs the same facts itself
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

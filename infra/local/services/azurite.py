@@ -41,7 +41,7 @@ class AzuriteServer:
         self._data = data
         self._program = program.absolute()
         self._accounts = dict(accounts or {ACCOUNT: ACCOUNT_KEY})
-        # SIGTERM lets it write its metadata: SIGKILL can lose a container just made.
+        # SIGTERM lets it write its metadata: SIGKILL can lose a container that was just made.
         self.process = ServiceProcess(self.name, log=log, guard=guard)
 
     def url(self, account: str = ACCOUNT) -> str:
@@ -62,7 +62,7 @@ class AzuriteServer:
         self.process.wait_ready(self._listens, timeout=START_SECONDS)
 
     def stop(self, *, timeout: float = 5.0) -> None:
-        """Write what is in memory to disk and stop."""
+        """Write the data in memory to disk and stop."""
         self.process.stop(timeout=timeout)
 
     def _arguments(self) -> list[str]:
@@ -75,13 +75,13 @@ class AzuriteServer:
         return [*arguments, "--location", str(self._data)]
 
     def _listens(self) -> bool:
-        """Read it from its own output: a connection alone could have met another program on the port."""
+        """Read this from the emulator's own output: a connection could also reach another program on the port."""
         output = self.process.output()
         return all(f"Azurite {service} service is successfully listening" in output for service in SERVICES)
 
 
 def allow_uploads_from_browsers(connection: str) -> None:
-    """Let pages of any origin send files to upload links, as docs/deploying.md sets it for the pages of one's own."""
+    """Let pages of any origin send files to upload links; docs/deploying.md allows this only for your own pages."""
     from azure.storage.blob import BlobServiceClient, CorsRule  # noqa: PLC0415 - only `make dev` needs it
 
     rule = CorsRule(["*"], ["PUT"], allowed_headers=["content-type", "x-ms-*"], max_age_in_seconds=3600)

@@ -11,14 +11,14 @@ from infra.local.services.guard import Guard
 from infra.local.services.process import START_SECONDS, ServiceProcess
 
 HEALTH_PATH = "/api/v1/health/ready"
-# Variables of the starter that would change what the application does; all else (PATH, HOME, locale) is passed on.
+# Variables of the caller that would change what the application does; all others (PATH, HOME, locale) are passed on.
 NOT_PASSED_ON = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 
 
 class FunctionsHost:
-    """The local functions host as a program of its own, serving one application on 127.0.0.1.
+    """The local functions host as a separate program that serves one application on 127.0.0.1.
 
-    With `http_only` it runs no timers, queues and blobs, so another host may do so with the same storage.
+    With `http_only` it runs no timer, queue or blob functions, so another host can run them on the same storage.
     """
 
     name = "host"
@@ -47,7 +47,7 @@ class FunctionsHost:
         self._workers = workers
         self._http_only = http_only
         self._echo = echo
-        # SIGTERM lets requests and messages in work finish, which takes up to 8 s.
+        # After SIGTERM running requests and messages finish, which takes up to 8 s.
         self.process = ServiceProcess(self.name, log=log, guard=guard)
 
     @property
@@ -57,7 +57,7 @@ class FunctionsHost:
 
     def start(self) -> None:
         """Start the host and wait until the application says that it is ready."""
-        shutil.rmtree(self._metrics, ignore_errors=True)  # the counts of processes that are no more
+        shutil.rmtree(self._metrics, ignore_errors=True)  # the counts of processes that have ended
         self._metrics.mkdir(parents=True)
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
         command = [sys.executable, "-m", "infra.local.host", "--app", str(self.app)]
@@ -68,14 +68,14 @@ class FunctionsHost:
         self.process.wait_ready(self._ready, timeout=START_SECONDS)
 
     def stop(self, *, timeout: float = 8.0) -> None:
-        """Let what is in work finish, then stop."""
+        """Let running requests and messages finish, then stop."""
         self.process.stop(timeout=timeout)
 
     def _ready(self) -> bool:
         if f"Listening on {self.url}" not in self.process.output():
-            return False  # another program on this port could answer the question below
+            return False  # another program on this port could answer the request below
         try:
-            with urllib.request.urlopen(f"{self.url}{HEALTH_PATH}", timeout=2) as answer:  # noqa: S310 -- our own http
+            with urllib.request.urlopen(f"{self.url}{HEALTH_PATH}", timeout=2) as answer:  # noqa: S310 -- our own http address
                 return bool(answer.status == 200)
         except (OSError, urllib.error.URLError, http.client.HTTPException):
             return False

@@ -1,9 +1,9 @@
 """A tiny process that outlives its starter just long enough to stop what the starter had running.
 
 Its standard input is a pipe that only the starter holds open. When the starter ends, even by SIGKILL, the pipe
-closes and the guard stops every program it was told of. PR_SET_PDEATHSIG would be shorter, but it is lost when
-credentials change (PostgreSQL under `unshare --user`), fires when a mere thread ends, and exists on Linux only.
-It needs the standard library alone: `python -S -m infra.local.services.guard`.
+closes and the guard stops every program that it watches. PR_SET_PDEATHSIG would be shorter, but it is lost when
+credentials change (PostgreSQL under `unshare --user`), it fires when only a thread ends, and it exists on Linux only.
+The guard needs only the standard library: `python -S -m infra.local.services.guard`.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class Guard:
     """Stops the programs it watches when this process dies, however it dies."""
 
     def __init__(self, *, keep_open: Sequence[int] = ()) -> None:
-        """Start the guard; it inherits `keep_open`, so a lock held on such a descriptor lasts until it is done."""
+        """Start the guard; it inherits `keep_open`, so a lock on such a descriptor lasts until the guard ends."""
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-E", "-S", "-m", __spec__.name],
@@ -48,13 +48,13 @@ class Guard:
         self._tell(f"-{pid}")
 
     def close(self) -> None:
-        """End the guard; programs still watched are stopped by it."""
+        """End the guard; it stops the programs that it still watches."""
         with self._lock, contextlib.suppress(OSError):
             self._pipe().close()
         self._process.wait()
 
     def _tell(self, line: str) -> None:
-        with self._lock, contextlib.suppress(OSError, ValueError):  # a guard that was killed guards nothing more
+        with self._lock, contextlib.suppress(OSError, ValueError):  # the guard was killed, so it can watch nothing
             self._pipe().write(f"{line}\n".encode())
             self._pipe().flush()
 
@@ -75,7 +75,7 @@ def stop_group(pid: int, stop_signal: int, grace: float = GRACE_SECONDS) -> None
 
 
 def guard_until_end_of_input() -> None:
-    """Note who is to be watched, line by line; at the end of input stop them, the youngest first."""
+    """Read which programs to watch, one in each line; at the end of input stop them, the youngest first."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     watched: dict[int, int] = {}

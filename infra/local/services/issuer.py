@@ -51,7 +51,7 @@ class SigningKey:
 
 
 class Issuer:
-    """An OpenID Connect issuer on 127.0.0.1: discovery, JWKS, and tokens for anyone asked for."""
+    """An OpenID Connect issuer on 127.0.0.1: discovery, JWKS, and tokens for any user."""
 
     name = "issuer"
 
@@ -78,7 +78,7 @@ class Issuer:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), name="issuer", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening; tokens already signed can no longer be checked by those who hold no copy of the key."""
+        """Stop listening; a program without a copy of the key can't check tokens any more."""
         if self._server:
             self._server.shutdown()
             self._server.server_close()
@@ -99,7 +99,7 @@ class Issuer:
         }
 
     def token(self, email: str, **overrides: Any) -> str:
-        """A token for `email`; `overrides` replace claims, and one given as None is left out."""
+        """A token for `email`; `overrides` replace claims, and a claim given as None is left out."""
         claims = claims_for(email, issuer=self.url, audience=AUDIENCE) | overrides
         return self.sign({name: value for name, value in claims.items() if value is not None})
 
@@ -146,7 +146,7 @@ class _IssuerHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Keep the terminal free of access lines."""
+        """Log nothing, so that the terminal shows no access lines."""
 
 
 def _base64url(raw: bytes) -> str:

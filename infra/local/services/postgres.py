@@ -81,7 +81,7 @@ class PostgresServer:
         return settings
 
     def _create_cluster(self, programs: Path, account: Account) -> None:
-        """Run initdb beside the final place and move the result there, so that a half-made cluster is never used."""
+        """Run initdb next to the final place, then move the result there, so that a half-made cluster is never used."""
         unfinished = self.data.with_name(f"{self.data.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True, mode=0o700)
@@ -101,7 +101,7 @@ class PostgresServer:
         if int(found) != major_version(programs):
             raise ServiceFailed(
                 f"{self.data} was made by PostgreSQL {found}, this is {major_version(programs)}: "
-                "`make reset` makes it anew (and clears the data)"
+                "`make reset` makes a new one (and clears the data)"
             )
 
     def _accepts_connections(self) -> bool:
@@ -109,7 +109,7 @@ class PostgresServer:
         return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == READY
 
     def _clear_leftover(self) -> None:
-        """Stop a server that still runs on our data; drop a pid file whose number now belongs to a stranger."""
+        """Stop a server that still runs on our data; delete a pid file whose id now belongs to another program."""
         lines = self._pid_file_lines()
         if not lines or not lines[0].isdigit():
             return
@@ -118,7 +118,7 @@ class PostgresServer:
             if is_running(pid) and str(self.data) in Path(f"/proc/{pid}/cmdline").read_text():
                 stop_group(pid, signal.SIGINT)
                 return
-        if Path("/proc/self").exists():  # elsewhere a stranger can't be told from ours: PostgreSQL decides
+        if Path("/proc/self").exists():  # elsewhere we can't tell the two apart: PostgreSQL decides
             (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _pid_file_lines(self) -> list[str]:
@@ -128,7 +128,7 @@ class PostgresServer:
 
 
 def _give_to(owner: int, data: Path) -> None:
-    """Make `owner` own the cluster, which may have been made under another way of running as root."""
+    """Make `owner` the owner of the cluster: it may have been made when root ran PostgreSQL in another way."""
     if os.geteuid() != 0 or data.stat().st_uid == owner:
         return
     for path in (data, *data.rglob("*")):

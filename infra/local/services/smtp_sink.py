@@ -12,7 +12,7 @@ REFUSED_DOMAIN = "@bounce.test"
 
 
 class SmtpSink:
-    """A mail server on 127.0.0.1 that delivers nothing: each mail becomes an .eml file, bounce.test is refused."""
+    """A mail server on 127.0.0.1 that delivers nothing: each mail becomes an .eml file; bounce.test is refused."""
 
     name = "mail"
 
@@ -69,7 +69,7 @@ class _FolderHandler:
     async def handle_RCPT(  # noqa: N802 -- aiosmtpd looks for this name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Refuse bounce.test, so that a mail that cannot be delivered can be tried."""
+        """Refuse addresses at bounce.test, so that one can try what happens to a mail that cannot be delivered."""
         del server, session, options
         if address.lower().endswith(REFUSED_DOMAIN):
             return "550 5.1.1 mailbox unavailable"

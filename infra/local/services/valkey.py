@@ -21,7 +21,7 @@ def find_program() -> Path:
 
 
 class ValkeyServer:
-    """A Redis-compatible server on 127.0.0.1 that keeps nothing over a restart."""
+    """A Redis-compatible server on 127.0.0.1 that keeps no data after a restart."""
 
     name = "valkey"
 
@@ -42,11 +42,11 @@ class ValkeyServer:
         self.process.wait_ready(self._answers, timeout=START_SECONDS)
 
     def stop(self, *, timeout: float = 5.0) -> None:
-        """Stop the server; what it held is gone."""
+        """Stop the server; its data is lost."""
         self.process.stop(timeout=timeout)
 
     def _answers(self) -> bool:
-        """Whether our own process answers: another server on the port would name another process id."""
+        """Whether our own process answers: another server on the port would report another process id."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"INFO server\r\n")

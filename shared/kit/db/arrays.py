@@ -5,9 +5,9 @@ from uuid import UUID
 
 
 def array(values: Iterable[UUID | int]) -> str:
-    """Return ids or numbers as the text of an array; the statement says of which type (`%(ids)s::uuid[]`).
+    """Return ids or numbers as the text of an array; the statement names its type (`%(ids)s::uuid[]`).
 
-    psycopg looks at every element of a list to find the type, which for short lists costs more than all else of a
-    statement. Only for what can hold no quote, comma or brace.
+    psycopg would look at every element of a list to find the type. For short lists that costs more than the rest of
+    the statement. Use this only for values that can hold no quote, comma or brace.
     """
     return f"{{{','.join(map(str, values))}}}"

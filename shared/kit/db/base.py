@@ -20,7 +20,7 @@ NAMING = {
 
 
 class Base(DeclarativeBase):
-    """Every table. Times are aware (timestamptz), integers of money are bigint, text has no length but a CHECK."""
+    """The base of every table. Times are aware (timestamptz), money is bigint, a CHECK limits the length of text."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {

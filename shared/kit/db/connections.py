@@ -1,7 +1,7 @@
-"""Connections that give up waiting for a server that says nothing.
+"""Connections that give up waiting for a server that does not answer.
 
-The server's own time-outs end what runs too long while it works; a server that is stopped, or gone without a word,
-keeps none of them.
+The server's own time-outs end a statement that runs too long, but only while the server works. A server that is
+stopped, or has disappeared without closing its connections, applies none of them.
 """
 
 import time
@@ -17,13 +17,13 @@ _GRACE_SECONDS = 2.0
 
 
 class WatchedConnection(psycopg.Connection[Any]):
-    """A connection that breaks when the server has said nothing for longer than its own time-outs allow."""
+    """A connection that breaks when the server has sent nothing for longer than the server's own time-outs allow."""
 
     patience = float("inf")
     breaker: Breaker | None = None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """Wait for an answer; raises `psycopg.OperationalError`, and the connection is lost, when none comes."""
+        """Wait for an answer; when none comes, the connection is closed and `psycopg.OperationalError` is raised."""
         if timeout is not None or self.patience == float("inf"):
             return super().wait(gen, interval, timeout)
         give_up_at = time.monotonic() + self.patience
@@ -39,7 +39,7 @@ class WatchedConnection(psycopg.Connection[Any]):
 
     @contextmanager
     def patient_for(self, *, seconds: float | None) -> Iterator[None]:
-        """Let the server work that long before its silence means anything; None, or less than usual, is as usual."""
+        """Let the server work for `seconds` before its silence counts as an outage, but never less than usual."""
         usual = self.patience
         if seconds is not None:
             self.patience = max(usual, seconds + _GRACE_SECONDS)
@@ -49,7 +49,7 @@ class WatchedConnection(psycopg.Connection[Any]):
             self.patience = usual
 
     def ask(self, *, seconds: float) -> None:
-        """Raise `psycopg.OperationalError` unless the server answers within `seconds`; about this connection alone."""
+        """Raise `psycopg.OperationalError` unless the server answers within `seconds`; the breaker is not tripped."""
         usual = self.patience, self.breaker
         self.patience, self.breaker = seconds, None
         try:
@@ -59,10 +59,10 @@ class WatchedConnection(psycopg.Connection[Any]):
 
 
 class Connector:
-    """Connects, and while the server is known to say nothing refuses at once."""
+    """Makes connections; while the server is known not to answer, it refuses at once."""
 
     def __init__(self, *, statement_timeout_ms: int) -> None:
-        """Connections wait a little longer than the server lets a statement run."""
+        """The connections wait a little longer than the server lets a statement run."""
         self._patience = statement_timeout_ms / 1000 + _GRACE_SECONDS
         self._parameters: dict[str, Any] = {}
         self._breaker = Breaker("database", self._ask)

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, create_engine, event, exc
 from shared.kit.db.connections import Connector, WatchedConnection
 from shared.kit.settings.database import DatabaseSettings, database_settings
 
-# A connection that has rested longer than this is asked whether it still lives before it is used again: Azure closes
-# idle ones without a word. Asking each time would cost every request a round trip.
+# A connection that has been idle for longer than this is tested before it is used again, because Azure closes idle
+# connections without a notice. Testing a connection at each use would cost every request a round trip.
 _REST_SECONDS = 20.0
 _ANSWER_SECONDS = 2.0
 
@@ -32,7 +32,7 @@ def make_engine(config: DatabaseSettings) -> Engine:
         pool_timeout=config.database_pool_timeout_seconds,
         pool_use_lifo=True,
         skip_autocommit_rollback=True,
-        hide_parameters=True,  # errors quote them otherwise, and errors are logged
+        hide_parameters=True,  # errors would quote the parameters, and errors are logged
         connect_args={
             "connect_timeout": config.database_connect_timeout_seconds,
             "options": options,
@@ -67,7 +67,7 @@ def _ask_after_rest(connection: WatchedConnection, record: Any, _proxy: Any) -> 
         connection.ask(seconds=_ANSWER_SECONDS)
         connection.autocommit = was
     except psycopg.Error as error:
-        raise exc.DisconnectionError from error  # the pool discards it and tries another
+        raise exc.DisconnectionError from error  # the pool discards the connection and tries another
 
 
 @lru_cache(maxsize=1)
@@ -78,5 +78,5 @@ def engine() -> Engine:
 
 @lru_cache(maxsize=1)
 def autocommit_engine() -> Engine:
-    """Return the same engine and pool with autocommit: one round trip a statement, for reads and for the order path."""
+    """Return the same engine and pool with autocommit, for reads and the order path: one round trip a statement."""
     return engine().execution_options(isolation_level="AUTOCOMMIT")

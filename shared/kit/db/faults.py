@@ -14,23 +14,23 @@ def _driver_error(error: BaseException) -> BaseException:
 
 
 def violated_constraint(error: BaseException) -> str | None:
-    """Return the name of the constraint that refused a row, or None when the error is something else."""
+    """Return the name of the constraint that refused a row, or None for any other error."""
     driver = _driver_error(error)
     return driver.diag.constraint_name if isinstance(driver, psycopg.IntegrityError) else None
 
 
 def is_deadlock(error: BaseException) -> bool:
-    """Whether running the transaction again is the remedy; the server has rolled it back."""
+    """Whether the transaction should be run again, because the server has rolled it back."""
     return getattr(_driver_error(error), "sqlstate", None) in _DEADLOCK
 
 
 def is_too_slow(error: BaseException) -> bool:
-    """Whether a lock, a statement or a place in the pool did not come in time; nothing has changed."""
+    """Whether a lock, a statement or a connection of the pool took too long; nothing has changed."""
     return isinstance(error, exc.TimeoutError) or getattr(_driver_error(error), "sqlstate", None) in _TOO_SLOW
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether the server is away; what was being committed just then may or may not have happened."""
+    """Whether the server is away; if a commit was under way, it may or may not have happened."""
     driver = _driver_error(error)
     if not isinstance(driver, psycopg.OperationalError | psycopg.InterfaceError):
         return isinstance(error, exc.DBAPIError) and error.connection_invalidated

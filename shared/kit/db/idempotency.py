@@ -1,7 +1,8 @@
 """Idempotency keys, stored in the transaction of their effect.
 
-The key is inserted, never looked up first: a second request with the same key meets the primary key, whether the first
-has committed or is still running, and only then is the answer looked for. So the common case costs no extra statement.
+The key is inserted without being looked up first. A second request with the same key violates the primary key, whether
+the first has committed or is still running; only then is the earlier answer looked up. So the common case costs no
+extra statement.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ class IdempotencyKeyReused(InvalidInput):
 
 
 class IdempotencyKey(Base):
-    """That a request with this key has had its effect, and on what."""
+    """The fact that a request with this key has had its effect, and what it made or changed."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (CheckConstraint("length(key_hash) = 32 AND length(fingerprint) = 32", name="sha256"),)
@@ -38,12 +39,12 @@ class IdempotencyKey(Base):
 INSERT_KEY = """
   INSERT INTO idempotency_keys (event_id, key_hash, fingerprint, resource_id, created_at)
   VALUES (%(key_event_id)s, %(key_hash)s, %(fingerprint)s, %(id)s, %(now)s)"""
-"""For a statement that writes the effect as well; `id` is what it makes."""
+"""A part of a statement that also writes the effect; `id` is the id of what the statement makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """A request's key: its hash (scoped to the operation and the caller), and what the request says."""
+    """A request's key: its hash (scoped to the operation and the caller), and a hash of the request."""
 
     event_id: UUID
     key_hash: bytes
@@ -51,7 +52,7 @@ class Idempotency:
 
     @classmethod
     def of(cls, *, event_id: UUID, operation: str, caller: str, key: str, request: bytes) -> "Idempotency":
-        """Return the key of one request; another caller's or operation's equal key is another key."""
+        """Return the key of one request; the same text from another caller or for another operation is another key."""
         return cls(
             event_id=event_id,
             key_hash=hashlib.sha256(f"{operation}\0{caller}\0{key}".encode()).digest(),
@@ -59,7 +60,7 @@ class Idempotency:
         )
 
     def find(self, session: Session) -> UUID | None:
-        """Return what an earlier request with this key made; `IdempotencyKeyReused` when it asked otherwise."""
+        """Return what an earlier request with this key made; `IdempotencyKeyReused` if that request was different."""
         row = session.execute(
             select(IdempotencyKey.fingerprint, IdempotencyKey.resource_id).where(
                 IdempotencyKey.event_id == self.event_id, IdempotencyKey.key_hash == self.key_hash
@@ -69,13 +70,13 @@ class Idempotency:
             return None
         if row.fingerprint != self.fingerprint:
             raise IdempotencyKeyReused(
-                "The same Idempotency-Key came earlier with another body; use a new key for a new request."
+                "This Idempotency-Key was used earlier with another body; use a new key for a new request."
             )
         made: UUID = row.resource_id
         return made
 
     def remember(self, session: Session, resource_id: UUID, *, now: datetime) -> None:
-        """Store the key beside the effect that is in `session`; a twin request fails here, or waits and then fails."""
+        """Store the key in the transaction of its effect; a second request fails here, or waits and then fails."""
         session.add(
             IdempotencyKey(
                 event_id=self.event_id,

@@ -1,4 +1,4 @@
-"""One transaction a request or message; only the unit of work commits."""
+"""One transaction for each request or message; only the unit of work commits."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +17,7 @@ _current: ContextVar["UnitOfWork | None"] = ContextVar("unit_of_work", default=N
 
 
 class UnitOfWork:
-    """A session that opens at its first use, and what shall happen right after the commit.
+    """A session that opens at its first use, and the hooks that run right after the commit.
 
     Leaving the `with` block without `commit()` rolls everything back.
     """
@@ -40,7 +40,7 @@ class UnitOfWork:
     def after_commit(self, hook: Hook) -> None:
         """Run `hook` once the effects are durable; it must not raise, and must not be needed for correctness.
 
-        One that is registered twice runs once.
+        A hook that is registered twice runs once.
         """
         if hook not in self._hooks:
             self._hooks.append(hook)
@@ -67,7 +67,7 @@ class UnitOfWork:
 
 
 def current_unit_of_work() -> UnitOfWork | None:
-    """Return the innermost unit of work that this thread is in; None in threads that are in none."""
+    """Return the innermost unit of work that this thread is in, or None."""
     return _current.get()
 
 
@@ -83,7 +83,7 @@ def driver_connection(session: Session) -> psycopg.Connection[Any]:
 def raw_connection(*, longest_seconds: float | None = None) -> Iterator[psycopg.Connection[Any]]:
     """Lend a psycopg connection of the pool, in autocommit, for statements that are faster without the ORM.
 
-    Who lets the server work on one for longer than it may usually says so, or its silence counts as an outage.
+    A caller whose statement may run longer than usual gives `longest_seconds`; otherwise the wait counts as an outage.
     """
     with closing(engine().raw_connection()) as pooled:
         driver = pooled.driver_connection
@@ -93,7 +93,7 @@ def raw_connection(*, longest_seconds: float | None = None) -> Iterator[psycopg.
             with driver.patient_for(seconds=longest_seconds):
                 yield driver
         except psycopg.Error as error:
-            if driver.broken:  # its neighbours in the pool have met the same end: begin with a new pool
+            if driver.broken:  # the other connections of the pool are lost too: begin with a new pool
                 pooled.invalidate(error)
                 engine().dispose(close=False)
             raise
@@ -103,7 +103,7 @@ def raw_connection(*, longest_seconds: float | None = None) -> Iterator[psycopg.
 
 
 def ping_database() -> None:
-    """Ask the database for nothing, with little patience; raises what the driver or the pool raises."""
+    """Run an empty query with a short time-out; raises what the driver or the pool raises."""
     with raw_connection() as connection:
         assert isinstance(connection, WatchedConnection)
         connection.ask(seconds=2)

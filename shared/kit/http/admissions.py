@@ -1,4 +1,4 @@
-"""Whom a poll was let in as a moment ago, so that it need not be looked up anew every three seconds."""
+"""The actors that polls were recently admitted as, so that they need not be looked up again every three seconds."""
 
 import time
 from collections.abc import Callable
@@ -21,12 +21,12 @@ class Admissions:
         self._known: dict[Key, tuple[float, Actor]] = {}
 
     def get(self, key: Key) -> Actor | None:
-        """Return whom this token was let in as, if that was just now."""
+        """Return the actor that this token was admitted as during the last half minute, or None."""
         until, actor = self._known.get(key, (0.0, None))
         return actor if self._clock() < until else None
 
     def put(self, key: Key, actor: Actor) -> None:
-        """Remember it."""
+        """Remember the actor for half a minute."""
         if len(self._known) >= _REMEMBERED_AT_MOST:
             self._known.clear()
         self._known[key] = (self._clock() + SECONDS, actor)

@@ -1,9 +1,9 @@
-"""Endpoints: `bp.get/post/put/patch/delete` over Azure's own blueprint, one function a route.
+"""Endpoints: `bp.get/post/put/patch/delete` over Azure's own blueprint, one function for each route.
 
     @bp.post("v1/admin/events/{event_id}/ticket-packages", permission=Permission.PACKAGES_WRITE, status=201)
     def create_package(call: Call, body: PackageCreate) -> PackageOut: ...
 
-A route without a permission can't be declared; a public one says so.
+A route without a permission can't be declared; a public route declares that it is public.
 """
 
 import re
@@ -30,34 +30,34 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Declaration(TypedDict):
-    """What a route says of itself beside its method, its path and its handler's type hints."""
+    """What a route declares in addition to its method, its path and its handler's type hints."""
 
     permission: Required[StrEnum]
     """What the caller must be allowed to do; `Permission.PUBLIC` lets everybody in."""
     status: NotRequired[int]
-    """The status of success; 200 unless said."""
+    """The status of success; 200 by default."""
     location: NotRequired[str]
     """Template of the new thing's address, filled from the path and from the answer's fields."""
     replay: NotRequired[Callable[[Call, UUID], BaseModel]]
-    """Makes an Idempotency-Key required, and answers a repeated one from what the first request made."""
+    """Makes an Idempotency-Key required; answers a repeated request from the id of what the first request made."""
     takes_tokens: NotRequired[bool]
-    """False where the Authorization header is not a user's token, and the handler looks at it."""
+    """False if the Authorization header is not a user's token; the handler checks it then."""
     also: NotRequired[tuple[int, ...]]
-    """Other statuses under which the handler may give the same model (`Answer`)."""
+    """Other statuses that the handler may answer with, for the same model (`Answer`)."""
     content_type: NotRequired[str]
-    """What a handler that returns `Content` sends."""
+    """The content type that a handler which returns `Content` sends."""
     headers: NotRequired[Mapping[str, str]]
     """Request headers that the handler reads, with what they are for."""
     header_fields: NotRequired[Mapping[str, str]]
-    """Fields of the answer that are what other routes read as headers: header → field."""
+    """Headers that other routes read, and the field of this answer that holds each value: header → field."""
     limit: NotRequired[RateLimit]
-    """How often one address may ask, for one event where the path names one; 429 beyond."""
+    """How often one address may ask (for each event, if the path names one); beyond that the answer is 429."""
     polling_ms: NotRequired[int]
-    """How often asking again brings something new; told to clients as `X-Polling-Interval`."""
+    """After how many milliseconds asking again can bring something new; sent to clients as `X-Polling-Interval`."""
     max_age: NotRequired[int]
-    """For how many seconds anybody on the way may keep the answer; without it, all ask again each time."""
+    """For how many seconds any cache may keep the answer; without it, every cache must ask again each time."""
     refusals: NotRequired[tuple[type[Refusal | EdgeProblem], ...]]
-    """Domain errors to be named in the reference."""
+    """Errors of this route that the reference names."""
 
 
 class Register(Protocol):
@@ -102,7 +102,7 @@ class Blueprint:
         return self._route("DELETE", path, declared)
 
     def refuse_all_else(self, known: Sequence[Route]) -> None:
-        """Answer what no route takes with a problem document: 405 where only the method is wrong, else 404."""
+        """Answer a request that fits no route with a problem document: 405 if only the method is wrong, else 404."""
         patterns = [(re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.path))), route.method) for route in known]
 
         def no_such_route(req: func.HttpRequest) -> func.HttpResponse:
@@ -137,7 +137,7 @@ class Blueprint:
             )
             self.routes.append(route)
 
-            # The worker reads this signature: exactly `req`, and nothing wrapped (functools.wraps breaks indexing).
+            # The worker reads this signature: exactly `req`, and no wrapped function (functools.wraps breaks indexing).
             def run(req: func.HttpRequest) -> func.HttpResponse:
                 return serve(route, req)
 

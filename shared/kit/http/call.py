@@ -1,4 +1,4 @@
-"""What a handler gets to see of a request, and what it may answer with besides a model."""
+"""What a handler sees of a request, and what it may answer with instead of a plain model."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,7 @@ from shared.kit.versions import IfMatch
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of an endpoint: who, when, on which event, in which transaction."""
+    """One call of an endpoint: who calls, when, for which event, and in which transaction."""
 
     actor: Actor
     now: datetime
@@ -29,7 +29,7 @@ class Call:
     keyed: Idempotency | None = None
     headers: dict[str, str] = field(default_factory=dict)
     address: str = UNKNOWN
-    """Where the request comes from: an address, the /64 of an IPv6 one."""
+    """Where the request comes from: an IPv4 address, or the /64 of an IPv6 address."""
 
     @property
     def session(self) -> Session:
@@ -38,7 +38,7 @@ class Call:
 
     @property
     def event_id(self) -> UUID:
-        """The event in the path; permissions were checked for it."""
+        """The event in the path; the caller's permission was checked for it."""
         assert self.event is not None, "the route has no {event_id}"
         return self.event
 
@@ -67,7 +67,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class Answer[Model: BaseModel]:
-    """A model under a status that only the handler knows; the route declares it in `also`."""
+    """A model with a status that only the handler knows; the route declares the status in `also`."""
 
     body: Model
     status: int
@@ -75,7 +75,7 @@ class Answer[Model: BaseModel]:
 
 @dataclass(frozen=True, slots=True)
 class Rendered[Model: BaseModel]:
-    """A model that is JSON already, from the cache, say."""
+    """A model that is JSON already, for example from the cache."""
 
     json: bytes
 
@@ -92,7 +92,7 @@ class Content:
 
 
 def alternatives_in(hint: Any) -> tuple[Any, ...]:
-    """Return what a handler's return type says that it may answer with; models come out of their wrappings."""
+    """Return the types that a handler may answer with, from its return type; wrapped models are unwrapped."""
     if isinstance(hint, TypeAliasType):
         return alternatives_in(hint.__value__)
     if get_origin(hint) in {Answer, Rendered}:

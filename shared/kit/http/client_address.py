@@ -9,9 +9,10 @@ UNKNOWN = "unknown"
 def client_address(headers: Mapping[str, str], *, trusted_hops: int) -> str:
     """Return the client's address as the outermost of our own proxies saw it.
 
-    Each proxy appends to `X-Forwarded-For` whom it was asked by; what stands further left came with the request and may
-    be invented. An IPv6 client is known by its /64, for whoever has one address has all of those (RFC 6177); one whose
-    address was made of an IPv4 one (mapped, or 6to4: RFC 3056) by that, for it has a whole /48.
+    Each proxy appends to `X-Forwarded-For` the address that it was called from. Entries further left came with the
+    request and may be invented. An IPv6 client is known by its /64, because a client that has one address of it has all
+    of them (RFC 6177). An IPv6 address that was made from an IPv4 address (mapped, or 6to4: RFC 3056) is known by that
+    IPv4 address, because a 6to4 client has a whole /48.
     """
     seen = [entry.strip() for entry in headers.get("x-forwarded-for", "").split(",")]
     if trusted_hops < 1 or len(seen) < trusted_hops:

@@ -50,12 +50,12 @@ class Gate(Protocol):
     """Decides who may do what; the domain brings it."""
 
     def __call__(self, session: Session, identity: Identity, permission: StrEnum, event_id: UUID | None) -> Actor:
-        """Return the actor, or raise `Forbidden`, or `NotFound` for what the caller may not know of."""
+        """Return the actor; raise `Forbidden`, or `NotFound` for an event that the caller may not know about."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a handler declared of itself: enough to serve it and to describe it."""
+    """What a handler declares about itself: enough to serve it and to describe it."""
 
     method: str
     path: str
@@ -96,9 +96,9 @@ class Route:
 
 
 def declare(handler: Callable[..., Any], **declared: Any) -> Route:
-    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, else path.
+    """Read a handler's type hints: `body` and `query` are models, an `UploadedFile` is a form's file, others the path.
 
-    A body of `bytes` is passed as it came, for whoever has to check a signature of it.
+    A body of type `bytes` is passed unchanged, for a handler that has to check its signature.
     """
     hints = inspect.get_annotations(handler, eval_str=True)
     result = hints.pop("return", None)
@@ -117,7 +117,7 @@ def declare(handler: Callable[..., Any], **declared: Any) -> Route:
 
 
 def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
-    """Answer one request; whatever goes wrong becomes a problem document."""
+    """Answer one request; every error becomes a problem document."""
     started = time.perf_counter()
     request_id = request.request_id_of(req)
     with working_on(route.name, request_id=request_id, traceparent=req.headers.get("traceparent")):
@@ -128,7 +128,7 @@ def serve(route: Route, req: func.HttpRequest) -> func.HttpResponse:
 
 
 def observe(req: func.HttpRequest, answer: func.HttpResponse, *, function: str, path: str, seconds: float) -> None:
-    """Count an answer and log it: by its route as declared, for the address itself may hold what nobody may know."""
+    """Count an answer and log it under its route as declared, because the address itself may hold secrets."""
     status, ms = answer.status_code, round(seconds * 1000, 1)
     REQUEST_SECONDS.labels(function, status_class(status)).observe(seconds)
     if access.isEnabledFor(logging.INFO):
@@ -156,7 +156,7 @@ def _answer_or_refuse(route: Route, req: func.HttpRequest, request_id: str) -> f
 
 
 def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpResponse:
-    """Run the handler in a unit of work of its own; deadlocks and lost connections get another one."""
+    """Run the handler in its own unit of work; after a deadlock or a lost connection run it again in a new one."""
     token = request.bearer_token_of(req) if route.takes_tokens else None
     if token is None and not route.public:
         raise Unauthenticated
@@ -182,11 +182,11 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
                 unit_of_work.commit()
                 return _answer(route, req, call, result, parsed, policies=policies)
         except (Refusal, exc.SQLAlchemyError, psycopg.Error) as error:
-            # The unit of work is closed by now: whoever asks for a second connection while holding a first, and
-            # perhaps a lock that others with connections wait for, can starve the pool.
+            # The unit of work is closed by now. A thread that waits for a second connection while it holds a first one,
+            # and perhaps a lock that other connections wait for, could exhaust the pool.
             try:
                 replayed = _replay(route, req, identity, request_id, error)
-            except (exc.SQLAlchemyError, psycopg.Error) as lost:  # it asks the database, which may be gone by now
+            except (exc.SQLAlchemyError, psycopg.Error) as lost:  # the database may be away by now
                 _give_up_unless_another_run_helps(route, lost, run=run, committing=False)
                 continue
             if replayed is not None:
@@ -196,13 +196,13 @@ def _run(route: Route, req: func.HttpRequest, request_id: str) -> func.HttpRespo
 
 
 def _identify(token: str) -> Identity:
-    from shared.kit.http.tokens import verifier  # noqa: PLC0415 - PyJWT is 30 ms that whoever serves guests need not wait for
+    from shared.kit.http.tokens import verifier  # noqa: PLC0415 - importing PyJWT takes 30 ms, and guests need no tokens
 
     return verifier().verify(token)
 
 
 def _count(route: Route, call: Call) -> str:
-    """Hold the call against the limits and return their policies; selling is never limited by event."""
+    """Count the call against the limits and return their policies; sales are never limited by event."""
     policies = [count_user(call, here=route.polling_ms is not None)]
     if route.writes and not route.public and route.replay is None:
         policies.append(count(EVENT_WRITES, call) if call.event else None)
@@ -214,7 +214,7 @@ def _count(route: Route, call: Call) -> str:
 def _admit(
     route: Route, req: func.HttpRequest, who: Actor | Identity | None, request_id: str, unit_of_work: UnitOfWork
 ) -> Call:
-    """Let in whoever may come in: an identity is asked about, an actor has been let in a moment ago."""
+    """Admit the caller: the gate decides about an identity; an actor was admitted a moment ago."""
     event_id = request.path_id(req.route_params, "event_id") if "{event_id}" in route.path else None
     if isinstance(who, Identity):
         who = route.gate(unit_of_work.session, who, route.permission, event_id)
@@ -234,7 +234,8 @@ def _admit(
 
 
 def _idempotency(route: Route, req: func.HttpRequest, actor: Actor, event_id: UUID | None) -> Idempotency:
-    # Where the path names no event it names an order, and the buyers of all events are one caller: nobody.
+    # A path without an event names an order, and the buyers of all events are one caller (nobody). So the order is
+    # a part of the key's operation.
     of_what = "" if event_id else "/".join(value for _, value in sorted(req.route_params.items()))
     return Idempotency.of(
         event_id=event_id or _NO_EVENT,
@@ -290,8 +291,8 @@ def _replay(
 ) -> func.HttpResponse | None:
     """Return the earlier answer when this request's key has had its effect already.
 
-    Only asked after a refusal or a collision, so a first request pays nothing for it. A refusal has to be asked about
-    as well: the first request may have bought the very tickets that a retry now finds sold out.
+    It looks only after a refusal or a collision, so a first request pays nothing for it. It must look after a refusal
+    too: the first request may have bought the very tickets that its retry now finds sold out.
     """
     if route.replay is None or not (isinstance(error, Refusal) or violated_constraint(error) == _KEY_TAKEN):
         return None
@@ -304,7 +305,7 @@ def _replay(
 
 
 def _give_up_unless_another_run_helps(route: Route, error: Exception, *, run: int, committing: bool) -> None:
-    """Return where running again is safe and promising; otherwise raise what the client is told."""
+    """Return if another run is safe and may succeed; otherwise raise the error for the client."""
     if isinstance(error, Refusal):
         raise error
     last = run >= RUNS_AT_MOST
@@ -313,7 +314,7 @@ def _give_up_unless_another_run_helps(route: Route, error: Exception, *, run: in
             raise Busy from error
         RETRIES.labels("deadlock").inc()
     elif is_lost_connection(error):
-        # With an idempotency key even an effect whose answer was lost can't happen twice: run again and see.
+        # With an idempotency key an effect can't happen twice, even if its answer was lost: it is safe to run again.
         if committing and route.writes and route.replay is None:
             raise OutcomeUnknown from error
         if last:

@@ -1,4 +1,4 @@
-"""Rate limits at the edge (R-OPS-3): by user, by event for the team's changes, by address for what invites guessing."""
+"""Rate limits at the edge (R-OPS-3): by user, by event for the team's changes, by address for guesses."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +14,15 @@ EVENT_WRITES = RateLimit("event_writes", lambda: http_settings().rate_limit_even
 
 
 def count_user(call: Call, *, here: bool = False) -> str | None:
-    """Count a request of whoever is signed in and return the limit's policy; raises `TooManyRequests`.
+    """Count a request of the signed-in user and return the limit's policy; raises `TooManyRequests`.
 
-    `here`: by this process alone, for polls: they would cost more on their way to Redis than in all else.
+    `here`: this process alone counts. It is for polls, which would cost more by asking Redis than by all other work.
     """
     return None if call.actor.user_id is None else _hit(USER_REQUESTS, str(call.actor.user_id), here=here)
 
 
 def count(limit: RateLimit, call: Call) -> str | None:
-    """Count this call, and return the limit's policy; raises `TooManyRequests` when it is one too many."""
+    """Count this call, and return the limit's policy; raises `TooManyRequests` when it exceeds the limit."""
     return _hit(limit, *_caller(limit, call))
 
 
@@ -30,10 +30,10 @@ def count(limit: RateLimit, call: Call) -> str | None:
 def counting_misses(
     limit: RateLimit, call: Call, *misses: type[Refusal], lets_hits_pass: bool = False
 ) -> Iterator[None]:
-    """Count what turns out to be a wrong guess; raises `TooManyRequests`.
+    """Count a call that turns out to be a wrong guess; raises `TooManyRequests`.
 
-    Who has guessed too often is refused before he guesses again, or, with `lets_hits_pass`, only if he is wrong again:
-    for what others behind the same address must not be kept from.
+    A caller that has guessed wrong too often is refused before the next guess. With `lets_hits_pass` it is refused only
+    if the next guess is wrong too: other people behind the same address, who guess nothing, must not be locked out.
     """
     if not lets_hits_pass:
         exceeded = rate_limiter().test(limit, *_caller(limit, call))

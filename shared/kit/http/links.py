@@ -2,14 +2,16 @@
 
 Two kinds of answers bring the id of something that other operations ask for:
 
-- What a route makes (201, 202) is at its `Location`, otherwise at `{id}` below its own path. What the routes there call
-  that segment (`{order_id}`, say) is the name of the new id, and each operation that takes it is linked, whichever
-  branch of the API it stands in, when the request's path names whatever else it takes. What nobody asks for by an id of
-  its own, as a refund or a note, leads back to the operations on the thing that it was made for.
-- A list leads to its first item: to the operations at the item's own address, or, where there are none, right below.
+- The answer of a route that makes something (201, 202). The new thing is at its `Location`, otherwise at `{id}` below
+  the route's own path. The routes there have a name for that segment (for example `{order_id}`), and this is the name
+  of the new id. Each operation that takes an id of this name is linked, in any branch of the API, if the request's path
+  names all other ids that the operation takes. If no operation takes the id (for example a refund's or a note's), the
+  answer leads back to the operations on the thing that it was made for.
+- A list. It leads to its first item: to the operations at the item's own address, or to those right below if there are
+  none.
 
-An operation that reads a header of its own is linked from where it can be given: from an answer that brings it
-(`header_fields`), or a request that had it. An Idempotency-Key is never handed on: each request needs a new one.
+An operation that reads a header of its own is linked only if the header's value is known: from an answer that brings it
+(`header_fields`), or from a request that had it. An Idempotency-Key is never passed on: each request needs a new one.
 """
 
 import re
@@ -29,7 +31,7 @@ _MADE = (201, 202)
 
 
 def links_of(route: Route, routes: Sequence[Route]) -> Links:
-    """Return the link objects of the route's successful answer, by the name of the operation they lead to."""
+    """Return the link objects of the route's successful answer, by the name of the operation that each leads to."""
     given = _path_names(route)
     known = {name: f"$request.path.{name}" for name in given}
     if not route.writes:
@@ -56,14 +58,14 @@ def links_of(route: Route, routes: Sequence[Route]) -> Links:
 
 
 def _made(route: Route, routes: Sequence[Route]) -> dict[str, str]:
-    """Return the new thing's id, by the name that other routes have for it."""
+    """Return where the new thing's id is, by the name that other routes have for that id."""
     address = (route.location or f"{PREFIX}{route.path}/{{id}}").removeprefix(PREFIX)
     (model, *_) = models_in(route.result)
     return _ids(address, routes, model, "")
 
 
 def _items(route: Route, routes: Sequence[Route]) -> dict[str, str]:
-    """Return the ids of the first item of each list in the answer, by the names that other routes have for them."""
+    """Return where the answer has the id of each list's first item, by the name that other routes have for it."""
     found: dict[str, str] = {}
     for model in models_in(route.result):
         for field, info in model.model_fields.items():
@@ -74,7 +76,7 @@ def _items(route: Route, routes: Sequence[Route]) -> dict[str, str]:
 
 
 def _ids(address: str, routes: Sequence[Route], model: type[BaseModel], pointer: str) -> dict[str, str]:
-    """Return what the routes at `address` call its last parameter, each with the field of `model` that says it."""
+    """Return the names that the routes at `address` have for its last parameter, with the field of `model` for each."""
     last = _last_parameter(address)
     names = dict.fromkeys(target.path.split("/")[last].strip("{}") for target in _below(address, routes))
     fields = {name: name if name in model.model_fields else address.split("/")[last].strip("{}") for name in names}
@@ -99,7 +101,7 @@ def _takes(target: Route, known: Mapping[str, str], new: Mapping[str, str]) -> b
 
 
 def _headers(route: Route, target: Route) -> dict[str, str] | None:
-    """Return where the headers of `target` come from, or None when one of them comes from nowhere."""
+    """Return where the headers of `target` come from, or None if the value of one is not known."""
     given = {name: f"$request.header.{name}" for name in route.headers}
     given |= {name: f"$response.body#/{field}" for name, field in route.header_fields.items()}
     return {name: given[name] for name in target.headers} if target.headers.keys() <= given.keys() else None

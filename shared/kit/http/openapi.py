@@ -1,6 +1,7 @@
-"""The OpenAPI 3.1 document, made of what the routes declare of themselves; nothing is said twice.
+"""The OpenAPI 3.1 document, made from what the routes declare about themselves; nothing is written twice.
 
-Every answer a route can give is in it, the refusals with their stable codes, so that a test can hold the app to it.
+It holds every answer that a route can give, and the refusals with their stable codes, so a test can check the app
+against it.
 """
 
 import inspect
@@ -52,12 +53,12 @@ _SCHEMAS = "#/components/schemas/"
 _HEADERS: Json = {
     "Content-Disposition": {"description": "The file name to save it under.", "schema": {"type": "string"}},
     "ETag": {
-        "description": "Names this very representation: `If-None-Match` and `If-Match` take it.",
+        "description": "Identifies exactly this representation; send it as `If-None-Match` or `If-Match`.",
         "required": True,
         "schema": {"type": "string"},
     },
     "Idempotent-Replayed": {
-        "description": "`true` when an earlier request with this Idempotency-Key had its effect already.",
+        "description": "`true` if an earlier request with this Idempotency-Key has had its effect already.",
         "schema": {"type": "string", "const": "true"},
     },
     "Location": {
@@ -66,17 +67,17 @@ _HEADERS: Json = {
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "RateLimit": {
-        "description": 'What is left of the limit that was met: `"name";r=calls;t=seconds`.',
+        "description": 'What is left of the limit that was reached: `"name";r=calls;t=seconds`.',
         "schema": {"type": "string"},
     },
     "RateLimit-Policy": {
-        "description": 'The limits that count here: `"name";q=calls;w=seconds`, separated by commas.',
+        "description": 'The limits that apply here: `"name";q=calls;w=seconds`, separated by commas.',
         "schema": {"type": "string"},
     },
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "How to sign in (RFC 6750).", "required": True, "schema": {"type": "string"}},
     "X-Polling-Interval": {
-        "description": "Milliseconds; asking more often brings nothing new.",
+        "description": "Milliseconds between two requests; asking more often brings nothing new.",
         "schema": {"type": "integer"},
     },
     "X-Request-Id": {
@@ -92,19 +93,19 @@ _HEADER_PARAMETERS: Json = {
         "name": "Idempotency-Key",
         "in": "header",
         "required": True,
-        "description": "Names this request, so that repeating it repeats its answer and not its effect; a UUID does.",
+        "description": "Identifies this request: repeating it repeats its answer, not its effect. A UUID will do.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     },
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
-        "description": "The ETag of what you edited: if somebody has changed it since, the answer is 412.",
+        "description": "The ETag of the version that you edited: if somebody has changed it since, the answer is 412.",
         "schema": {"type": "string"},
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "The ETag of what you have: if that is still current, the answer is 304.",
+        "description": "The ETag of your copy: if your copy is still current, the answer is 304.",
         "schema": {"type": "string"},
     },
 }
@@ -117,14 +118,14 @@ _BEARER: Json = {
 
 
 class _Schemas(GenerateJsonSchema):
-    """JSON schemas with names for people, and without titles that repeat the field's name."""
+    """JSON schemas with readable names, and without titles that repeat the field's name."""
 
     def normalize_name(self, name: str) -> str:
-        """`Page[PackageOut]` is `PageOfPackageOut`."""
+        """Name `Page[PackageOut]` as `PageOfPackageOut`."""
         return super().normalize_name(name.replace("[", "Of").replace("]", "").replace(", ", "And"))
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic's signature
-        """A title made of the name says nothing new."""
+        """Leave the title out: it would only repeat the name."""
         return False
 
     def field_is_required(
@@ -132,7 +133,7 @@ class _Schemas(GenerateJsonSchema):
         field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
         total: bool,  # noqa: FBT001 - pydantic's signature
     ) -> bool:
-        """Every field is in an answer, whether it has a default or not."""
+        """Require every field of an answer, whether it has a default or not."""
         if self.mode == "serialization" and field["type"] == "model-field":
             return field.get("serialization_exclude_if") is None
         return super().field_is_required(field, total)
@@ -140,9 +141,9 @@ class _Schemas(GenerateJsonSchema):
 
 @dataclass(frozen=True, slots=True)
 class _Components:
-    """What operations share.
+    """The facts that all operations share.
 
-    `models` has the schema of each (model, mode), `gate` what the gate may refuse, `links` where each route leads.
+    `models` holds the schema of each (model, mode), `gate` the gate's refusals, and `links` the links of each route.
     """
 
     models: Mapping[Any, Json]
@@ -163,14 +164,15 @@ def document(
 ) -> Json:
     """Return the OpenAPI document of `routes`; tags keep the routes' order, paths are sorted.
 
-    `gate_refusals` are what the routes' gate raises: an event that is `NotFound`, and everything else anywhere.
+    `gate_refusals` are the errors that the routes' gate raises: a `NotFound` only on paths that name an event, the
+    others on any path.
     """
     shared = _components(routes, gate_refusals)
     paths: dict[str, Json] = {}
     for route in sorted(routes, key=lambda route: (route.path, _METHODS.index(route.method))):
         paths.setdefault(PREFIX + route.path, {})[route.method.lower()] = _operation(route, shared)
     for name in {_query_name(route, shared) for route in routes if route.query is not None}:
-        del shared.schemas[name]  # its fields are parameters now
+        del shared.schemas[name]  # its fields have become parameters
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": description},
@@ -195,7 +197,7 @@ def _components(routes: Sequence[Route], gate: Sequence[type[Refusal]]) -> _Comp
     models, made = models_json_schema(list(used), schema_generator=_Schemas, ref_template=_SCHEMAS + "{model}")
     schemas = made["$defs"]
     for name, schema in schemas.items():
-        # Client generators name types after the schemas, so no two may share a name: pydantic would spell out modules.
+        # Client generators name types after the schemas, so no two may share a name: pydantic would add module names.
         if "__" in name:
             raise ValueError(f"Two schemas share a name ({name}); give each a name of its own.")
         schema.pop("title", None)
@@ -207,7 +209,7 @@ def _operation(route: Route, shared: _Components) -> Json:
     operation: Json = {"operationId": route.name, "tags": [route.tag], "summary": summary}
     if rest:
         operation["description"] = rest
-    # A public route may take a token as well: whom it names may see more of what is theirs.
+    # A public route may take a token as well: a signed-in user may see more of their own data.
     tokens: list[Json] = [{"bearer": []}] if route.takes_tokens else []
     operation["security"] = [{}, *tokens] if route.public else tokens
     operation["x-permission"] = str(route.permission)
@@ -233,7 +235,7 @@ def _operation(route: Route, shared: _Components) -> Json:
 
 
 def _prose(route: Route) -> tuple[str, str]:
-    """Return the docstring's first sentence and the rest; a lone line break is a space, as in Markdown."""
+    """Return the docstring's first sentence and the rest; a single line break counts as a space, as in Markdown."""
     text = inspect.getdoc(route.handler) or route.name.replace("_", " ").capitalize()
     first, *rest = re.split(r"(?<=[.!?])\s+|\n\n", text, maxsplit=1)
     return " ".join(first.split()).rstrip("."), "".join(rest).strip()
@@ -263,7 +265,7 @@ def _query_name(route: Route, shared: _Components) -> str:
 
 
 def _never_null(schema: Json) -> Json:
-    """Return a query parameter's schema: it is left out, never null."""
+    """Return a query parameter's schema without null: a client leaves the parameter out instead."""
     schema = {key: value for key, value in schema.items() if (key, value) != ("default", None)}
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
@@ -303,13 +305,13 @@ def _responses(route: Route, shared: _Components) -> dict[int, Json]:
             content = {"content": {JSON: {"schema": schema}}}
             answers[status] = _response(reason_phrase(status), headers) | content | links
         if not route.writes:
-            shared.responses["NotModified"] = _response("What you have is still current", ["ETag"])
+            shared.responses["NotModified"] = _response("Your copy is still current", ["ETag"])
             answers[304] = {"$ref": "#/components/responses/NotModified"}
     if Content in kinds:
         answer = answers.setdefault(route.status, _response(reason_phrase(route.status), ["Content-Disposition"]))
         answer["content"] = answer.get("content", {}) | {route.content_type: {}}
     if Redirect in kinds:
-        answers[302] = _response("It is at the address in `Location`", ["Location"])
+        answers[302] = _response("The result is at the address in `Location`", ["Location"])
     if NoneType in kinds:
         answers[204] = _response("Done; there is nothing to return", replayed)
     for status, refusal in _refusals(route, shared).items():
@@ -323,7 +325,7 @@ def _response(description: str, headers: Sequence[str]) -> Json:
 
 
 def _refusals(route: Route, shared: _Components) -> dict[int, Json]:
-    """Return the error answers by status; those that only the edge gives are shared by all operations."""
+    """Return the error answers by status; all operations share the answers that only the edge gives."""
     edge = list(_edge_kinds(route, shared.gate))
     by_status: dict[int, dict[str, Kind]] = {}
     for kind in (*edge, *route.refusals):
@@ -347,14 +349,14 @@ def _problem(status: int, kinds: Mapping[str, Kind]) -> Json:
 
 
 def _edge_kinds(route: Route, gate: Sequence[type[Refusal]]) -> Iterator[Kind]:
-    """Yield what may be refused before the handler runs, or whatever it does."""
+    """Yield the refusals that may come before the handler runs, or with any handler."""
     yield from (InternalError, Busy, DependencyDown)
     if route.takes_tokens:
         yield from (Unauthenticated, InvalidToken, TooManyRequests)
     if "{" in route.path:
         yield NotFound
     for kind in gate:
-        # A token is looked at on public routes too, but there everybody has the permission.
+        # A public route checks a token too, but everybody has its permission.
         if not route.public and ("{event_id}" in route.path or not issubclass(kind, NotFound)):
             yield kind
     if route.body is not None:

@@ -1,4 +1,4 @@
-"""Problem details (RFC 9457) for every error, each with a stable `code`; nothing internal leaks."""
+"""Problem details (RFC 9457) for every error, each with a stable `code`; no internal details leak."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -30,7 +30,7 @@ class Fault(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong, for people (`title`, `detail`) and for programs (`code`, and fields of its own)."""
+    """What went wrong, for people (`title`, `detail`) and for programs (`code`, and fields of the problem's own)."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -44,7 +44,7 @@ class Problem(BaseModel):
 
 
 class EdgeProblem(Exception):
-    """A refusal that the edge itself makes, before or instead of the domain."""
+    """A refusal by the edge, before the domain is asked or instead of it."""
 
     status: ClassVar[int] = 400
     code: ClassVar[str] = "bad_request"
@@ -144,7 +144,7 @@ class TooManyRequests(EdgeProblem):
     code = "too_many_requests"
 
     def __init__(self, exceeded: Exceeded) -> None:
-        """Tell when to ask again (RateLimit header fields for HTTP: draft-ietf-httpapi-ratelimit-headers)."""
+        """Say when to ask again (RateLimit header fields for HTTP: draft-ietf-httpapi-ratelimit-headers)."""
         seconds = exceeded.retry_after_seconds
         super().__init__(f"You have asked too often; ask again in {seconds} s.", retry_after_seconds=seconds)
         self.headers = {
@@ -178,7 +178,7 @@ class DependencyDown(EdgeProblem):
 
 
 class OutcomeUnknown(EdgeProblem):
-    """The connection broke at the last moment; look whether it happened before you repeat it."""
+    """The connection broke during the commit; check whether the change was made before you repeat it."""
 
     status = 503
     code = "outcome_unknown"
@@ -210,7 +210,7 @@ def problem_of(error: Refusal | EdgeProblem, request_id: str) -> tuple[int, dict
         "code": error.code,
         "request_id": request_id,
     }
-    assert not document.keys() & error.fields.keys(), "a field of the error's own would hide a standard one"
+    assert not document.keys() & error.fields.keys(), "a field of the error would replace a standard one"
     document |= error.fields
     if faults:
         document["errors"] = [fault.model_dump() for fault in faults]
@@ -223,7 +223,7 @@ def reason_phrase(status: int) -> str:
 
 
 def faults_of(error: ValidationError, *, prefix: str = "") -> list[Fault]:
-    """Return each fault pydantic found, with the JSON pointer of its value."""
+    """Return each fault that pydantic found, with the JSON pointer of its value."""
     return [
         Fault(
             pointer=prefix + "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in fault["loc"]),

@@ -1,4 +1,4 @@
-"""The OpenAPI document as one page for people: no script, nothing loaded, every text escaped."""
+"""The OpenAPI document as one page for people: it has no script, loads nothing, and escapes every text."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 type Json = dict[str, Any]
 
-# What the page needs of a Content-Security-Policy.
+# All that the page needs from a Content-Security-Policy.
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _STYLE = Path(__file__).with_suffix(".css")
@@ -25,7 +25,7 @@ _DEEPEST = 6
 
 
 class Html(str):
-    """Text that is markup already; everything else is escaped when it enters a tag."""
+    """Text that is markup already; any other text is escaped when it is put into a tag."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ def _tag(name: str, *content: Any, **attributes: str) -> Html:
 
 
 def page(document: Json) -> str:
-    """Return the reference of `document` as one HTML page; it needs no more than `CONTENT_SECURITY_POLICY`."""
+    """Return the reference of `document` as one HTML page; it works under `CONTENT_SECURITY_POLICY`."""
     info = document["info"]
     head = _html(
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
@@ -227,7 +227,7 @@ def _schemas(document: Json) -> Html:
 
 
 def _fields(document: Json, schema: Json, *, deepest: int = _DEEPEST, within: tuple[str, ...] = ()) -> Html:
-    """Return an object's fields as a list, those of objects inside it below them; a cycle ends in a link."""
+    """Return an object's fields as a list, with the fields of inner objects below them; a cycle ends in a link."""
     schema, within = _object_in(document, schema, within)
     required = schema.get("required", ())
     items = []
@@ -249,7 +249,7 @@ def _fields(document: Json, schema: Json, *, deepest: int = _DEEPEST, within: tu
 
 
 def _object_in(document: Json, schema: Json, within: tuple[str, ...]) -> tuple[Json, tuple[str, ...]]:
-    """Return the object that `schema` is, or is a list of, or may be; nothing when it is being shown already."""
+    """Return the object that `schema` is, may be, or is a list of; None if the page is showing that object already."""
     while True:
         if "$ref" in schema:
             if schema["$ref"] in within:
@@ -264,7 +264,7 @@ def _object_in(document: Json, schema: Json, within: tuple[str, ...]) -> tuple[J
 
 
 def _resolve(document: Json, schema: Json) -> Json:
-    """Return what `$ref` points at, with what is said beside it."""
+    """Return the schema that `$ref` points at, merged with the entries beside `$ref`."""
     if "$ref" not in schema:
         return schema
     found: Any = document
@@ -328,7 +328,7 @@ def _range(low: float | None, high: float | None, unit: str) -> Iterator[str]:
 
 
 def _example(document: Json, schema: Json, *, name: str = "text", within: tuple[str, ...] = ()) -> Any:
-    """Return a JSON value that the schema describes; an object inside itself is left out."""
+    """Return a JSON value that the schema describes; an object inside an object of its own kind is left out."""
     if schema.get("$ref") in within:
         return None
     within = (*within, schema["$ref"]) if "$ref" in schema else within
@@ -390,7 +390,7 @@ def _curl(document: Json, method: str, path: str, operation: Json, parameters: l
 
 
 def _prose(text: str) -> Html:
-    """Return paragraphs and lists of the little Markdown that descriptions use."""
+    """Return paragraphs and lists, made from the few kinds of Markdown that descriptions use."""
     blocks = []
     for block in filter(None, re.split(r"\n\s*\n", text.strip())):
         lines = block.splitlines()
@@ -406,7 +406,7 @@ def _inline(text: str) -> Html:
 
 
 def _breakable(text: str) -> Html:
-    """Return `text` with places where a narrow screen may break it."""
+    """Return `text` with places at which a narrow screen may break the line."""
     return Html(escape(text).replace("/", "/<wbr>"))
 
 
@@ -414,7 +414,7 @@ def _badge(method: str) -> Html:
     return _tag("span", method.upper(), class_=f"method {method}")
 
 
-def _required(required: bool) -> list[Html]:  # noqa: FBT001 - one question, asked of one value
+def _required(required: bool) -> list[Html]:  # noqa: FBT001 - one value, which the function tests
     return [_html(" ", _tag("span", "required", class_="required"))] if required else []
 
 

@@ -1,4 +1,4 @@
-"""From an HTTP request to typed values; every fault in the input is found at once and named by pointer."""
+"""From an HTTP request to typed values; all faults in the input are found at once, and each is named by its pointer."""
 
 import re
 import uuid
@@ -49,19 +49,19 @@ def bearer_token_of(req: func.HttpRequest) -> str | None:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is written as an id is."""
+    """Whether the text has the form of an id."""
     return _UUID.fullmatch(text) is not None
 
 
 def path_id(parameters: Mapping[str, str], name: str) -> UUID:
-    """Return an id of the path; what is no UUID names nothing: 404."""
+    """Return an id of the path; a text that is no UUID is answered 404, because it names nothing."""
     if not is_id(parameters[name]):
         raise NotFound
     return UUID(parameters[name])
 
 
 def query_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Model:
-    """Return the query parameters as `model`; unknown ones are refused, so that a typing error shows."""
+    """Return the query parameters as `model`; unknown ones are refused, so that a typing error is noticed."""
     try:
         return model.model_validate_strings(dict(req.params))
     except ValidationError as error:
@@ -69,7 +69,7 @@ def query_of[Model: BaseModel](model: type[Model], req: func.HttpRequest) -> Mod
 
 
 def raw_body_of(req: func.HttpRequest) -> bytes:
-    """Return the body as it came."""
+    """Return the body unchanged."""
     body: bytes = req.get_body()
     if len(body) > MAX_JSON_BYTES:
         raise BodyTooLarge(f"A body may have at most {MAX_JSON_BYTES:,} bytes.", limit_bytes=MAX_JSON_BYTES)
@@ -113,7 +113,7 @@ def file_of(req: func.HttpRequest, field: str) -> UploadedFile:
 
 
 def if_match_of(req: func.HttpRequest) -> frozenset[int] | None:
-    """Return the versions that `If-Match` allows, None when any will do; tags that are none of ours allow nothing.
+    """Return the versions that `If-Match` allows, or None if any version will do; tags that are not ours allow nothing.
 
     The comparison is strong (RFC 9110 §13.1.1): a weak tag never matches.
     """
@@ -125,7 +125,7 @@ def if_match_of(req: func.HttpRequest) -> frozenset[int] | None:
 
 
 def idempotency_key_of(req: func.HttpRequest) -> str:
-    """Return the `Idempotency-Key`; it is required where this is asked."""
+    """Return the `Idempotency-Key`; raises if the request has none."""
     key: str = req.headers.get("idempotency-key", "")
     if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise IdempotencyKeyRequired
@@ -133,7 +133,7 @@ def idempotency_key_of(req: func.HttpRequest) -> str:
 
 
 def matches_etag(req: func.HttpRequest, etag: str) -> bool:
-    """Whether `If-None-Match` names this very representation (weak comparison, RFC 9110 §8.8.3.2)."""
+    """Whether `If-None-Match` names exactly this representation (weak comparison, RFC 9110 §8.8.3.2)."""
     header = req.headers.get("if-none-match", "")
     return bool(header) and any(tag.strip().removeprefix("W/") in {etag, "*"} for tag in header.split(","))
 

@@ -20,8 +20,8 @@ _SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 def etag_of(result: object, body: bytes) -> str:
     """Return the ETag: `"v<version>-<hash>"` for a versioned thing, else `"<hash>"`.
 
-    `If-None-Match` compares the whole tag, for a sale changes the representation; `If-Match` compares the version
-    alone, for a sale must not spoil a coordinator's edit.
+    `If-None-Match` compares the whole tag, because a sale changes the representation. `If-Match` compares only the
+    version, because a sale must not make a coordinator's edit fail.
     """
     digest = hashlib.blake2b(body, digest_size=8).hexdigest()
     version = getattr(result, "version", None)
@@ -29,13 +29,13 @@ def etag_of(result: object, body: bytes) -> str:
 
 
 def _news_in(result: object, body: bytes) -> bytes:
-    """What of an answer makes it another one."""
+    """Return the part of an answer that decides its ETag."""
     silent = getattr(result, "unchanged_by", None)
     return result.model_dump_json(exclude=set(silent)).encode() if silent and isinstance(result, BaseModel) else body
 
 
 def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[str, str]) -> func.HttpResponse:
-    """Return a handler's result as a response; reads whose ETag the client has become 304."""
+    """Return a handler's result as a response; a read becomes 304 if the client already has its ETag."""
     headers = _SAFE | headers
     match result:
         case None:
@@ -49,7 +49,7 @@ def answer(req: func.HttpRequest, result: object, *, status: int, headers: dict[
         case Content():
             if result.file_name:
                 headers["Content-Disposition"] = f'attachment; filename="{result.file_name}"'
-            # As a header, for the SDK appends a charset to a `mimetype` of text even where it names one already.
+            # Sent as a header, because the SDK appends a charset to a text `mimetype` even if it names one already.
             headers |= {"Content-Type": result.content_type, **result.headers}
             return func.HttpResponse(result.body, status_code=result.status, headers=headers)
         case BaseModel() | Rendered():
@@ -74,6 +74,6 @@ def refuse(error: Refusal | EdgeProblem, request_id: str) -> func.HttpResponse:
 
 
 def location_of(template: str, result: Any, parameters: dict[str, Any]) -> str:
-    """Return the address of what was made: `template` filled from the path and from the result's own fields."""
+    """Return the address of the new thing: `template` filled from the path and from the result's own fields."""
     own = {name: getattr(result, name) for name in type(result).model_fields if f"{{{name}}}" in template}
     return template.format_map(parameters | own)

@@ -20,22 +20,22 @@ log = logging.getLogger(__name__)
 
 CLOCK_SKEW_SECONDS = 60
 _KEYS_FRESH_SECONDS = 600.0
-# While the issuer does not answer, the keys it had last go on for so long. Then they could have been taken back by it
-# without our hearing of it, and nobody is let in by them any more.
+# While the issuer does not answer, its last known keys are accepted for this long. After that time the issuer may have
+# withdrawn a key without our knowing it, so the keys are no longer accepted.
 _KEYS_LAST_SECONDS = 24 * 3600.0
-# An unknown key id makes us look for new keys at once, so that a new key works at its first token. But forged ids must
-# not make us ask the issuer at every request: looking has to be saved up for, one look each so many seconds.
+# An unknown key id makes us fetch the keys at once, so that a new key works with its first token. But forged ids must
+# not make us ask the issuer at every request, so fetches are limited: one more is allowed each time these seconds pass.
 _LOOK_EACH_SECONDS = 30.0
 _LOOKS_AT_MOST = 3
-# After a failure the issuer is left alone for a moment; known keys serve meanwhile.
+# After a failure the issuer is left alone for a moment; known keys are used meanwhile.
 _LEFT_ALONE_SECONDS = 2.0
 _TIMEOUT_SECONDS = 3.0
 
 
 class IssuerKeys:
-    """The issuer's public keys by key id: fetched by discovery, kept, fetched again when a new id appears.
+    """The issuer's public keys by key id: found by discovery, kept, and fetched again when a new id appears.
 
-    A key that the issuer no longer publishes is gone with the next fetch, ten minutes later at most.
+    A key that the issuer no longer publishes is dropped at the next fetch, ten minutes later at most.
     """
 
     def __init__(self, issuer: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -51,7 +51,7 @@ class IssuerKeys:
     def key(self, key_id: str) -> jwt.PyJWK | None:
         """Return the key, or None when the issuer does not publish it.
 
-        Raises `DependencyDown` when no keys were ever got, or none for so long that they can't be relied on any more.
+        Raises `DependencyDown` when no keys were ever fetched, or the last fetch is too long ago to rely on its keys.
         """
         found = self._keys.get(key_id)
         if found is None:
@@ -63,7 +63,7 @@ class IssuerKeys:
         return self._keys.get(key_id)
 
     def _refresh(self) -> None:
-        """Fetch the keys anew; one thread does, the others go on with what there is while there is something."""
+        """Fetch the keys again in one thread; the other threads go on with the present keys while these may be used."""
         if not self._lock.acquire(blocking=self._clock() - self._fetched_at > _KEYS_LAST_SECONDS):
             return
         try:
@@ -73,10 +73,10 @@ class IssuerKeys:
             self._lock.release()
 
     def _look_for(self, key_id: str) -> None:
-        """Fetch the keys for one that is not known, unless that was done too often lately."""
+        """Fetch the keys because one is unknown, unless this happened too often recently."""
         with self._lock:
             if key_id in self._keys:
-                return  # somebody else was looking for it, too
+                return  # another thread has just fetched it
             now = self._clock()
             self._looks = min(_LOOKS_AT_MOST, self._looks + (now - self._saved_at) / _LOOK_EACH_SECONDS)
             self._saved_at = now
@@ -102,12 +102,12 @@ class IssuerKeys:
 
 
 def _get_json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - a setting, checked to be http(s)
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 - the setting was checked to be http(s)
         return json.load(answer)
 
 
 def _usable(entry: Any) -> jwt.PyJWK | None:
-    """Return a published key that can check signatures; of a kind we don't know it is left out, the others stay."""
+    """Return a published key if it can check signatures, else None: an unknown kind of key must not stop the others."""
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or entry.get("kty") == "oct":
         return None
     if entry.get("use", "sig") != "sig":
@@ -120,7 +120,7 @@ def _usable(entry: Any) -> jwt.PyJWK | None:
 
 
 def _storable(text: str) -> str:
-    """Return `text` without what JSON can carry and the database can't: NUL and lone surrogates."""
+    """Return `text` without NUL and lone surrogates: JSON can carry them, but the database can't store them."""
     return text.replace("\0", "").encode(errors="ignore").decode()
 
 
@@ -138,7 +138,7 @@ class TokenVerifier:
         self._super_admin = (claim, value)
 
     def verify(self, token: str) -> Identity:
-        """Return who the token speaks of; `InvalidToken` says why not."""
+        """Return the user that the token names; raises `InvalidToken` with the reason why it is refused."""
         try:
             header = jwt.get_unverified_header(token)
             algorithm, key_id = header.get("alg"), header.get("kid")

@@ -1,4 +1,4 @@
-"""What others may do to messages that are in the outbox already: the table is written in this package alone."""
+"""What other packages may do to messages that are in the outbox already: only this package writes the table."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -32,8 +32,8 @@ _EXISTS: LiteralString = """
 SELECT FROM outbox
  WHERE event_id = %(event_id)s AND kind = ANY(%(kinds)s) AND payload ->> {field} = ANY(%(ids)s::uuid[]::text[]) LIMIT 1
 """
-# Ids tell their time, so that only the old end of an event's rows is looked at. Rows that somebody else is pruning are
-# skipped, not waited for.
+# An id holds its time, so this statement reads only the oldest rows of an event. It skips rows that another run is
+# pruning, instead of waiting for them.
 _PRUNE = """
 DELETE FROM outbox WHERE event_id = %(event_id)s AND id IN (
        SELECT id FROM outbox WHERE event_id = %(event_id)s AND id < %(below)s AND done_at < %(before)s
@@ -51,17 +51,17 @@ class About:
 
 
 def drop_waiting(connection: psycopg.Connection[Any], about: About, kinds: Collection[Kind], *, now: datetime) -> None:
-    """Strike off what still waits, so that it is never done."""
+    """Mark the waiting messages as done, so that their work is never done."""
     _execute(connection, _DROP_WAITING, about, kinds, now=now)
 
 
 def forget_errors(connection: psycopg.Connection[Any], about: About) -> None:
-    """Forget what once went wrong with messages that are done: an error may quote whom it is about."""
+    """Forget the errors of messages that are done: an error may quote the person that it is about."""
     _execute(connection, _FORGET_ERRORS, about)
 
 
 def try_again(connection: psycopg.Connection[Any], about: About, kind: Kind) -> bool:
-    """Have what waits tried again from the start after the commit; says whether something was waiting."""
+    """Have waiting messages tried after the commit, with all attempts anew; return whether any was waiting."""
     is_waiting = _execute(connection, _TRY_AGAIN, about, [kind]).rowcount > 0
     if is_waiting:
         nudge_after_commit()
@@ -69,12 +69,12 @@ def try_again(connection: psycopg.Connection[Any], about: About, kind: Kind) -> 
 
 
 def was_queued(connection: psycopg.Connection[Any], about: About, kind: Kind) -> bool:
-    """Whether there is such a message, done or not."""
+    """Whether there is such a message, whether it is done or not."""
     return _execute(connection, _EXISTS, about, [kind]).rowcount > 0
 
 
 def prune(connection: psycopg.Connection[Any], event_id: UUID, *, before: datetime, at_most: int) -> int:
-    """Remove messages that were written and done before then, the oldest first; returns how many."""
+    """Remove messages that were written and done before `before`, the oldest first; return how many were removed."""
     which = {"event_id": event_id, "below": least_id_at(before), "before": before, "at_most": at_most}
     return connection.execute(_PRUNE, which).rowcount
 
@@ -87,7 +87,7 @@ def _execute(
     *,
     now: datetime | None = None,
 ) -> psycopg.Cursor[Any]:
-    # The field stands in the text, not in a parameter: so an index on it serves.
+    # The field is written into the statement instead of a parameter, so that an index on it can be used.
     composed = sql.SQL(statement).format(field=sql.Literal(about.field))
     names = [kind.name for kind in kinds]
     return connection.execute(

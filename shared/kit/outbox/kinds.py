@@ -1,4 +1,4 @@
-"""What a message is, and which kinds of message this process knows."""
+"""Messages, and the kinds of message that this process knows."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,12 +10,12 @@ from shared.kit.mail import Mailer
 from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST
 
 NAME = "^[a-z][a-z_]*$"
-"""What a kind may be called."""
+"""The form of a kind's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the outbox, as the work on it sees it."""
+    """One message of the outbox, as the function that does its work sees it."""
 
     event_id: UUID
     id: UUID
@@ -28,10 +28,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of message: what it is called in the table, which queue carries it, and what is done about it.
+    """A kind of message: its name in the table, the queue that carries it, and the function that does its work.
 
-    `work` may be run again for the same message, so it has to bear that; it raises `NotNow` for what fails through
-    nobody's fault. `until_done`: it is tried for as long as it takes, and never given up.
+    `work` may run twice for the same message, so the second run must do no harm. It raises `NotNow` when something that
+    it needs is away, which is not the message's fault. `until_done`: the message is tried until it is done, and never
+    given up.
     """
 
     name: str
@@ -44,19 +45,19 @@ class Kind:
         assert re.match(NAME, self.name), self.name
 
     def is_given_up(self, attempts: int) -> bool:
-        """Whether a message that is not done is left to people after so many attempts."""
+        """Whether a message that is not done after so many attempts is left to people."""
         return attempts >= ATTEMPTS_AT_MOST and not self.until_done
 
 
 class NotNow(Exception):
-    """What the work needs is away, through nobody's fault: the message is tried again later, and never poisons."""
+    """A service that the work needs is away: the message is tried again later and never goes to the poison queue."""
 
 
 _known: dict[str, Kind] = {}
 
 
 def register(kinds: Iterable[Kind]) -> None:
-    """Have this process publish and work on messages of these kinds; the app calls it once, as it starts.
+    """Have this process publish and work on messages of these kinds; the app calls it once, when it starts.
 
     Messages of other kinds are left alone: a newer version of the app has written them and will look after them.
     """

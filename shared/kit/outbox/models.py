@@ -10,16 +10,17 @@ from shared.kit.outbox.kinds import NAME
 
 
 class OutboxMessage(Base):
-    """Something to be done outside the database, written in the transaction of its cause.
+    """Work to do outside the database, written in the transaction of its cause.
 
-    `published_at`: put on its queue. `leased_until`: somebody is doing it now. `done_at`: it has been done.
+    `published_at`: when it was put on its queue. `leased_until`: until when a worker has it to itself. `done_at`: when
+    it was done.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        # Which kinds there are is no rule of the table: a newer version of the app may write one more.
+        # The table does not list the kinds, because a newer version of the app may write a new kind.
         CheckConstraint(f"kind ~ '{NAME}'", name="kind"),
-        # Small however old the event is: only what still waits is in it.
+        # This index stays small for any event, because it holds only waiting messages.
         Index("ix_outbox_waiting", text("published_at NULLS FIRST"), postgresql_where=text("done_at IS NULL")),
     )
 

@@ -1,8 +1,8 @@
 """Putting messages on their queues: right after the commit, and by a timer if that failed.
 
-Nothing is sent inside a transaction: rows are marked as published, then sent. Should the sender die in between, or the
-queue lose the message, the row is published again after a while, so a message may reach the queue twice; whoever takes
-it off asks `done_at` first.
+Nothing is sent inside a transaction: rows are marked as published, then sent. If the sender dies in between, or the
+queue loses the message, the row is published again after a while. So a message may reach the queue twice, and the
+worker that takes it checks `done_at` first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,9 +21,9 @@ from shared.kit.outbox.models import OutboxMessage
 from shared.kit.outbox.retrying import ATTEMPTS_AT_MOST, PUBLISH_AGAIN_AFTER
 from shared.kit.storage.queues import send_message
 
-# One queue message carries many: putting one on the queue costs more than placing an order does.
+# One queue message carries many messages, because putting one on the queue costs more than placing an order.
 _BATCH = 32
-# A moment's wait lets the orders of a rush gather into a batch; nobody notices it in an e-mail.
+# During this wait the messages of a rush gather into one batch. An e-mail's reader does not notice the delay.
 _GATHER_SECONDS = 0.2
 
 _TAKE = text(
@@ -42,9 +42,9 @@ type Address = tuple[UUID, UUID]  # (event id, message id)
 
 
 def publish_waiting() -> int:
-    """Put the waiting messages on their queue and say how many; raises what the storage raises, and loses nothing.
+    """Put the waiting messages on their queues and return how many; raises what the storage raises, but loses none.
 
-    Ends with the first batch that is not full: what has come since is left to gather, and its own nudge publishes it.
+    It ends with the first batch that is not full: later messages gather first, and their own nudge publishes them.
     """
     published, full = 0, True
     while full and (batch := _take(utc_now())):
@@ -70,9 +70,9 @@ def addresses_in(queue_message: bytes) -> list[Address]:
 
 
 def nudge_after_commit() -> None:
-    """Have what is being written published soon after it is committed: by the unit of work that is under way, if any.
+    """Have the messages that are being written published soon after the commit of the present unit of work.
 
-    Where there is none, the writer is in autocommit, and it is published at once.
+    Without a unit of work the writer is in autocommit, so they are published at once.
     """
     unit_of_work = current_unit_of_work()
     if unit_of_work is None:
@@ -82,14 +82,14 @@ def nudge_after_commit() -> None:
 
 
 def nudge() -> None:
-    """Have what has been committed published soon; a process that knows no kinds leaves that to those that do."""
+    """Have the committed messages published soon; a process that knows no kinds leaves this to processes that do."""
     if known_kinds():
         _publisher().add("all")
 
 
 @lru_cache(maxsize=1)
 def _publisher() -> Gathering[str]:
-    """Publishes soon after it is asked, so that no buyer waits for the queue; should it fail, the timer publishes."""
+    """Return the thread that publishes soon, so that no buyer waits for the queue; if it fails, the timer publishes."""
     return Gathering("publishing the outbox", lambda _: publish_waiting(), seconds=_GATHER_SECONDS)
 
 
@@ -101,7 +101,7 @@ def _by_queue(batch: Sequence[tuple[Address, str]]) -> dict[str, list[Address]]:
 
 
 def _take(now: datetime) -> list[tuple[Address, str]]:
-    """Mark a batch as published; returns each message's address and queue."""
+    """Mark a batch as published; return each message's address and queue."""
     kinds = known_kinds()
     with UnitOfWork() as unit_of_work:
         rows = unit_of_work.session.execute(

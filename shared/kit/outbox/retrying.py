@@ -1,15 +1,15 @@
-"""How often a message is tried, and when again: the only place that says so."""
+"""How often a message is tried, and how long it waits between tries; no other module decides this."""
 
 from datetime import timedelta
 
 ATTEMPTS_AT_MOST = 5
-"""As often as the host brings a message before it puts it on the poison queue (`maxDequeueCount` in host.json)."""
+"""The host delivers a message this often before it puts it on the poison queue (`maxDequeueCount` in host.json)."""
 
 LEASE = timedelta(seconds=30)
-"""How long whoever works on a message has it to themselves."""
+"""How long the worker that has leased a message has it to itself."""
 
 PUBLISH_AGAIN_AFTER = timedelta(minutes=10)
-"""A message that was published so long ago and is not done has been lost by its queue."""
+"""If a message was published this long ago and is not done, its queue has lost it."""
 
 UNKNOWN_KIND_WAITS = timedelta(minutes=1)
 """A message that only another version of the app knows is published again after this time."""

@@ -1,4 +1,4 @@
-"""Doing what messages ask: each once, however often the queue brings it."""
+"""Doing the work of messages: once for each message, even if the queue delivers it several times."""
 
 import logging
 from datetime import datetime
@@ -32,14 +32,15 @@ UPDATE outbox SET leased_until = NULL, last_error = %(error)s, published_at = %(
 
 
 class BeingWorkedOn(Exception):
-    """Somebody else is doing this message just now; look again later."""
+    """Another worker has leased this message; try again later."""
 
 
 def work_on(address: Address, mailer: Mailer) -> None:
-    """Do what a message asks; one that is done already is not done again.
+    """Do the work of a message; a message that is done already is not done again.
 
-    What could not be done now, and what only another version of the app knows, is postponed. Raises anything else that
-    went wrong, after noting it with the message, and `BeingWorkedOn`; the queue brings it again.
+    A message is postponed if its work raises `NotNow`, or if only another version of the app knows its kind. Any other
+    error is noted with the message and raised again. Raises `BeingWorkedOn` while another worker has the message. After
+    an exception the queue delivers the message again.
     """
     begun = _begin(address, now=utc_now())
     if begun is None:
@@ -60,7 +61,7 @@ def work_on(address: Address, mailer: Mailer) -> None:
 
 
 def _begin(address: Address, *, now: datetime) -> tuple[Kind, Message, int] | None:
-    """Lease a message; None where there is nothing to do. A lease is an attempt."""
+    """Lease a message; return None if there is nothing to do. Each lease counts as an attempt."""
     kinds = known_kinds()
     which = _which(address)
     with raw_connection() as connection:
@@ -74,20 +75,20 @@ def _begin(address: Address, *, now: datetime) -> tuple[Kind, Message, int] | No
         return None
     if waiting[0] in kinds:
         raise BeingWorkedOn
-    # No attempt is counted: that this version does not know the kind says nothing against the message.
+    # No attempt is counted, because it is not the message's fault that this version does not know its kind.
     log.warning("A message of the kind %s is left to the version of the app that knows it", waiting[0])
     _postpone(address, until=now + UNKNOWN_KIND_WAITS, error="This version of the app does not know the kind.")
     return None
 
 
 def _finish(address: Address, *, done_at: datetime | None = None, error: str | None = None) -> None:
-    """Strike the message off, or note why it failed so that a later attempt may take it."""
+    """Mark the message as done, or note its error and end the lease so that a later attempt can take it."""
     with raw_connection() as connection:
         connection.execute(_FINISH, _which(address) | {"done_at": done_at, "error": error})
 
 
 def _postpone(address: Address, *, until: datetime, error: str) -> None:
-    """Have the message published again by then, whatever its queue does with it, so that it need not poison."""
+    """Have the outbox publish the message again at `until`, so that the queue need not keep it and never poisons it."""
     with raw_connection() as connection:
         connection.execute(_POSTPONE, _which(address) | {"error": error, "published_at": until - PUBLISH_AGAIN_AFTER})
 

@@ -19,8 +19,8 @@ SELECT m.event_id, m.id, m.kind, m.payload, m.created_at, 0
   FROM json_to_recordset(%(messages)s::json)
     AS m(event_id uuid, id uuid, kind text, payload jsonb, created_at timestamptz)
 """
-"""Writes any number of messages. It is a statement, or the last part of one that writes the cause as well; what
-`%(messages)s` says is made by `messages`."""
+"""Writes any number of messages. It is a statement, or the last part of a statement that also writes the cause. The
+function `messages` makes the value of `%(messages)s`."""
 
 type New = tuple[Kind, Mapping[str, object]]
 
@@ -28,7 +28,7 @@ type New = tuple[Kind, Mapping[str, object]]
 def enqueue(
     connection: psycopg.Connection[Any], event_id: UUID, kind: Kind, payload: Mapping[str, object], *, now: datetime
 ) -> UUID:
-    """Have something done outside the database once the cause has been committed; returns the message's id."""
+    """Have work done outside the database once its cause has been committed; return the message's id."""
     message_id = new_id()
     connection.execute(INSERT, {"messages": _as_json(event_id, [(message_id, kind, payload)], now=now)})
     nudge_after_commit()
@@ -36,7 +36,7 @@ def enqueue(
 
 
 def messages(event_id: UUID, *new: New, now: datetime) -> str:
-    """Return what `INSERT` writes, for a statement of which it is a part, and have it published after the commit."""
+    """Return `%(messages)s` for a statement that contains `INSERT`; the messages are published after the commit."""
     if new:
         nudge_after_commit()
     return _as_json(event_id, [(new_id(), kind, payload) for kind, payload in new], now=now)

@@ -7,7 +7,7 @@ from shared.kit.settings.group import Group, read
 
 
 def _threads() -> int:
-    """The size of the worker's thread pool, by the worker's own rule: the pool of connections is as large."""
+    """Return the size of the worker's thread pool, by the worker's own rule; the connection pool has the same size."""
     configured = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
     return int(configured) if configured.isdigit() else min(32, (os.cpu_count() or 1) + 4)
 

@@ -1,8 +1,8 @@
 """How settings are read: in groups, once a process, from the environment, typed and checked.
 
-Each part of the app declares the group that it means, as a `Group`, beside a function that reads it. A missing or bad
-setting stops the start with its name and what is expected. The descriptions of the fields are what `docs/settings.md`
-and `local.settings.example.json` say.
+Each part of the app declares its group as a `Group`, next to a function that reads it. A missing or bad setting stops
+the start; the error gives its name and what is expected. The texts in `docs/settings.md` and
+`local.settings.example.json` are the descriptions of the fields.
 """
 
 import logging
@@ -30,9 +30,9 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     heading: ClassVar[str]
-    """What the guide calls the group."""
+    """The heading of the group in the guide."""
     can_do_without: ClassVar[frozenset[str]] = frozenset()
-    """The fields whose Key Vault references may stay unresolved. Any other one stops the start."""
+    """The fields whose Key Vault references may stay unresolved. An unresolved one in another field stops the start."""
 
     _unresolved_references: tuple[str, ...] = PrivateAttr(())
 
@@ -43,7 +43,7 @@ class Group(BaseModel):
 
 
 def is_secret(group: type[Group], field: str) -> bool:
-    """Whether a field is never shown; it belongs in a vault."""
+    """Whether a field is never shown; such a setting belongs in a vault."""
     return not group.model_fields[field].repr
 
 
@@ -53,7 +53,7 @@ def variable_name(group: type[Group], field: str) -> str:
 
 
 def load[G: Group](group: type[G], environment: Mapping[str, str]) -> G:
-    """Read one group from `environment`; raises `SettingsError` that names every missing or bad setting of it."""
+    """Read one group from `environment`; raises one `SettingsError` that names every missing or bad setting of it."""
     return cast("G", load_all([group], environment)[group])
 
 
@@ -74,7 +74,7 @@ def load_all(groups: Iterable[type[Group]], environment: Mapping[str, str]) -> d
         except ValidationError as error:
             faults += _explain(group, error)
         else:
-            found[group]._unresolved_references = tuple(unresolved.values())  # noqa: SLF001 - no setting of its own
+            found[group]._unresolved_references = tuple(unresolved.values())  # noqa: SLF001 - this attribute is not a setting
     if faults:
         lines = "\n  ".join(faults + wanting)
         raise SettingsError(f"Boxoffice can't start; these settings need attention:\n  {lines}")
@@ -82,13 +82,13 @@ def load_all(groups: Iterable[type[Group]], environment: Mapping[str, str]) -> d
 
 
 def _given(group: type[Group], environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the environment says of the group's fields, and the variables with unresolved references by their field."""
+    """Return the group's values in the environment, and the variables with unresolved references by their field."""
     given: dict[str, Any] = {}
     unresolved: dict[str, str] = {}
     for field, info in group.model_fields.items():
         name = variable_name(group, field)
         value = environment.get(name)
-        # Azure passes a reference on as it stands where it can't resolve it: no secret, and nothing to work with.
+        # Azure passes on the text of a reference that it can't resolve. That text is no secret, and it is of no use.
         if value and value.strip().startswith(_REFERENCE):
             unresolved[field] = name
         elif value:
@@ -110,7 +110,7 @@ def _explain(group: type[Group], error: ValidationError) -> list[str]:
 
 
 _read: dict[type[Group], Group] = {}
-"""What this process has read."""
+"""The settings that this process has read."""
 
 
 def read[G: Group](group: type[G]) -> G:
@@ -121,9 +121,9 @@ def read[G: Group](group: type[G]) -> G:
 
 
 def read_all(groups: Iterable[type[Group]]) -> None:
-    """Read those of the groups that the process has not read yet, and log which settings it runs without.
+    """Read the groups that the process has not read yet, and log which settings it runs without.
 
-    Raises `SettingsError` that names every fault in any of them.
+    Raises one `SettingsError` that names every fault in any of them.
     """
     found = load_all([group for group in groups if group not in _read], os.environ)
     _read.update(found)
@@ -133,5 +133,5 @@ def read_all(groups: Iterable[type[Group]]) -> None:
 
 
 def unresolved_references() -> list[str]:
-    """The names of all settings that this process runs without, because their references were not resolved."""
+    """Return the names of all settings that this process runs without, because their references were not resolved."""
     return [name for group in _read.values() for name in group.unresolved_references]

@@ -6,7 +6,7 @@ from shared.kit.settings.group import Group, read
 
 
 class TelemetrySettings(Group):
-    """What the app says of itself."""
+    """What the app reports about itself."""
 
     heading: ClassVar[str] = "Logs and traces"
     can_do_without: ClassVar[frozenset[str]] = frozenset({"applicationinsights_connection_string"})

@@ -1,4 +1,4 @@
-"""Clients of the storage account, made at their first use, with time-outs that a request can bear, and a breaker."""
+"""Clients of the storage account, made at their first use, with a breaker and time-outs short enough for a request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
     from azure.storage.queue import QueueServiceClient
 
-# One retry and short time-outs: whoever calls has a better plan than to wait (the outbox, a later timer, a 503).
+# One retry and short time-outs: every caller can do better than wait (the outbox, a later timer, a 503).
 # (The clients' own pause before a retry is 15 s and more.)
 _PATIENCE: dict[str, Any] = {
     "retry_total": 1,
@@ -24,7 +24,7 @@ _PATIENCE: dict[str, Any] = {
     "read_timeout": 5,
 }
 
-# For whoever only wants to know.
+# For questions that are not worth a wait, such as health checks.
 IMPATIENCE: dict[str, Any] = {"retry_total": 0, "connection_timeout": 1, "read_timeout": 1}
 
 
@@ -74,10 +74,10 @@ class StorageDown(Exception):
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn whatever the storage client raises when it can't reach the account into `StorageDown`.
+    """Raise `StorageDown` for the errors that the storage client raises when it can't reach the account.
 
-    Once one request has waited in vain, those that follow are told at once, until the account answers again: waiting
-    for it would use up the threads that sell.
+    Once one request has waited in vain, the requests after it fail at once until the account answers again. If all of
+    them waited, no threads would be left for selling.
     """
     from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def storage_errors() -> Iterator[None]:
 
 
 def ping_storage() -> None:
-    """Ask the account for something small, with little patience; raises what the client raises."""
+    """Ask the account for something small with a short time-out; raises what the client raises."""
     blob_service().get_service_properties(**IMPATIENCE)
 
 

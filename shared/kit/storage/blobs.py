@@ -1,4 +1,4 @@
-"""Blobs: containers made at need, links that die soon."""
+"""Blobs: containers that are made when needed, and links that expire soon."""
 
 import hashlib
 import logging
@@ -28,7 +28,7 @@ _BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """What a container's listing says of one blob."""
+    """What a container's listing says about one blob."""
 
     name: str
     size: int
@@ -37,7 +37,7 @@ class BlobInfo:
 
 
 class Measured:
-    """Passes chunks on, and knows at the end how many bytes they were and their SHA-256."""
+    """Passes chunks on, and at the end knows the number of their bytes and their SHA-256."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
@@ -52,7 +52,7 @@ class Measured:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of what has been passed on, in hexadecimal."""
+        """The SHA-256 of the chunks that have been passed on, in hexadecimal."""
         return self._sha256.hexdigest()
 
 
@@ -89,9 +89,9 @@ def put_blob(
 def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_type: str) -> None:
     """Write a blob from chunks in bounded memory; it appears whole, at the end, or not at all.
 
-    What fits into one block goes by a single request. A larger one goes as blocks, each sent by a thread while the next
-    is gathered, so that two lie in memory. Writers of the same bytes may meet: blocks are numbered, so that each finds
-    its own in what the other committed.
+    A blob that fits into one block is sent by a single request. A larger blob is sent as blocks: a thread sends each
+    block while the next is gathered, so two blocks are in memory. Two writers may write the same bytes at the same
+    time: blocks are numbered, so each writer's blocks are also among those that the other has committed.
     """
     from azure.storage.blob import BlobBlock, ContentSettings  # noqa: PLC0415
 
@@ -104,14 +104,14 @@ def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_ty
         staged.append(BlobBlock(block_id=f"{len(staged):08d}"))
         size = block.tell()
         block.seek(0)
-        client.stage_block(staged[-1].id, block, length=size)  # sent from where it lies, without a copy
+        client.stage_block(staged[-1].id, block, length=size)  # sent from the buffer, without a copy
 
     with ThreadPoolExecutor(max_workers=1) as sender:
         sending: Future[None] | None = None
         for block in _blocks(chunks):
             if sending is not None:
                 sending.result()
-            elif block.tell() < _BLOCK_BYTES:  # the first and the last
+            elif block.tell() < _BLOCK_BYTES:  # the first block is also the last one
                 client.upload_blob(block.getvalue(), overwrite=True, content_settings=content_settings)
                 return
             sending = sender.submit(stage, block)
@@ -121,7 +121,7 @@ def put_stream(container: str, name: str, chunks: Iterable[bytes], *, content_ty
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[BytesIO]:
-    """Gather chunks into blocks, at least one; only the last may be short, and only the first empty."""
+    """Gather chunks into one or more blocks; only the last may be short, and only the first may be empty."""
     block, is_first = BytesIO(), True
     for chunk in chunks:
         block.write(chunk)
@@ -157,7 +157,7 @@ def read_stream(container: str, name: str, into: IO[bytes]) -> Measured | None:
 
 
 def blob_info(container: str, name: str) -> BlobInfo | None:
-    """Return what is known of a blob without reading it, or None when there is no such blob."""
+    """Return what is known about a blob without reading it, or None when there is no such blob."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
 
     try:
@@ -177,7 +177,7 @@ def blob_tags(container: str, name: str) -> dict[str, str] | None:
 
 
 def list_page(container: str, *, prefix: str, size: int, marker: str | None) -> tuple[list[BlobInfo], str | None]:
-    """Return up to `size` blobs by name and the marker of the page that follows; None when this was the last."""
+    """Return up to `size` blobs in the order of their names, and the next page's marker (None after the last page)."""
     ensure_container(container)
     listing = blob_service().get_container_client(container).list_blobs(prefix, results_per_page=size)
     pages: Any = listing.by_page(marker)
@@ -186,12 +186,12 @@ def list_page(container: str, *, prefix: str, size: int, marker: str | None) -> 
 
 
 def _info(blob: Any) -> BlobInfo:
-    etag = str(blob.etag).strip('"')  # a listing leaves the quotes out
+    etag = str(blob.etag).strip('"')  # a listing gives ETags without quotes
     return BlobInfo(name=blob.name, size=blob.size, written_at=blob.last_modified, etag=f'"{etag}"')
 
 
 def delete_blob(container: str, name: str, *, only: BlobInfo | None = None) -> None:
-    """Delete a blob, or only that version of it; one that is not there (any more) is no error."""
+    """Delete a blob, or only the version `only`; it is no error if the blob or the version is gone."""
     from azure.core import MatchConditions  # noqa: PLC0415
     from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415
 
@@ -201,7 +201,7 @@ def delete_blob(container: str, name: str, *, only: BlobInfo | None = None) -> N
 
 
 def delete_quietly(container: str, names: Iterable[str]) -> None:
-    """Delete blobs that nothing refers to any more; where the storage is away they stay, and do no harm."""
+    """Delete blobs that nothing refers to any more; while the storage is away they stay, which does no harm."""
     try:
         with storage_errors():
             for name in names:
@@ -211,7 +211,7 @@ def delete_quietly(container: str, names: Iterable[str]) -> None:
 
 
 def blob_url(container: str, name: str) -> str:
-    """Return the blob's plain address; it opens only where the container is public."""
+    """Return the blob's plain address; it opens only if the container is public."""
     base = _base_url()
     return f"{base}{container}/{name}"
 
@@ -232,7 +232,7 @@ def read_link(container: str, name: str, *, now: datetime, minutes: int, file_na
 
 
 def create_link(container: str, name: str, *, now: datetime, expiry: datetime) -> str:
-    """Return a link that writes this one blob while it does not exist, and neither reads nor lists nor deletes."""
+    """Return a link that can create this one blob while it does not exist, and can't read, list or delete anything."""
     from azure.storage.blob import BlobSasPermissions  # noqa: PLC0415
 
     ensure_container(container)
@@ -248,11 +248,11 @@ def _link(
     expiry: datetime,
     disposition: str | None = None,
 ) -> str:
-    """Sign with the account's key where we have it, else with a key that Azure lends to our identity."""
+    """Sign with the account's key if we have it, else with a key that Azure lends to our identity."""
     from azure.storage.blob import generate_blob_sas  # noqa: PLC0415
 
     service, url = blob_service(), blob_url(container, name)
-    start = now - timedelta(minutes=5)  # clocks differ
+    start = now - timedelta(minutes=5)  # the clocks of two machines differ
     key = getattr(service.credential, "account_key", None)
     signed = generate_blob_sas(
         account_name=str(service.account_name),

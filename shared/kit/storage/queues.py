@@ -25,7 +25,7 @@ def send_message(queue: str, message: Mapping[str, object]) -> None:
 
 
 def queue_length(name: str) -> int:
-    """Return about how many messages wait, asked with little patience; 0 when the queue was never made."""
+    """Return roughly how many messages wait; 0 if the queue was never made. The time-out is short."""
     from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415
 
     try:

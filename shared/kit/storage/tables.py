@@ -1,4 +1,4 @@
-"""Tables: small catalogues, one entity a row, by partition and row key."""
+"""Tables: small catalogues with one entity in each row, found by partition key and row key."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -23,7 +23,7 @@ def _ensure_table(name: str) -> None:
 
 
 def put_entity(table: str, entity: Mapping[str, Any]) -> None:
-    """Write an entity whole (`PartitionKey`, `RowKey`, and its properties), replacing an older one."""
+    """Write a whole entity (`PartitionKey`, `RowKey`, and its properties), replacing an older one."""
     from azure.data.tables import UpdateMode  # noqa: PLC0415
 
     _ensure_table(table)
@@ -56,7 +56,7 @@ def list_entities(table: str, partition: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An entity as it was when it was last read or written; without an etag there was none."""
+    """An entity as it was when it was last read or written; without an etag the entity did not exist."""
 
     properties: dict[str, Any]
     etag: str | None
@@ -73,11 +73,11 @@ def change_entity(
     *,
     last_seen: Seen | None = None,
 ) -> Seen:
-    """Replace an entity's properties by what `change` makes of them, and return them as they are now.
+    """Replace an entity's properties with the result of `change`, and return the entity as it is now.
 
-    `change` gets {} when there is no entity; it returns None to leave everything as it is. When somebody else was
-    faster it is asked again, so it must have no effects of its own. Who saw the entity a moment ago, or has reason to
-    believe that it is `ABSENT`, saves reading it; where that is not so any more, it is read.
+    `change` gets {} when there is no entity; it returns None to leave the entity unchanged. It is called again when
+    another writer was faster, so it must have no other effects. A caller that has just seen the entity, or has reason
+    to believe that it is `ABSENT`, gives `last_seen` to save a read; if the entity has changed since, it is read.
     """
     from azure.core.exceptions import (  # noqa: PLC0415
         ResourceExistsError,
@@ -114,7 +114,7 @@ def _see(client: "TableClient", partition: str, row: str) -> Seen:
 
 
 def _replace(client: "TableClient", partition: str, row: str, seen: Seen, properties: Mapping[str, Any]) -> Seen:
-    """Write an entity that is still as it was seen; otherwise raise what the client raises."""
+    """Write an entity if it has not changed since it was seen; otherwise raise what the client raises."""
     from azure.core import MatchConditions  # noqa: PLC0415
     from azure.data.tables import UpdateMode  # noqa: PLC0415
 
@@ -129,13 +129,13 @@ def _replace(client: "TableClient", partition: str, row: str, seen: Seen, proper
 
 
 def delete_entity(table: str, partition: str, row: str) -> None:
-    """Delete an entity; one that is not there is no error."""
+    """Delete an entity; it is no error if there is none."""
     _ensure_table(table)
     table_service().get_table_client(table).delete_entity(partition, row)
 
 
 def claim_due(table: str, partition: str, *, now: datetime, until: datetime, most: int) -> list[dict[str, Any]]:
-    """Return up to `most` entities whose `due_at` has come, and move it to `until`: nobody else gets them before."""
+    """Return up to `most` entities whose `due_at` has come, and set it to `until`: no caller gets them earlier."""
     from azure.core import MatchConditions  # noqa: PLC0415
     from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError  # noqa: PLC0415
     from azure.data.tables import UpdateMode  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A poll is let in for half a minute on one look: by its own token, for the same permission and event alone."""
+"""One check admits polls for half a minute: only with the same token, for the same permission and event."""
 
 from uuid import uuid4
 

@@ -1,4 +1,4 @@
-"""Whose request it is: told by our own proxies, never by the client."""
+"""The address of a request: our own proxies tell it, never the client."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from shared.kit.http.client_address import UNKNOWN, client_address
         ("", 1, UNKNOWN),
         ("2001:db8:1:2:ffff:ffff:ffff:ffff", 1, "2001:db8:1:2::/64"),
         ("2001:db8:1:3::1", 1, "2001:db8:1:3::/64"),
-        ("2001:DB8:1:2:0:0:0:1", 1, "2001:db8:1:2::/64"),  # spelling does not make another client
+        ("2001:DB8:1:2:0:0:0:1", 1, "2001:db8:1:2::/64"),  # another spelling is the same client
         ("[::ffff:203.0.113.7]:443", 1, "203.0.113.7"),
         ("::ffff:cb00:7107", 1, "203.0.113.7"),
         ("2002:cb00:7107:abcd::1", 1, "203.0.113.7"),  # 6to4: 65,536 networks of one IPv4 address

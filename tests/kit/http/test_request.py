@@ -1,4 +1,4 @@
-"""What is read from a request: bodies up to their limit, versions and tags, keys and ids."""
+"""Reading a request: bodies up to their limit, versions and tags, keys and ids."""
 
 import json
 from typing import Any
@@ -21,13 +21,13 @@ class Guest(Input):
 
 
 def asked(body: bytes = b"", **headers: str) -> func.HttpRequest:
-    """A request; header names as identifiers."""
+    """Make a request; header names are written as identifiers."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return func.HttpRequest(method="POST", url="/", headers=named, body=body)
 
 
 def json_of(size: int) -> bytes:
-    """A guest in so many bytes."""
+    """A guest as JSON with the given number of bytes."""
     body = json.dumps({"name": "Bo"}).encode()
     return body + b" " * (size - len(body))
 
@@ -45,7 +45,7 @@ def test_a_body_of_a_megabyte_and_a_byte_is_refused(read):
 
 
 def form(size: int) -> func.HttpRequest:
-    """A form of so many bytes, with a file in the field `image`."""
+    """A form with the given number of bytes, with a file in the field `image`."""
     head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
     tail = b"\r\n--x--\r\n"
     body = head + bytes(size - len(head) - len(tail)) + tail
@@ -55,7 +55,7 @@ def form(size: int) -> func.HttpRequest:
 def test_a_form_may_have_six_megabytes_and_no_byte_more():
     whole = form(6 * MEGABYTE)
     file = request.file_of(whole, "image")
-    whole.files["image"].close()  # it lies on the disk
+    whole.files["image"].close()  # it is on the disk
     assert (file.file_name, len(file.data)) == ("a.jpg", 6 * MEGABYTE - 80)
     with pytest.raises(BodyTooLarge) as refused:
         request.file_of(form(6 * MEGABYTE + 1), "image")

@@ -1,4 +1,4 @@
-"""The verifier of tokens by itself: the issuer's keys, whatever the issuer publishes beside them."""
+"""The verifier of tokens alone: it uses the issuer's keys, whatever else the issuer publishes."""
 
 import time
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from shared.kit.settings.http import HttpSettings
 from tests.factories import at_once
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-LOOK = 2  # documents: what the issuer says of itself, and its keys
+LOOK = 2  # two documents: the issuer's description of itself, and its keys
 
 
 class OddIssuer(Issuer):
-    """An issuer that publishes `others` beside its own key, and counts how often it is asked."""
+    """An issuer that publishes `others` in addition to its own key, and counts how often it is asked."""
 
     others: list[Any]
     spoilt: Any = None
@@ -163,7 +163,7 @@ def test_a_new_key_is_found_in_spite_of_forged_ones_within_half_a_minute(odd_iss
     with pytest.raises(InvalidToken):
         verifier.verify(odd_issuer.token("ada@example.com"))
     clock.seconds += 31
-    forge(odd_issuer, verifier, 11)  # whoever is looking finds it for all
+    forge(odd_issuer, verifier, 11)  # one thread fetches the key for all
     assert verifier.verify(odd_issuer.token("ada@example.com")).email == "ada@example.com"
 
 

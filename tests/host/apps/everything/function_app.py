@@ -9,7 +9,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 def answer(req: func.HttpRequest, name: str) -> func.HttpResponse:
-    """Say which function answered, where, and what it was given."""
+    """Return which function answered, in which process, and its input."""
     content = {
         "function": name,
         "pid": os.getpid(),
