@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.domain.access.commands import admit
-from shared.domain.access.errors import NoSuchEvent, PermissionMissing
-from shared.domain.access.permissions import Permission
+from shared.domain.access.commands import admit, put_member, remove_member
+from shared.domain.access.errors import LastCoordinator, NoSuchEvent, NoSuchMember, PermissionMissing
+from shared.domain.access.permissions import Permission, Role
 from shared.kit.actor import Identity
 from tests.harness.desk import NOW, Desk, know_settings
 
@@ -80,3 +80,27 @@ def test_a_member_without_the_permission_is_told_so_and_a_stranger_is_told_nothi
         let_in(desk, person("staff@team.test", subject="first"), Permission.EVENTS_WRITE)
     with pytest.raises(NoSuchEvent):
         let_in(desk, person("stranger@team.test", subject="second"), Permission.EVENTS_WRITE)
+
+
+def test_an_event_keeps_a_coordinator(desk):
+    me, other = desk.coordinator.email, "other@team.test"
+
+    def put(email: str, role: Role) -> None:
+        with desk.session() as session:
+            put_member(session, desk.event_id, email, role, actor=desk.coordinator, now=NOW)
+
+    def remove(email: str) -> None:
+        with desk.session() as session:
+            remove_member(session, desk.event_id, email, actor=desk.coordinator, now=NOW)
+
+    put(other, Role.STAFF)
+    put(me, Role.COORDINATOR)  # as before
+    with pytest.raises(LastCoordinator):
+        put(me, Role.STAFF)
+    with pytest.raises(LastCoordinator):
+        remove(me)
+    put(other, Role.COORDINATOR)
+    remove(me)
+    with pytest.raises(NoSuchMember):
+        remove(me)
+    assert desk.rows("SELECT email, role FROM event_members") == [(other, "coordinator")]

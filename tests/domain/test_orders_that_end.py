@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.orders.errors import TooManyForCustomer
+from shared.domain.orders.errors import NotCancellable, TooManyForCustomer
 from shared.domain.payments.provider import Facts, PaymentStatus
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.promotions.errors import PromoCodeUsedByCustomer
+from shared.domain.promotions.redeeming import return_uses
 from tests.harness.desk import NOW, Desk, know_settings
 
 LATER = NOW + timedelta(hours=1)
@@ -165,6 +166,34 @@ def test_a_late_payment_goes_back_where_its_customer_has_as_many_tickets_as_allo
     assert desk.status(late.id) == "expired"
     assert desk.rows("SELECT order_id, reason FROM refunds") == [(late.id, "paid_too_late")]
     assert desk.stock(package) == (0, 1)
+
+
+def test_an_order_that_was_paid_for_is_refunded_and_not_cancelled(desk):
+    package = desk.package()
+    order = desk.place({package: 1}, by="test")
+    with pytest.raises(NotCancellable) as refused:
+        desk.cancel(order.id)
+    assert refused.value.fields == {"order_status": "paid"}
+    assert (desk.status(order.id), desk.stock(package)) == ("paid", (0, 1))
+
+
+def test_a_cancelled_gift_gives_back_its_packages_once(desk):
+    package = desk.package(price_cents=0)
+    order = desk.place({package: 2}, by="test")
+    desk.cancel(order.id)
+    assert desk.rows("SELECT quantity::int, returned::int FROM order_items") == [(2, 2)]
+    desk.cancel(order.id)
+    assert (desk.status(order.id), desk.stock(package)) == ("cancelled", (0, 0))
+
+
+def test_uses_that_are_given_back_twice_count_once(desk):
+    package = desk.package()
+    desk.code("TENTH")
+    one, _ = (desk.place({package: 1}, email=ME, promo_code="TENTH") for _ in "12")
+    for _ in "12":
+        return_uses(desk.connection, desk.event_id, [one.id], now=NOW)
+    assert desk.value("SELECT uses FROM promo_code_stock") == 1
+    assert desk.value("SELECT uses FROM promo_code_customers") == 1
 
 
 def test_an_order_that_was_paid_in_time_waits_no_more(desk):

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.payments.commands import open_payment
+from shared.domain.payments.errors import NothingToPay
 from shared.domain.payments.facts import take_note
 from shared.domain.payments.provider import Facts, PaymentStatus, RefundFacts
 from tests.harness.desk import NOW, Desk, know_settings
@@ -125,6 +127,28 @@ def test_the_money_of_a_second_payment_goes_back_as_paid_twice_and_that_of_a_can
     desk.cancel(cancelled.id)
     desk.hear(Facts(late, PaymentStatus.SUCCEEDED))
     assert refunds(desk, cancelled) == [("paid_too_late", 1_000)]
+
+
+def test_a_payment_can_be_begun_until_the_orders_time_is_up(desk, order):
+    begun = open_payment(order, attempt=1, now=order.expires_at - timedelta(microseconds=1))
+    assert (begun.amount_cents, begun.currency) == (1_000, "USD")
+    with pytest.raises(NothingToPay, match="The order is expired"):
+        open_payment(order, attempt=1, now=order.expires_at)
+
+
+def test_a_payment_that_only_a_message_tells_of_is_taken_if_it_says_what_it_is_for(desk, order):
+    ours = (desk.event_id, order.id)
+    for lacking in (
+        {"amount_cents": 1_000, "currency": "USD"},
+        {"order": ours, "currency": "USD"},
+        {"order": ours, "amount_cents": 1_000},
+    ):
+        with desk.connection.transaction():
+            told = Facts(f"pi_{order.id}", PaymentStatus.SUCCEEDED, **lacking)
+            assert take_note(desk.connection, "test", told, now=NOW) is None
+    assert desk.status(order.id) == "pending"
+    desk.hear(Facts(f"pi_{order.id}", PaymentStatus.SUCCEEDED, amount_cents=1_000, currency="USD", order=ours))
+    assert desk.status(order.id) == "paid"
 
 
 def test_a_payment_of_nobody_we_know_is_none_of_ours(desk):

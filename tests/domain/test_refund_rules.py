@@ -51,6 +51,10 @@ def test_a_package_of_an_item_takes_all_of_its_tickets():
     assert made == Plan(amount_cents=1_000, voided=[T4, T3], returned={ITEM: 1}, is_all=False)
 
 
+def test_a_ticket_that_is_named_twice_is_refunded_once():
+    assert plan(Wish(ticket_ids=[T1, T1]), line(T1, T2, gross=1_000)).amount_cents == 500
+
+
 def test_of_an_item_no_more_is_refunded_than_is_valid():
     tables = line(T1, T2, T3, T4, gross=4_000, quantity=2, tickets_each=2, void=(T4,))
     with pytest.raises(RefundExceedsPaid) as refused:

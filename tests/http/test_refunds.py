@@ -89,6 +89,14 @@ def test_packages_of_an_item_with_a_discount(evening):
     assert stock(evening, package) == (0, 0)
 
 
+def test_lines_of_one_package_go_back_to_its_stock_together(evening):
+    package = evening.package()
+    order = evening.order((package["id"], 1), (package["id"], 2))
+    assert stock(evening, package) == (0, 3)
+    assert refund(evening, order).json()["amount_cents"] == 15_000
+    assert stock(evening, package) == (0, 0)
+
+
 def test_ten_refunds_at_once_never_exceed_what_was_paid(evening, database_url):
     order = evening.order((evening.package()["id"], 1))
     answers = at_once(10, lambda _: refund(evening, order, amount_cents=2_000))

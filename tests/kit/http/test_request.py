@@ -10,6 +10,7 @@ import pytest
 from shared.kit.errors import NotFound, StaleVersion
 from shared.kit.fields import Input
 from shared.kit.http import request
+from shared.kit.http.call import UploadedFile
 from shared.kit.http.problems import BodyTooLarge, IdempotencyKeyRequired, Invalid, Unauthenticated, WrongContentType
 from shared.kit.versions import require_version
 
@@ -44,18 +45,25 @@ def test_a_body_of_a_megabyte_and_a_byte_is_refused(read):
     assert refused.value.fields == {"limit_bytes": MEGABYTE}
 
 
-def form(size: int) -> func.HttpRequest:
+def form(size: int, file_name: str = "a.jpg") -> func.HttpRequest:
     """A form with the given number of bytes, with a file in the field `image`."""
-    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    head = f'--x\r\nContent-Disposition: form-data; name="image"; filename="{file_name}"\r\n\r\n'.encode()
     tail = b"\r\n--x--\r\n"
     body = head + bytes(size - len(head) - len(tail)) + tail
     return asked(body, content_type="multipart/form-data; boundary=x")
 
 
+def file_in(req: func.HttpRequest, field: str = "image") -> UploadedFile:
+    """The file in the form; what the form has laid on the disk is closed."""
+    try:
+        return request.file_of(req, field)
+    finally:
+        for part in req.files.values():
+            part.close()
+
+
 def test_a_form_may_have_six_megabytes_and_no_byte_more():
-    whole = form(6 * MEGABYTE)
-    file = request.file_of(whole, "image")
-    whole.files["image"].close()  # it is on the disk
+    file = file_in(form(6 * MEGABYTE))
     assert (file.file_name, len(file.data)) == ("a.jpg", 6 * MEGABYTE - 80)
     with pytest.raises(BodyTooLarge) as refused:
         request.file_of(form(6 * MEGABYTE + 1), "image")
@@ -97,6 +105,8 @@ def test_a_body_says_that_it_is_json(content_type, fits):
         ('"3"', set()),
         ("v3", set()),
         ('"v3-XYZ"', set()),
+        ('"v' + "9" * 18 + '"', {10**18 - 1}),
+        ('"v' + "9" * 19 + '"', set()),
     ],
 )
 def test_if_match_names_the_versions_that_may_be_changed(header, versions):
@@ -166,6 +176,23 @@ def test_an_id_of_the_path_is_written_as_ids_are():
     for other in (written.replace("-", ""), f"{{{written}}}", f"urn:uuid:{written}", "1", ""):
         with pytest.raises(NotFound):
             request.path_id({"id": other}, "id")
+
+
+def test_of_the_name_of_a_file_255_characters_are_kept():
+    assert file_in(form(1_000, "x" * 300)).file_name == "x" * 255
+
+
+def test_a_form_without_the_file_is_refused_by_name():
+    with pytest.raises(Invalid) as refused:
+        file_in(form(1_000), "picture")
+    assert [fault.pointer for fault in refused.value.faults] == ["/picture"]
+
+
+def test_a_fault_in_the_query_is_named_by_its_parameter():
+    req = func.HttpRequest(method="GET", url="/", params={"name": "Bo", "nmae": "Bo"}, body=b"")
+    with pytest.raises(Invalid) as refused:
+        request.query_of(Guest, req)
+    assert [fault.pointer for fault in refused.value.faults] == ["/query/nmae"]
 
 
 def test_the_first_five_faults_are_summed_up():
