@@ -9,10 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
-
-import psycopg
 
 from shared.domain.payments.erasing import prune_messages
 from shared.domain.privacy.erasing import AT_ONCE, erase_orders
@@ -131,15 +128,6 @@ def _prune_outbox(before: datetime) -> int:
             return prune(connection, event_id, before=before, at_most=_ROWS_AT_ONCE)
 
     return sum(_in_batches(partial(batch, event_id), full=_ROWS_AT_ONCE) for (event_id,) in events)
-
-
-def _delete(statement: str, which: dict[str, Any]) -> int:
-    with raw_connection() as connection:
-        return _rows_of(connection, statement, which | {"at_most": _ROWS_AT_ONCE})
-
-
-def _rows_of(connection: psycopg.Connection[Any], statement: str, which: dict[str, Any]) -> int:
-    return connection.execute(statement.encode(), which).rowcount
 
 
 def _in_batches(batch: Callable[[], int], *, full: int) -> int:
