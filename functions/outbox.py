@@ -10,7 +10,7 @@ from shared.domain.messaging.settings import messaging_settings
 from shared.kit.jobs import job
 from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import register
-from shared.kit.outbox.publishing import addresses_in, publish_waiting, put_on_queue
+from shared.kit.outbox.publishing import keys_in, publish_waiting, put_on_queue
 from shared.kit.outbox.working import work_on
 from shared.kit.settings.mail import mail_settings
 
@@ -51,13 +51,13 @@ def _work_through(queue: Queue, queue_message: func.QueueMessage, *, failure: st
     others. If it fails alone, the function fails: the host brings it again, and moves it to the poison queue after five
     attempts.
     """
-    addresses = addresses_in(queue_message.get_body())
+    keys = keys_in(queue_message.get_body())
     with Mailer(mail_settings()) as mailer:
-        for address in addresses:
+        for key in keys:
             try:
-                work_on(address, mailer)
+                work_on(key, mailer)
             except Exception as error:
                 log.warning("%s (%s)", failure, type(error).__name__)
-                if len(addresses) == 1:
+                if len(keys) == 1:
                     raise
-                put_on_queue(queue, [address])
+                put_on_queue(queue, [key])

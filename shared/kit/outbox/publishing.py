@@ -38,7 +38,7 @@ _TAKE = text(
     """
 )
 
-type Address = tuple[UUID, UUID]  # (event id, message id)
+type MessageKey = tuple[UUID, UUID]  # (event id, message id)
 
 
 def publish_waiting() -> int:
@@ -50,21 +50,21 @@ def publish_waiting() -> int:
     while full and (batch := _take(utc_now())):
         full = len(batch) == _BATCH
         try:
-            for queue, addresses in _by_queue(batch).items():
-                put_on_queue(queue, addresses)
+            for queue, keys in _by_queue(batch).items():
+                put_on_queue(queue, keys)
         except Exception:
-            _put_back([address for address, _ in batch])
+            _put_back([key for key, _ in batch])
             raise
         published += len(batch)
     return published
 
 
-def put_on_queue(queue: str, addresses: Iterable[Address]) -> None:
+def put_on_queue(queue: str, keys: Iterable[MessageKey]) -> None:
     """Put one queue message that carries these messages on the queue."""
-    send_message(queue, {"messages": [[str(part) for part in address] for address in addresses]})
+    send_message(queue, {"messages": [[str(part) for part in key] for key in keys]})
 
 
-def addresses_in(queue_message: bytes) -> list[Address]:
+def keys_in(queue_message: bytes) -> list[MessageKey]:
     """Return which messages a queue message carries."""
     return [(UUID(event_id), UUID(id_)) for event_id, id_ in orjson.loads(queue_message)["messages"]]
 
@@ -93,15 +93,15 @@ def _publisher() -> Gathering[str]:
     return Gathering("publishing the outbox", lambda _: publish_waiting(), seconds=_GATHER_SECONDS)
 
 
-def _by_queue(batch: Sequence[tuple[Address, str]]) -> dict[str, list[Address]]:
-    queues: dict[str, list[Address]] = {}
-    for address, queue in batch:
-        queues.setdefault(queue, []).append(address)
+def _by_queue(batch: Sequence[tuple[MessageKey, str]]) -> dict[str, list[MessageKey]]:
+    queues: dict[str, list[MessageKey]] = {}
+    for key, queue in batch:
+        queues.setdefault(queue, []).append(key)
     return queues
 
 
-def _take(now: datetime) -> list[tuple[Address, str]]:
-    """Mark a batch as published; return each message's address and queue."""
+def _take(now: datetime) -> list[tuple[MessageKey, str]]:
+    """Mark a batch as published; return each message's key and queue."""
     kinds = known_kinds()
     with UnitOfWork() as unit_of_work:
         rows = unit_of_work.session.execute(
@@ -119,7 +119,7 @@ def _take(now: datetime) -> list[tuple[Address, str]]:
     return [((row.event_id, row.id), kinds[row.kind].queue) for row in rows]
 
 
-def _put_back(batch: Sequence[Address]) -> None:
+def _put_back(batch: Sequence[MessageKey]) -> None:
     with UnitOfWork() as unit_of_work:
         unit_of_work.session.execute(
             update(OutboxMessage)

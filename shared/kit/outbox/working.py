@@ -8,7 +8,7 @@ from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import raw_connection
 from shared.kit.mail import Mailer
 from shared.kit.outbox.kinds import Kind, Message, NotNow, known_kinds
-from shared.kit.outbox.publishing import Address
+from shared.kit.outbox.publishing import MessageKey
 from shared.kit.outbox.retrying import LEASE, PUBLISH_AGAIN_AFTER, UNKNOWN_KIND_WAITS, wait_after
 from shared.kit.tracing import working_on
 
@@ -35,14 +35,14 @@ class BeingWorkedOn(Exception):
     """Another worker has leased this message; try again later."""
 
 
-def work_on(address: Address, mailer: Mailer) -> None:
+def work_on(key: MessageKey, mailer: Mailer) -> None:
     """Do the work of a message; a message that is done already is not done again.
 
     A message is postponed if its work raises `NotNow`, or if only another version of the app knows its kind. Any other
     error is noted with the message and raised again. Raises `BeingWorkedOn` while another worker has the message. After
     an exception the queue delivers the message again.
     """
-    begun = _begin(address, now=utc_now())
+    begun = _begin(key, now=utc_now())
     if begun is None:
         return
     kind, message, attempts = begun
@@ -52,46 +52,46 @@ def work_on(address: Address, mailer: Mailer) -> None:
             kind.work(message, mailer)
     except NotNow as reason:
         now = utc_now()
-        _postpone(address, until=now + wait_after(attempts), error=f"{reason}"[:500])
+        _postpone(key, until=now + wait_after(attempts), error=f"{reason}"[:500])
     except Exception as error:
-        _finish(address, error=f"{type(error).__name__}: {error}"[:500])
+        _finish(key, error=f"{type(error).__name__}: {error}"[:500])
         raise
     else:
-        _finish(address, done_at=utc_now())
+        _finish(key, done_at=utc_now())
 
 
-def _begin(address: Address, *, now: datetime) -> tuple[Kind, Message, int] | None:
+def _begin(key: MessageKey, *, now: datetime) -> tuple[Kind, Message, int] | None:
     """Lease a message; return None if there is nothing to do. Each lease counts as an attempt."""
     kinds = known_kinds()
-    which = _which(address)
+    which = _which(key)
     with raw_connection() as connection:
         lease = {"now": now, "until": now + LEASE, "known": list(kinds)}
         leased = connection.execute(_BEGIN, which | lease).fetchone()
         waiting = None if leased else connection.execute(_WAITING, which).fetchone()
     if leased:
         kind, payload, attempts = leased
-        return kinds[kind], Message(*address, payload), attempts
+        return kinds[kind], Message(*key, payload), attempts
     if waiting is None:
         return None
     if waiting[0] in kinds:
         raise BeingWorkedOn
     # No attempt is counted, because it is not the message's fault that this version does not know its kind.
     log.warning("A message of the kind %s is left to the version of the app that knows it", waiting[0])
-    _postpone(address, until=now + UNKNOWN_KIND_WAITS, error="This version of the app does not know the kind.")
+    _postpone(key, until=now + UNKNOWN_KIND_WAITS, error="This version of the app does not know the kind.")
     return None
 
 
-def _finish(address: Address, *, done_at: datetime | None = None, error: str | None = None) -> None:
+def _finish(key: MessageKey, *, done_at: datetime | None = None, error: str | None = None) -> None:
     """Mark the message as done, or note its error and end the lease so that a later attempt can take it."""
     with raw_connection() as connection:
-        connection.execute(_FINISH, _which(address) | {"done_at": done_at, "error": error})
+        connection.execute(_FINISH, _which(key) | {"done_at": done_at, "error": error})
 
 
-def _postpone(address: Address, *, until: datetime, error: str) -> None:
+def _postpone(key: MessageKey, *, until: datetime, error: str) -> None:
     """Have the outbox publish the message again at `until`, so that the queue need not keep it and never poisons it."""
     with raw_connection() as connection:
-        connection.execute(_POSTPONE, _which(address) | {"error": error, "published_at": until - PUBLISH_AGAIN_AFTER})
+        connection.execute(_POSTPONE, _which(key) | {"error": error, "published_at": until - PUBLISH_AGAIN_AFTER})
 
 
-def _which(address: Address) -> dict[str, Any]:
-    return {"event_id": address[0], "id": address[1]}
+def _which(key: MessageKey) -> dict[str, Any]:
+    return {"event_id": key[0], "id": key[1]}
