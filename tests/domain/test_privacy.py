@@ -469,7 +469,7 @@ def test_a_providers_message_is_kept_without_what_it_tells_of_a_person(desk):
     assert desk.rows("SELECT reference, payload FROM provider_messages") == [("pi_1", kept)]
 
 
-# --- what goes by itself --------------------------------------------------------------------------------------------
+# --- what is erased automatically -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
