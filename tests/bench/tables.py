@@ -170,7 +170,7 @@ def image_lines(images: Figures) -> Iterator[str]:
 
 def report_lines(reports: Figures) -> Iterator[str]:
     """What it takes to write a report."""
-    yield "Sales report to blob storage, from its request to its listing, compared with a COPY of the same query to nowhere"
+    yield "Sales report to blob storage, from its request to its listing, against a COPY of the same query to nowhere"
     for count, figures in reports.items():
         yield (
             f"  {int(count):>7,} purchases: {figures['seconds']:.2f} s ({figures['rows_per_second']:,} a second), "
