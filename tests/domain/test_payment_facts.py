@@ -127,6 +127,6 @@ def test_the_money_of_a_second_payment_goes_back_as_paid_twice_and_that_of_a_can
     assert refunds(desk, cancelled) == [("paid_too_late", 1_000)]
 
 
-def test_a_payment_of_nobody_we_know_is_none_of_ours(desk):
+def test_a_fact_about_an_unknown_payment_is_ignored(desk):
     with desk.connection.transaction():
         assert take_note(desk.connection, "test", Facts("pi_foreign", PaymentStatus.SUCCEEDED), now=NOW) is None
