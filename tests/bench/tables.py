@@ -48,7 +48,7 @@ def statement_lines(count: Figures) -> Iterator[str]:
     """What the server ran for an order."""
     yield (
         f"SQL statements an order: {count['client_per_order']} from the client, {count['nested_per_order']} nested "
-        f"(function bodies, foreign keys); outbox and timers beside it: {count['background_per_order']}"
+        f"(function bodies, foreign keys); outbox and timers besides: {count['background_per_order']}"
     )
     lists = ", ".join(f"{each} from {what}" for what, each in count["lists"].items())
     yield f"SQL statements a list (with sign-in): {lists}"
@@ -114,7 +114,7 @@ def polling_lines(polling: Figures) -> Iterator[str]:
         f"Redis and others {cores['services']:.1%}"
     )
     yield f"  a trivial function asked as often: workers {polling['floor_cores']['workers']:.1%} of a core"
-    yield f"  in an event with {polling['sales']:,} sales; the summary computed anew: {polling['cold_ms']} ms"
+    yield f"  in an event with {polling['sales']:,} sales; the summary computed again: {polling['cold_ms']} ms"
     for what, figures in polling["reads"].items():
         cpu = figures["cpu_ms"]
         yield (
@@ -170,7 +170,7 @@ def image_lines(images: Figures) -> Iterator[str]:
 
 def report_lines(reports: Figures) -> Iterator[str]:
     """What it takes to write a report."""
-    yield "Sales report to blob storage, from its asking to its listing, beside a COPY of the same query to nowhere"
+    yield "Sales report to blob storage, from its request to its listing, against a COPY of the same query to nowhere"
     for count, figures in reports.items():
         yield (
             f"  {int(count):>7,} purchases: {figures['seconds']:.2f} s ({figures['rows_per_second']:,} a second), "

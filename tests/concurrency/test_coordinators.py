@@ -148,7 +148,7 @@ def test_four_questions_are_asked_however_many_are_added_and_asked_again_at_once
     assert [option["display_order"] for option in listed] == list(range(len(listed)))
 
 
-def test_of_two_coordinators_who_edit_one_version_one_is_told_of_the_other(evening, client, issuer):
+def test_of_two_coordinators_who_edit_one_version_one_learns_of_the_other_edit(evening, client, issuer):
     colleague = new_email("colleague")
     put_member(client, evening.token, evening.id, colleague, "coordinator")
     package = evening.package()

@@ -51,7 +51,7 @@ def test_of_one_package_exactly_as_many_are_had_as_there_are(evening, host, data
 
 
 @DEMAND
-def test_of_twenty_packages_and_a_code_whoever_is_refused_wanted_what_is_not_there(evening, host, database_url, times):
+def test_of_twenty_packages_and_a_code_only_buyers_of_what_is_short_are_refused(evening, host, database_url, times):
     """Stock and uses only go down here, so a refusal was right exactly if what it names is still short now."""
     rng = random.Random(times)
     packages = [evening.package(price_cents=2_000)["id"] for _ in range(20)]

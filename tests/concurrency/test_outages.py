@@ -64,7 +64,7 @@ def host(postgres, start_module_host):
     return start_module_host(http_only=True, DATABASE_URL=postgres.url("boxoffice"))
 
 
-def test_without_the_database_the_answer_is_a_clear_503_and_it_heals_by_itself(postgres, host, connect, admin):
+def test_without_the_database_the_answer_is_a_clear_503_and_the_app_recovers(postgres, host, connect, admin):
     database_url = postgres.url("boxoffice")
     client = connect(host)
     event_id, (package_id,) = open_sale(client, admin, {"quantity_limit": 9})

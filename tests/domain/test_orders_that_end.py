@@ -97,7 +97,7 @@ def test_a_late_payment_uses_its_promo_code_again_or_comes_too_late(desk):
     assert desk.stock(package) == (0, 1)
 
 
-def test_whoever_let_an_order_go_may_buy_again_within_the_limits_of_a_customer(desk):
+def test_a_buyer_whose_order_ended_unpaid_may_buy_again_within_the_limits_of_a_customer(desk):
     package = desk.package()
     desk.code("ONCE", max_uses_per_customer=1)
     desk.change_event(max_tickets_per_customer=1)
@@ -112,7 +112,7 @@ def test_whoever_let_an_order_go_may_buy_again_within_the_limits_of_a_customer(d
     assert desk.status(first.id) == "expired"
 
 
-def test_whoever_let_an_order_go_may_have_as_many_tickets_again(desk):
+def test_a_buyer_whose_order_ended_unpaid_may_have_as_many_tickets_again(desk):
     package = desk.package()
     desk.change_event(max_tickets_per_customer=2)
     desk.place({package: 2}, email=ME)

@@ -151,6 +151,6 @@ def test_a_payment_that_only_a_message_tells_of_is_taken_if_it_says_what_it_is_f
     assert desk.status(order.id) == "paid"
 
 
-def test_a_payment_of_nobody_we_know_is_none_of_ours(desk):
+def test_a_fact_about_an_unknown_payment_is_ignored(desk):
     with desk.connection.transaction():
         assert take_note(desk.connection, "test", Facts("pi_foreign", PaymentStatus.SUCCEEDED), now=NOW) is None

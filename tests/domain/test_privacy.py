@@ -469,7 +469,7 @@ def test_a_providers_message_is_kept_without_what_it_tells_of_a_person(desk):
     assert desk.rows("SELECT reference, payload FROM provider_messages") == [("pi_1", kept)]
 
 
-# --- what goes by itself --------------------------------------------------------------------------------------------
+# --- what is erased automatically -----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -487,7 +487,7 @@ def retained(fresh_database, app_environment, monkeypatch):
     engine.dispose()
 
 
-def test_the_data_of_an_event_long_over_is_erased_by_itself_once(retained, monkeypatch):
+def test_the_data_of_an_event_long_over_is_erased_automatically_once(retained, monkeypatch):
     monkeypatch.setattr(retention, "AT_ONCE", 2)
     desk, rules = retained, retention.Rules(personal_data_days=100, provider_message_days=0, outbox_days=0)
     package = desk.package()
@@ -509,7 +509,7 @@ def test_the_data_of_an_event_long_over_is_erased_by_itself_once(retained, monke
         assert verify_chain(session, desk.event_id).valid
 
 
-def test_timers_that_run_beside_each_other_erase_each_order_once(retained):
+def test_timers_that_run_at_the_same_time_erase_each_order_once(retained):
     desk, rules = retained, retention.Rules(personal_data_days=1, provider_message_days=1, outbox_days=1)
     package = desk.package()
     for _ in range(6):

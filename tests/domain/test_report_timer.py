@@ -58,7 +58,7 @@ def test_a_timer_that_was_away_for_days_makes_one_late_run(reports):
     assert reports.next_run(schedule_id) == "11-23T19:00"
 
 
-def test_timers_beside_themselves_write_what_is_due_once(reports):
+def test_timers_that_run_at_the_same_time_write_each_due_report_once(reports):
     reports.desk.place({reports.desk.package(): 1}, by="test")
     for frequency in ("hourly", "daily", "hourly"):
         reports.schedule(frequency, kinds=["sales", "orders", "ledger"])
@@ -186,7 +186,7 @@ def test_what_fails_for_a_day_is_given_up_and_still_shown(reports, monkeypatch):
 
 
 @pytest.mark.parametrize("attempts", [24, 1])
-def test_a_failure_that_the_catalogue_can_not_be_told_of_is_listed_all_the_same(attempts, reports, monkeypatch):
+def test_a_failure_that_can_not_be_written_to_the_catalogue_is_listed_all_the_same(attempts, reports, monkeypatch):
     def change_entity(*_: object, **__: object) -> None:
         raise HttpResponseError("away")
 
@@ -345,7 +345,7 @@ def test_a_removal_that_breaks_off_shows_no_file_that_is_gone_and_is_finished_la
 # --- notices --------------------------------------------------------------------------------------------------------
 
 
-def test_whoever_asked_is_told_once_when_all_files_of_a_run_are_there(reports, monkeypatch):
+def test_the_addresses_to_notify_are_told_once_when_all_files_of_a_run_are_there(reports, monkeypatch):
     email = reports.desk.coordinator.email
     reports.schedule(kinds=["sales", "orders", "ledger"], notify=[email])
     reports.now += timedelta(hours=13)

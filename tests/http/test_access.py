@@ -483,7 +483,7 @@ def test_who_has_no_confirmed_address_creates_no_event(client, issuer, database_
     assert query(database_url, "SELECT count(*) FROM events") == before
 
 
-def test_a_membership_belongs_to_who_used_it_first_whoever_gets_the_address_later(client, issuer):
+def test_a_membership_stays_with_its_first_user_when_another_user_gets_the_address(client, issuer):
     evening, email = open_evening(client, issuer), new_email("shared")
     put_member(client, evening.token, evening.id, email, "staff")
     first, second = issuer.token(email, sub=new_key()), issuer.token(email, sub=new_key())

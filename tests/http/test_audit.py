@@ -147,7 +147,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("reason", TAMPERING)
-def test_what_the_owner_of_the_database_changes_behind_the_triggers_shows(client, issuer, database_url, reason):
+def test_a_change_by_the_owner_of_the_database_without_the_triggers_is_found(client, issuer, database_url, reason):
     evening = open_evening(client, issuer)
     package = evening.package()
     evening.patch_package(package["id"], {"price_cents": 7})

@@ -419,7 +419,7 @@ def test_the_image_of_a_package_deleted_meanwhile_goes_with_it(evening, package,
     assert upload_state(evening, package, str(coming.id))["status"] == "valid"
 
 
-def test_what_a_validation_writes_bears_the_moment_it_was_given(evening, package, domain):
+def test_a_validation_writes_the_moment_that_it_was_given(evening, package, domain):
     coming, data, at = new_upload(domain, evening, package), photo(), now() + timedelta(minutes=3)
     domain.checking.validate_upload(coming.blob_name, lambda: data, size=len(data), now=at)
     ended = upload_state(evening, package, str(coming.id))

@@ -132,7 +132,7 @@ def test_a_payment_after_expiry_takes_the_stock_again_if_it_is_there(evening, da
     assert stock(evening, package) == (0, 2)
 
 
-def test_a_payment_that_comes_too_late_goes_back_by_itself_and_the_buyer_is_told(evening, database_url, mail_box, poll):
+def test_a_payment_that_comes_too_late_is_refunded_and_the_buyer_is_told(evening, database_url, mail_box, poll):
     package = evening.package(quantity_limit=1)
     email = new_email("late")
     order = hold(evening, (package["id"], 1), customer={"name": "Late", "email": email})

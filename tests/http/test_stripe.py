@@ -647,7 +647,7 @@ def test_a_message_is_stored_once_and_without_secrets(shop, evening, order):
     assert shop.balance(order)["money:stripe"] == 10_000
 
 
-def test_what_is_none_of_ours_is_stored_and_has_no_effect(shop, evening):
+def test_a_message_about_nothing_of_ours_is_stored_and_has_no_effect(shop, evening):
     stripe = shop.stripe
     foreign = stripe._create({"amount": 700, "currency": "usd", "metadata": {"order_id": "4711"}})
     stripe.pay(foreign["id"])

@@ -33,7 +33,7 @@ def test_who_saw_an_entity_last_need_not_read_it(tables, key, monkeypatch):
 
 
 @pytest.mark.parametrize("mistake", ["thought absent", "changed since", "deleted since"])
-def test_who_is_mistaken_about_an_entity_reads_it_and_decides_anew(mistake, tables, key):
+def test_a_caller_with_an_outdated_entity_reads_it_and_decides_again(mistake, tables, key):
     believed = tables.ABSENT if mistake == "thought absent" else tables.change_entity(*key, lambda _: {"count": 40})
     if mistake == "deleted since":
         tables.delete_entity(*key)

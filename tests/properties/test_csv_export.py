@@ -128,7 +128,7 @@ def test_an_export_that_is_left_half_way_leaves_its_connection_as_it_was(sale, m
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_row_of_an_event_that_the_planner_knows_nothing_of_is_read_a_few_times_at_most(kind, sale):
+def test_with_outdated_statistics_each_row_of_an_event_is_read_a_few_times_at_most(kind, sale):
     """The planner's statistics are older than the sale: it believes that the event has almost no rows."""
     desk, count = Desk(sale.database_url), 1_000
     package = desk.package()

@@ -194,7 +194,7 @@ def test_of_two_payments_of_one_order_exactly_one_pays_it_and_the_other_goes_bac
     assert desk.stock(package) == (0, 1)
 
 
-def test_a_new_attempt_of_our_refund_may_be_told_of_before_we_have_its_answer(desk):
+def test_a_message_about_a_new_attempt_of_our_refund_may_come_before_its_answer(desk):
     package = desk.package()
     order, reference = begun(desk, package)
     desk.hear(Facts(reference, PaymentStatus.SUCCEEDED))

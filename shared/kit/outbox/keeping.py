@@ -61,7 +61,7 @@ def forget_errors(connection: psycopg.Connection[Any], about: About) -> None:
 
 
 def try_again(connection: psycopg.Connection[Any], about: About, kind: Kind) -> bool:
-    """Have waiting messages tried after the commit, with all attempts anew; return whether any was waiting."""
+    """Have waiting messages tried from the start after the commit; return whether any was waiting."""
     is_waiting = _execute(connection, _TRY_AGAIN, about, [kind]).rowcount > 0
     if is_waiting:
         nudge_after_commit()

@@ -195,7 +195,7 @@ def test_while_the_issuer_is_away_known_keys_go_on_working_for_a_day(odd_issuer,
 
 
 @pytest.mark.parametrize("spoilt", [{"keys": None}, {"keys": 7}, [], "words", {}], ids=repr)
-def test_an_answer_that_is_none_takes_no_key_away(spoilt, odd_issuer, clock):
+def test_a_malformed_answer_takes_no_key_away(spoilt, odd_issuer, clock):
     verifier = verifier_for(odd_issuer, clock=clock)
     token = odd_issuer.token("ada@example.com")
     verifier.verify(token)
