@@ -85,10 +85,11 @@ def test_a_dispute_keeps_the_date_of_its_first_message(desk, order):
     assert payment(desk, reference, "disputed_at") == NOW
 
 
-def test_a_lower_sum_of_refunds_is_old_news(desk, order):
+def test_a_lower_sum_of_refunds_or_none_is_old_news(desk, order):
     reference = desk.pay(order)
     for told in (300, 200):
         desk.hear(Facts(reference, refunded_cents=told))
+    desk.hear(Facts(reference, disputed=True))
     assert payment(desk, reference, "refunded_cents") == 300
     assert refunds(desk, order) == [("refunded_at_the_provider", 300)]
 

@@ -17,7 +17,15 @@ from shared.domain.promotions.errors import (
     PromoCodeUsedByCustomer,
     PromoCodeUsedUp,
 )
-from shared.domain.promotions.rules import Promo, customer_key, discount_of, discounts, shown_value, stored_value
+from shared.domain.promotions.rules import (
+    Promo,
+    check_window,
+    customer_key,
+    discount_of,
+    discounts,
+    shown_value,
+    stored_value,
+)
 from shared.kit.errors import InvalidInput
 
 NOW = datetime(2027, 4, 17, 18, tzinfo=UTC)
@@ -118,3 +126,11 @@ def test_a_discount_of_nothing_or_of_more_than_all_is_refused(kind, value):
     with pytest.raises(InvalidInput) as refused:
         stored_value(kind, Decimal(value))
     assert refused.value.faults[0].pointer == "/discount_value"
+
+
+def test_a_code_that_never_holds_is_refused():
+    for window in ((NOW, NOW + A_MOMENT), (NOW, None), (None, NOW)):
+        check_window(*window)
+    with pytest.raises(InvalidInput) as refused:
+        check_window(NOW, NOW)
+    assert refused.value.faults[0].pointer == "/expires_at"

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from shared.domain.payments.errors import NotRefundable
-from shared.domain.payments.provider import Facts, RefundFacts
+from shared.domain.payments.provider import Facts, RefundFacts, RefundStatus
 from shared.domain.payments.refund_rules import Wish
 from shared.domain.payments.refunds import book_refund_elsewhere
 from tests.harness.desk import NOW, Desk, know_settings
@@ -81,6 +81,32 @@ def test_a_refund_at_the_provider_counts_for_as_much_as_was_left(desk):
     desk.hear(Facts(reference, refunds=(RefundFacts("re_1", 700),)))
     assert refunded(desk, order) == ("refunded", 1_000)
     assert desk.stock(package) == (0, 0)
+
+
+def test_late_word_of_an_attempt_that_failed_leaves_the_attempt_that_stands(desk):
+    order = desk.place({desk.package(): 1})
+    reference = desk.pay(order)
+    desk.refund(order.id)
+    ours = desk.value("SELECT id FROM refunds WHERE order_id = %s", order.id)
+    attempt = "SELECT provider_reference, status, last_error FROM refunds WHERE order_id = %s"
+    for told in (
+        RefundFacts("re_2", 1_000, RefundStatus.PENDING, ours=ours),
+        RefundFacts("re_1", 1_000, RefundStatus.FAILED, ours=ours, failure="closed"),
+    ):
+        desk.hear(Facts(reference, refunds=(told,)))
+        assert desk.rows(attempt, order.id) == [("re_2", "pending", None)]
+
+
+def test_a_new_attempt_takes_the_place_of_one_that_failed(desk):
+    order = desk.place({desk.package(): 1})
+    reference = desk.pay(order)
+    desk.refund(order.id)
+    ours = desk.value("SELECT id FROM refunds WHERE order_id = %s", order.id)
+    attempt = "SELECT provider_reference, status, last_error FROM refunds WHERE order_id = %s"
+    desk.hear(Facts(reference, refunds=(RefundFacts("re_1", 1_000, RefundStatus.FAILED, ours=ours, failure="closed"),)))
+    assert desk.rows(attempt, order.id) == [("re_1", "failed", "closed")]
+    desk.hear(Facts(reference, refunds=(RefundFacts("re_2", 1_000, RefundStatus.PENDING, ours=ours),)))
+    assert desk.rows(attempt, order.id) == [("re_2", "pending", None)]
 
 
 def test_a_refund_of_what_was_never_paid_changes_nothing(desk):
