@@ -12,6 +12,7 @@ from uuid import UUID
 from shared.domain.catalog.queries import shown_images
 from shared.domain.images import checking, uploads
 from shared.domain.images.uploads import Upload
+from shared.kit.clock import utc_now
 from shared.kit.db.unit_of_work import UnitOfWork
 from shared.kit.storage import blobs, tables
 
@@ -35,7 +36,7 @@ def clean_uploads(*, now: datetime) -> None:
     """Check the uploads that are due, then clean the next page of each container."""
     for upload in uploads.claim_due(now=now, most=_UPLOADS_A_RUN):
         try:
-            _settle(upload, now=now)
+            _settle(upload, now=utc_now())  # a check takes its time, and the next one is later
         except Exception:
             log.exception("Upload %s could not be checked; it will be tried again", upload.id)
     _sweep(blobs.UPLOADS, "", _remove_unchecked, now=now)

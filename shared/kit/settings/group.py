@@ -58,7 +58,10 @@ def load[G: Group](group: type[G], environment: Mapping[str, str]) -> G:
 
 
 def load_all(groups: Iterable[type[Group]], environment: Mapping[str, str]) -> dict[type[Group], Group]:
-    """Read the groups from `environment`; raises one `SettingsError` that names every missing or bad setting of any."""
+    """Read the groups from `environment`; raises one `SettingsError` that names what is wrong.
+
+    It names every missing or bad setting. Of a group with unresolved Key Vault references it names those alone.
+    """
     found: dict[type[Group], Group] = {}
     faults: list[str] = []
     wanting: list[str] = []

@@ -30,7 +30,18 @@ SELECT event_id, id AS package_id, quantity_limit, held, sold, terms, xmin FROM 
 """
 
 
+# In the order in which orders and editors lock them, and all at once: else the migration and an order could wait for
+# each other in a circle.
+LOCK = "LOCK TABLE events, order_items, ticket_packages, {stock} IN ACCESS EXCLUSIVE MODE"
+LINE_RULES = {
+    "kind": "kind ~ '^[a-z][a-z_]*$'",
+    "sells_a_package": "(kind = 'package') = (package_id IS NOT NULL)",
+    "quantity": "quantity > 0 AND seats_per_package >= 0 AND (kind <> 'package' OR seats_per_package > 0)",
+}
+
+
 def upgrade() -> None:
+    op.execute(LOCK.format(stock="package_stock"))
     op.rename_table("package_stock", "stock")
     op.alter_column("stock", "package_id", new_column_name="id")
     op.add_column("stock", sa.Column("kind", sa.Text(), server_default="package", nullable=False))
@@ -57,24 +68,27 @@ def upgrade() -> None:
     op.execute(PACKAGE_STOCK)
     _let_lines_sell_other_things()
     install(*FUNCTIONS)
+    _look_at_old_lines()
 
 
 def _let_lines_sell_other_things() -> None:
+    """Order lines may be many: their rules hold for new rows at once, and the old ones are looked at afterwards."""
     op.alter_column("order_items", "package_id", nullable=True)
     op.drop_constraint(op.f("ck_order_items_kind"), "order_items")
     op.drop_constraint(op.f("ck_order_items_quantity"), "order_items")
-    op.create_check_constraint(op.f("ck_order_items_kind"), "order_items", "kind ~ '^[a-z][a-z_]*$'")
-    op.create_check_constraint(
-        op.f("ck_order_items_sells_a_package"), "order_items", "(kind = 'package') = (package_id IS NOT NULL)"
-    )
-    op.create_check_constraint(
-        op.f("ck_order_items_quantity"),
-        "order_items",
-        "quantity > 0 AND seats_per_package >= 0 AND (kind <> 'package' OR seats_per_package > 0)",
-    )
+    for name, rule in LINE_RULES.items():
+        op.execute(f"ALTER TABLE order_items ADD CONSTRAINT ck_order_items_{name} CHECK ({rule}) NOT VALID")
+
+
+def _look_at_old_lines() -> None:
+    """Validate the rules under a weak lock, while tickets are sold."""
+    with op.get_context().autocommit_block():
+        for name in LINE_RULES:
+            op.execute(f"ALTER TABLE order_items VALIDATE CONSTRAINT ck_order_items_{name}")
 
 
 def downgrade() -> None:
+    op.execute(LOCK.format(stock="stock"))
     op.execute("DELETE FROM order_items WHERE kind <> 'package'")
     for name in ("quantity", "sells_a_package", "kind"):
         op.drop_constraint(op.f(f"ck_order_items_{name}"), "order_items")
@@ -84,7 +98,11 @@ def downgrade() -> None:
     for function in ("stock_claim_for_customer", "stock_retake", "stock_settle", "stock_claim"):
         op.execute(f"DROP FUNCTION {function}")
     op.execute("DROP VIEW package_stock")
-    op.execute("DELETE FROM stock WHERE kind <> 'package'")
+    # Also that of packages which somebody has deleted by hand.
+    op.execute(
+        "DELETE FROM stock s WHERE NOT EXISTS ("
+        " SELECT FROM ticket_packages p WHERE p.event_id = s.event_id AND p.id = s.id)"
+    )
     op.drop_constraint(op.f("fk_ticket_packages_event_id_id"), "ticket_packages", type_="foreignkey")
     op.drop_constraint(op.f("fk_stock_event_id"), "stock", type_="foreignkey")
     op.drop_constraint(op.f("ck_stock_kind"), "stock")
