@@ -1,5 +1,6 @@
 """Changes of promo codes: what they refuse, and what they leave behind (R-PROMO-1, R-PROMO-4)."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -46,7 +47,8 @@ def test_a_code_may_be_limited_to_the_uses_that_it_has_had(desk):
 
 def test_every_change_raises_the_terms(desk):
     code = desk.code("TENTH")
-    for terms, fields in enumerate(({"discount_value": 20}, {"min_order_cents": 500}, {"is_active": False}), start=2):
+    changes: list[dict[str, Any]] = [{"discount_value": 20}, {"min_order_cents": 500}, {"is_active": False}]
+    for terms, fields in enumerate(changes, start=2):
         change(desk, code, **fields)
         assert stock(desk, code) == (None, 0, terms)
 

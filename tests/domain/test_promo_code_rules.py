@@ -54,7 +54,7 @@ def off(*lines: tuple[UUID, int], now: datetime = NOW, **changed: Any) -> list[i
 
 
 def test_the_minimum_is_asked_of_the_whole_order_and_the_discount_is_on_what_it_is_for():
-    for_chairs = {"package_ids": frozenset({CHAIR}), "min_order_cents": 5_000}
+    for_chairs: dict[str, Any] = {"package_ids": frozenset({CHAIR}), "min_order_cents": 5_000}
     assert off((CHAIR, 1_000), (TABLE, 4_000), **for_chairs) == [100, 0]
     with pytest.raises(PromoCodeBelowMinimum) as refused:
         off((CHAIR, 1_000), (TABLE, 3_999), **for_chairs)

@@ -62,7 +62,7 @@ def test_of_an_item_no_more_is_refunded_than_is_valid():
 
 
 def test_a_package_is_sold_again_once_its_last_ticket_is_given_back_and_once_only():
-    table = {"gross": 4_000, "quantity": 2, "seats_per_package": 2}
+    table: dict[str, Any] = {"gross": 4_000, "quantity": 2, "seats_per_package": 2}
     assert plan(Wish(ticket_ids=[T1]), line(T1, T2, T3, T4, **table)).returned == {}
     assert plan(Wish(ticket_ids=[T2]), line(T1, T2, T3, T4, **table, void=(T1,))).returned == {ITEM: 1}
     assert plan(Wish(ticket_ids=[T3]), line(T1, T2, T3, T4, **table, void=(T1, T2), returned=1)).returned == {}
