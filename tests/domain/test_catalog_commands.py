@@ -73,7 +73,7 @@ def test_a_limit_is_never_below_what_is_sold_and_held(desk):
         desk.change_package(package, quantity_limit=4)
     assert refused.value.fields == {"sold_count": 2, "held_count": 3}
     desk.change_package(package, quantity_limit=5)
-    assert desk.value("SELECT quantity_limit FROM package_stock WHERE package_id = %s", package) == 5
+    assert desk.value("SELECT quantity_limit FROM stock WHERE id = %s", package) == 5
 
 
 def test_a_price_is_locked_once_one_is_sold_where_the_event_says_so(desk):

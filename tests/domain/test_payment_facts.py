@@ -78,6 +78,7 @@ def test_a_payment_that_has_ended_stays_so_whatever_is_answered(desk, order, end
 
 def test_a_dispute_keeps_the_date_of_its_first_message(desk, order):
     reference = desk.pay(order)
+    assert payment(desk, reference, "disputed_at") is None
     desk.hear(Facts(reference, disputed=True), now=NOW)
     desk.hear(Facts(reference, disputed=True), now=LATER)
     assert payment(desk, reference, "disputed_at") == NOW

@@ -63,7 +63,7 @@ def test_another_value_keeps_the_kind_of_the_discount_and_another_kind_has_a_val
     assert discount(desk, code) == ("percentage", 1_250)
 
 
-def test_a_package_that_the_event_does_not_have_is_named_by_its_place(desk):
+def test_a_code_is_limited_to_packages_of_its_event_or_to_none(desk):
     package, unknown = desk.package(), UUID(int=7)
     with pytest.raises(InvalidInput) as refused:
         desk.code("TENTH", package_ids=[package, unknown])
@@ -73,6 +73,8 @@ def test_a_package_that_the_event_does_not_have_is_named_by_its_place(desk):
         change(desk, code, package_ids=[unknown])
     limited_to = "SELECT package_id FROM promo_code_packages WHERE promo_code_id = %s"
     assert desk.rows(limited_to, code) == [(package,)]
+    change(desk, code, package_ids=[])
+    assert desk.rows(limited_to, code) == []
 
 
 def test_a_code_never_holds_if_it_ends_before_it_begins(desk):

@@ -79,6 +79,13 @@ def test_an_amount_leaves_the_tickets_unless_it_is_all_that_is_left():
     assert refused.value.fields == {"remaining_cents": 900}
 
 
+def test_a_line_whose_tickets_are_missing_goes_back_whole_with_the_rest():
+    lost = line(gross=500, item_id=OTHER, quantity=3)
+    assert plan(Wish(), line(T1, gross=500), lost) == Plan(
+        amount_cents=1_000, voided=[T1], returned={ITEM: 1, OTHER: 3}, is_all=True
+    )
+
+
 def test_nothing_is_refunded_of_what_has_gone_back_or_cost_nothing():
     with pytest.raises(NotRefundable):
         plan(Wish(), line(T1, gross=500), refunded=500)

@@ -109,6 +109,14 @@ def test_a_new_attempt_takes_the_place_of_one_that_failed(desk):
     assert desk.rows(attempt, order.id) == [("re_2", "pending", None)]
 
 
+def test_only_a_refund_that_failed_has_a_reason_for_it(desk):
+    order = desk.place({desk.package(): 1})
+    reference = desk.pay(order)
+    for status, why in ((RefundStatus.PENDING, None), (RefundStatus.SUCCEEDED, None), (RefundStatus.FAILED, "closed")):
+        desk.hear(Facts(reference, refunds=(RefundFacts("re_1", 1_000, status, failure="closed"),)))
+        assert desk.rows("SELECT status, last_error FROM refunds WHERE order_id = %s", order.id) == [(status, why)]
+
+
 def test_a_refund_of_what_was_never_paid_changes_nothing(desk):
     package = desk.package()
     order = desk.place({package: 1})

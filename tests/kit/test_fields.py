@@ -15,11 +15,8 @@ REFUSED = "refused"
 def read(kind: Any, value: object) -> Any:
     """The value as the type has it, or `REFUSED`."""
     try:
-        return (
-            create_model("Asked", __base__=Input, value=(kind, ...))
-            .model_validate({"value": value})
-            .model_dump()["value"]
-        )
+        asked = create_model("Asked", __base__=Input, value=(kind, ...))
+        return dict(asked.model_validate({"value": value}))["value"]
     except ValidationError:
         return REFUSED
 

@@ -25,7 +25,7 @@ SELECT id, amount_cents, status, provider_reference, reason FROM refunds
 """
 _UPDATE = """
 UPDATE refunds SET amount_cents = %(amount_cents)s, status = %(status)s, provider_reference = %(provider_reference)s,
-       last_error = %(failure)s, updated_at = %(now)s
+       last_error = CASE WHEN %(status)s = 'failed' THEN coalesce(%(failure)s, last_error) END, updated_at = %(now)s
  WHERE event_id = %(event_id)s AND id = %(id)s
 """
 _RANK = {status: rank for rank, status in enumerate(RefundStatus)}
@@ -77,7 +77,7 @@ class RefundNotes:
         if known.provider_reference != refund.reference or _RANK[refund.status] > _RANK[RefundStatus(known.status)]:
             known.status = refund.status
         known.provider_reference = refund.reference
-        self._write(known, failure=refund.failure if known.status == RefundStatus.FAILED else None)
+        self._write(known, failure=refund.failure)
 
     def take_sum(self, refunded_cents: int) -> None:
         """Note the sum of all refunds; what it has beyond the known refunds was refunded without us."""
