@@ -52,7 +52,19 @@ def test_a_package_of_an_item_takes_all_of_its_tickets():
 
 
 def test_a_ticket_that_is_named_twice_is_refunded_once():
-    assert plan(Wish(ticket_ids=[T1, T1]), line(T1, T2, gross=1_000)).amount_cents == 500
+    made = plan(Wish(ticket_ids=[T1, T1]), line(T1, T2, gross=1_000))
+    assert made == Plan(amount_cents=500, voided=[T1], returned={ITEM: 1}, is_all=False)
+
+
+def test_units_without_tickets_are_refunded_from_the_last_to_the_first():
+    # 1,001 over three units: 334, 334, 333.
+    three = {"gross": 1_001, "quantity": 3, "tickets_each": 0}
+    assert plan(Wish(items={ITEM: 1}), line(**three)) == Plan(333, voided=[], returned={ITEM: 1}, is_all=False)
+    second = plan(Wish(items={ITEM: 1}), line(**three, returned=1), refunded=333)
+    assert second == Plan(334, voided=[], returned={ITEM: 1}, is_all=False)
+    with pytest.raises(RefundExceedsPaid) as refused:
+        plan(Wish(items={ITEM: 2}), line(**three, returned=2), refunded=667)
+    assert refused.value.fields == {"item_id": str(ITEM), "remaining_quantity": 1}
 
 
 def test_of_an_item_no_more_is_refunded_than_is_valid():

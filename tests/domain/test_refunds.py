@@ -44,6 +44,24 @@ def test_a_ticket_brings_back_its_share_of_the_fee_and_the_tax(desk):
     assert refunded(desk, order) == ("partially_refunded", 1_130)
 
 
+def test_what_is_refunded_ticket_by_ticket_may_be_sold_again_each_time_and_once(desk):
+    package = desk.package()
+    order = desk.place({package: 3}, by="test")
+    left = []
+    for ticket in order.tickets:
+        desk.refund(order.id, Wish(ticket_ids=[ticket.id]))
+        left.append(desk.stock(package))
+    assert left == [(0, 2), (0, 1), (0, 0)]
+    assert desk.value("SELECT returned FROM order_items WHERE order_id = %s", order.id) == 3
+
+
+def test_lines_of_one_package_are_given_back_together(desk):
+    package = desk.package()
+    order = desk.place([(package, 1), (package, 2)], by="test")
+    desk.refund(order.id)
+    assert desk.stock(package) == (0, 0)
+
+
 def test_a_refund_waits_for_the_provider_where_there_is_one(desk):
     package = desk.package()
     at_the_till, by_card = desk.place({package: 1}, by="test"), desk.place({package: 1})

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -94,18 +94,19 @@ class Desk:
 
     def place(
         self,
-        items: Mapping[UUID, int],
+        items: Mapping[UUID, int] | Sequence[tuple[UUID, int]],
         *,
         by: str = "card",
         email: str | None = None,
         promo_code: str | None = None,
         now: datetime = NOW,
     ) -> PlacedOrderOut:
-        """Buy: `test` pays at once, `card` holds."""
+        """Buy: `test` pays at once, `card` holds. Pairs may name a package on several lines."""
+        lines = items.items() if isinstance(items, Mapping) else items
         body = OrderPlace.model_validate(
             {
                 "customer": {"name": "Bo", "email": email or f"{uuid.uuid4().hex}@example.com"},
-                "items": [{"package_id": package_id, "quantity": quantity} for package_id, quantity in items.items()],
+                "items": [{"package_id": package_id, "quantity": quantity} for package_id, quantity in lines],
                 "payment_method": by,
                 "promo_code": promo_code,
             }

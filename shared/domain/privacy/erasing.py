@@ -1,8 +1,7 @@
 """Erases personal data, and keeps what the books need (GDPR Art. 17(3)(b)): docs/decisions/0021.
 
 Locks: first the orders by id, then the rows that cancelling pending orders needs (stock, promo codes), then the rows
-that belong to an order (every other code locks the order before it changes them), and last the ends of the audit
-chains.
+that belong to an order (all other code locks the order before it changes them), and last the ends of the audit chains.
 """
 
 from collections import Counter

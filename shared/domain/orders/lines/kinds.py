@@ -20,11 +20,6 @@ from shared.domain.orders.lines.packages import PACKAGE
 KINDS: tuple[LineKind, ...] = (PACKAGE,)
 
 
-def kind_named(name: str) -> LineKind:
-    """Return the kind that has this name."""
-    return next(kind for kind in KINDS if kind.name == name)
-
-
 def sold_id(alias: LiteralString) -> LiteralString:
     """Return the SQL for the id of what a line sells, which is also its stock's id; `alias` names `order_items`."""
     columns: list[LiteralString] = [f"{alias}.{kind.column}" for kind in KINDS]
