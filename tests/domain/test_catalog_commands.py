@@ -115,7 +115,7 @@ def test_a_package_of_which_something_is_held_or_was_sold_is_not_deleted(desk):
 @pytest.mark.parametrize("counted", ["held", "sold"])
 def test_a_package_whose_stock_counts_something_is_not_deleted_though_no_order_has_it(desk, counted):
     package = desk.package()
-    desk.connection.execute(f"UPDATE package_stock SET {counted} = 1 WHERE package_id = %s", [package])
+    desk.connection.execute(f"UPDATE stock SET {counted} = 1 WHERE id = %s", [package])
     with pytest.raises(PackageHasSales):
         delete(desk, package)
     assert shown(desk) == [package]

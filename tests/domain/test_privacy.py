@@ -232,6 +232,15 @@ def test_a_guests_ticket_in_somebody_elses_order_loses_its_holder_and_no_more(de
     assert desk.value("SELECT customer_email FROM orders") == "host@example.com"
 
 
+def test_whoever_is_named_on_a_ticket_of_an_erased_order_is_erased_with_its_buyer(desk):
+    order = buy(desk, desk.package())
+    holder = "UPDATE tickets SET holder_name = 'Guest', holder_email = 'guest@example.com' WHERE id = %s"
+    desk.connection.execute(holder, [order.tickets[0].id])
+    done = erased(desk)
+    assert (done.orders, done.tickets) == (1, 1)
+    assert desk.rows("SELECT holder_name, holder_email FROM tickets") == [(ERASED, ERASED_EMAIL)]
+
+
 # --- while something is ahead ---------------------------------------------------------------------------------------
 
 

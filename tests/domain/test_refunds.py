@@ -143,3 +143,11 @@ def test_a_refund_of_what_was_never_paid_changes_nothing(desk):
     assert (refunded(desk, order), desk.stock(package)) == (("pending", 0), (1, 0))
     with pytest.raises(NotRefundable):
         desk.refund(order.id)
+
+
+def test_late_word_that_a_failed_refund_is_under_way_keeps_the_reason_why_it_failed(desk):
+    order = desk.place({desk.package(): 1})
+    reference = desk.pay(order)
+    desk.hear(Facts(reference, refunds=(RefundFacts("re_1", 1_000, RefundStatus.FAILED, failure="closed"),)))
+    desk.hear(Facts(reference, refunds=(RefundFacts("re_1", 1_000, RefundStatus.PENDING),)))
+    assert desk.rows("SELECT status, last_error FROM refunds WHERE order_id = %s", order.id) == [("failed", "closed")]
