@@ -58,7 +58,7 @@ def test_a_ticket_that_is_named_twice_is_refunded_once():
 
 def test_units_without_tickets_are_refunded_from_the_last_to_the_first():
     # 1,001 over three units: 334, 334, 333.
-    three = {"gross": 1_001, "quantity": 3, "tickets_each": 0}
+    three: dict[str, Any] = {"gross": 1_001, "quantity": 3, "tickets_each": 0}
     assert plan(Wish(items={ITEM: 1}), line(**three)) == Plan(333, voided=[], returned={ITEM: 1}, is_all=False)
     second = plan(Wish(items={ITEM: 1}), line(**three, returned=1), refunded=333)
     assert second == Plan(334, voided=[], returned={ITEM: 1}, is_all=False)
@@ -92,7 +92,7 @@ def test_an_amount_leaves_the_tickets_unless_it_is_all_that_is_left():
 
 
 def test_a_line_whose_tickets_are_missing_goes_back_whole_with_the_rest():
-    lost = line(gross=500, item_id=OTHER, quantity=3)
+    lost = line(gross=500, id=OTHER, quantity=3)
     assert plan(Wish(), line(T1, gross=500), lost) == Plan(
         amount_cents=1_000, voided=[T1], returned={ITEM: 1, OTHER: 3}, is_all=True
     )
