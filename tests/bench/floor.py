@@ -91,7 +91,7 @@ def _orders(connection: psycopg.Connection[Any], plan: FloorPlan, number: int) -
     def place() -> None:
         nonlocal turn
         order, claimed = templates[turn % len(templates)]
-        items, entries = order["items"], json.loads(order["entries"])
+        items, entries, messages = order["items"], json.loads(order["entries"]), json.loads(order["messages"])
         turn += 1
         item_id, word = new_id(), secrets.token_hex(6)
         order = order | {
@@ -104,7 +104,7 @@ def _orders(connection: psycopg.Connection[Any], plan: FloorPlan, number: int) -
                 [{"id": str(new_id()), "order_item_id": str(item_id), "number": f"TKT-{word}-01", "status": "valid"}]
             ),
             "entries": json.dumps([entry | {"id": str(new_id())} for entry in entries]),
-            "message_id": new_id(),
+            "messages": json.dumps([message | {"id": str(new_id())} for message in messages]),
             "key_hash": secrets.token_bytes(32),
         }
         with connection.pipeline():
