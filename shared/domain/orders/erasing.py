@@ -8,7 +8,6 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from shared.domain.orders.search.words import forget_words
 from shared.domain.privacy.placeholders import ERASED, ERASED_EMAIL
 
 _ERASE_ORDERS = """
@@ -51,8 +50,3 @@ def erase_buyers(
     }
     connection.execute(_ERASE_NOTES, which)
     return counts
-
-
-def forget_buyers(connection: psycopg.Connection[Any], event_id: UUID) -> None:
-    """Forget the words that correct misspelt searches; they are learnt again from what the orders say now."""
-    forget_words(connection, event_id)

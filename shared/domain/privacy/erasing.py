@@ -17,8 +17,9 @@ from shared.domain.access.commands import erase_accounts
 from shared.domain.audit.commands import Entity, record
 from shared.domain.messaging.kinds import KINDS
 from shared.domain.messaging.message_kind import OnceErased
-from shared.domain.orders.erasing import erase_buyers, forget_buyers
+from shared.domain.orders.erasing import erase_buyers
 from shared.domain.orders.releasing import release
+from shared.domain.orders.search.words import forget_words
 from shared.domain.orders.states import State
 from shared.domain.payments.commands import give_up_later
 from shared.domain.payments.erasing import erase_payers
@@ -168,7 +169,7 @@ def _erase(
         total.update(counts)
         if any(counts.values()):
             noted[event_id] = counts
-            forget_buyers(connection, event_id)
+            forget_words(connection, event_id)
     for event_id, counts in noted.items():
         erasure_id = new_id()
         note = {"event_id": event_id, "erasure_id": erasure_id, "cause": cause, "orders": counts["orders"], "now": now}
